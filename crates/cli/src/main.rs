@@ -1,0 +1,3 @@
+//! The `exeunt` command.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The drain protocol of one connection, as a pure state machine

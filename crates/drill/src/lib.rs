@@ -1,0 +1,1 @@
+//! Runs a server, loads it, stops it, and accounts for every request

@@ -1,0 +1,1 @@
+//! Phases, signals, work and report of a program that stops well

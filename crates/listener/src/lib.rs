@@ -1,0 +1,1 @@
+//! Listening sockets that close without losing anyone

@@ -1,0 +1,1 @@
+//! A server for tower services that stops without losing a request
