@@ -1,3 +1,25 @@
-//! The `exeunt` command.
+//! The `exeunt` command: arguments in, printing out, exit codes.
 
-fn main() {}
+mod args;
+mod drill;
+mod exit;
+mod printer;
+mod serve;
+mod site;
+
+use args::Command;
+use clap::Parser as _;
+use exit::ExitStatus;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = match args::Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return args::refuse(&error).into(),
+    };
+    let status = match arguments.command {
+        Command::Serve(serve) => serve::run(&serve),
+        Command::Drill(drill) => drill::run(&drill),
+    };
+    status.unwrap_or_else(|error| printer::error(&error)).into()
+}

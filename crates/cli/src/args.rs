@@ -1,0 +1,30 @@
+//! The command line, parsed and not yet acted upon.
+
+use crate::drill::DrillArguments;
+use crate::exit::ExitStatus;
+use crate::serve::ServeArguments;
+use clap::error::ErrorKind;
+
+/// Programs that stop without losing anything.
+#[derive(Debug, clap::Parser)]
+#[command(name = "exeunt", version)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    Serve(ServeArguments),
+    Drill(DrillArguments),
+}
+
+/// Prints what clap has to say (help and version are data, the rest is an error).
+pub(crate) fn refuse(error: &clap::Error) -> ExitStatus {
+    // A closed pipe behind us is no reason to fail.
+    _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitStatus::Clean,
+        _ => ExitStatus::Usage,
+    }
+}

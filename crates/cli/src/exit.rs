@@ -1,0 +1,40 @@
+//! Every exit status of the command, in one place (rule L14).
+
+use std::process::ExitCode;
+
+/// How the command ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ExitStatus {
+    /// Nothing was lost, nothing failed.
+    Clean,
+    /// `drill`: something was lost. `serve`: the server failed.
+    Failed,
+    /// The arguments, or what they name, cannot be used.
+    Usage,
+    /// `serve`: the drain deadline cut something.
+    Cut,
+    /// `drill`: it could not tell.
+    Inconclusive,
+    /// The lifecycle's own status, forced ends (128 + signal) among them.
+    Lifecycle(u8),
+}
+
+impl ExitStatus {
+    /// The number that the parent process sees.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Clean => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Cut => 3,
+            Self::Inconclusive => 4,
+            Self::Lifecycle(code) => code,
+        }
+    }
+}
+
+impl From<ExitStatus> for ExitCode {
+    fn from(status: ExitStatus) -> Self {
+        Self::from(status.code())
+    }
+}

@@ -1,0 +1,1 @@
+//! The built-in site that `exeunt drill` stops when no command is given.
