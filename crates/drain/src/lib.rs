@@ -1,1 +1,45 @@
-//! The drain protocol of one connection, as a pure state machine
+//! The drain protocol of one HTTP/1 connection, as a pure state machine (rules D2, D4, D5, D7 and D8).
+//!
+//! A [`Connection`] decides; it reads nothing, writes nothing and asks no clock. Whoever owns the socket tells it
+//! what happened ([`Input`], with the time), and carries out what it answers ([`Effect`]). So the same rules serve
+//! an async server, whose HTTP is spoken by a library, and an event loop that parses for itself.
+//!
+//! The rules in short (`docs/semantics.md` has them whole):
+//!
+//! - **D2** from the stop request on, each response head that is not yet written says `Connection: close`;
+//! - **D4** a request that arrives before we said that we would close is answered;
+//! - **D5** a silent connection is closed once it has been silent for `idle_grace`, counted from the latest of: the
+//!   drain began, the connection was accepted, its last byte; and only after a last look at its receive queue;
+//! - **D7** a close never turns into a reset that eats the last response: end the writing, read on for a while,
+//!   then close;
+//! - **D8** at the drain deadline a response not begun becomes a 503, and one that was begun is aborted.
+//!
+//! # Example
+//!
+//! A kept connection is silent when the drain begins, and stays so:
+//!
+//! ```
+//! use exeunt_drain::{Connection, Effect, Input, Limits};
+//! use std::time::{Duration, Instant};
+//!
+//! let accepted = Instant::now();
+//! let mut connection = Connection::new(Limits::default(), accepted);
+//! let drain = accepted + Duration::from_secs(1);
+//! assert_eq!(connection.on(drain, Input::Draining), None);
+//!
+//! let silent = connection.wake_at().expect("a silent connection is waited for");
+//! assert_eq!(silent, drain + Duration::from_millis(250)); // idle_grace
+//! assert_eq!(connection.on(silent, Input::Tick), Some(Effect::LastLook));
+//! assert_eq!(connection.on(silent, Input::NothingThere), Some(Effect::EndInput));
+//! assert_eq!(connection.on(silent, Input::Finished), Some(Effect::Close)); // nothing is owed: no linger
+//! ```
+
+mod boundary;
+mod connection;
+mod limits;
+mod vocabulary;
+
+pub use boundary::Framing;
+pub use connection::Connection;
+pub use limits::Limits;
+pub use vocabulary::{Effect, Input};

@@ -1,0 +1,244 @@
+//! The machine.
+
+use crate::boundary::Boundary;
+use crate::{Effect, Framing, Input, Limits};
+use std::time::Instant;
+
+/// What has come of the next or present request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Reading {
+    /// No byte of a further request.
+    Silent,
+    /// Part of a head, since then.
+    Head { since: Instant },
+    /// A request was handed to the program; its body may still be coming.
+    Taken(Framing),
+    /// The peer has ended its side.
+    Ended,
+}
+
+/// What has become of the response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Writing {
+    /// None is owed.
+    Nothing,
+    /// The program has the request; the head is not written.
+    Pending,
+    /// The head is written, the end is not yet with the kernel.
+    Begun,
+}
+
+/// What the lifecycle wants of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Wish {
+    Serve,
+    Drain { since: Instant },
+    Cut,
+}
+
+/// How far the end of the connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Course {
+    Open,
+    /// Waiting for what the last look finds.
+    Looking,
+    /// The input was declared ended by us; nothing was owed when it was.
+    InputEnded,
+    /// Our side is shut down (D7).
+    Lingering {
+        until: Instant,
+        left: u64,
+    },
+    Closed,
+}
+
+/// One HTTP/1 connection, as its drain sees it.
+///
+/// It lives from the moment the connection is accepted until it has answered [`Effect::Close`] or [`Effect::Abort`];
+/// told anything after that, it answers nothing. Inputs may come in any order without a panic: one that does not fit
+/// (a `ResponseDone` without a response, say) is ignored.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Connection {
+    limits: Limits,
+    reading: Reading,
+    writing: Writing,
+    wish: Wish,
+    course: Course,
+    boundary: Boundary,
+    /// The latest of: accepted, a byte came, a response was done.
+    last_byte: Instant,
+}
+
+impl Connection {
+    /// A connection accepted at that time.
+    #[must_use]
+    pub fn new(limits: Limits, accepted: Instant) -> Self {
+        Self {
+            limits,
+            reading: Reading::Silent,
+            writing: Writing::Nothing,
+            wish: Wish::Serve,
+            course: Course::Open,
+            boundary: Boundary::default(),
+            last_byte: accepted,
+        }
+    }
+
+    /// Takes in what happened at `now`, and answers what must be done about it, if anything.
+    pub fn on(&mut self, now: Instant, input: Input<'_>) -> Option<Effect> {
+        match input {
+            Input::Bytes(bytes) => self.bytes(now, bytes),
+            Input::HeadDone(framing) => self.head_done(framing),
+            Input::ResponseHead { stopping } => self.response_head(stopping),
+            Input::ResponseDone => self.response_done(now),
+            Input::Eof => self.eof(),
+            Input::Draining => self.draining(now),
+            Input::Cut => self.cut(),
+            Input::Tick => self.tick(now),
+            Input::NothingThere => self.nothing_there(),
+            Input::Finished => self.finished(now),
+        }
+    }
+
+    /// When the machine wants an [`Input::Tick`], if nothing happens before. `None`: it waits for an event.
+    #[must_use]
+    pub fn wake_at(&self) -> Option<Instant> {
+        match (self.course, self.reading, self.wish) {
+            (Course::Lingering { until, .. }, ..) => Some(until),
+            (Course::Open, Reading::Head { since }, _) => Some(since + self.limits.head),
+            (Course::Open, Reading::Silent, Wish::Drain { since }) => {
+                Some(self.last_byte.max(since) + self.limits.idle_grace)
+            }
+            (Course::Open, Reading::Silent, Wish::Serve) => Some(self.last_byte + self.limits.idle),
+            _ => None,
+        }
+    }
+
+    /// Whether a request is with the program, or its response not yet with the kernel.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.writing != Writing::Nothing
+    }
+
+    fn bytes(&mut self, now: Instant, bytes: &[u8]) -> Option<Effect> {
+        self.last_byte = now;
+        if let Course::Lingering { left, .. } = &mut self.course {
+            *left = left.saturating_sub(bytes.len() as u64);
+            return (*left == 0).then(|| self.close());
+        }
+        let begun = self.boundary.bytes(bytes);
+        if begun && self.reading == Reading::Silent {
+            self.reading = Reading::Head { since: now };
+        }
+        if self.course == Course::Looking {
+            self.course = Course::Open;
+        }
+        None
+    }
+
+    fn head_done(&mut self, framing: Framing) -> Option<Effect> {
+        if self.course == Course::Closed {
+            return None;
+        }
+        self.reading = Reading::Taken(framing);
+        self.writing = Writing::Pending;
+        (self.wish == Wish::Cut).then_some(Effect::Answer503)
+    }
+
+    fn response_head(&mut self, stopping: bool) -> Option<Effect> {
+        if self.writing == Writing::Pending {
+            self.writing = Writing::Begun;
+        }
+        (stopping || self.wish != Wish::Serve).then_some(Effect::SayClose)
+    }
+
+    fn response_done(&mut self, now: Instant) -> Option<Effect> {
+        self.writing = Writing::Nothing;
+        self.last_byte = now;
+        if let Reading::Taken(framing) = self.reading {
+            let begun = self.boundary.next(framing);
+            self.reading = if begun { Reading::Head { since: now } } else { Reading::Silent };
+        }
+        None
+    }
+
+    fn eof(&mut self) -> Option<Effect> {
+        self.reading = Reading::Ended;
+        match self.course {
+            Course::Lingering { .. } => Some(self.close()),
+            Course::Looking => {
+                self.course = Course::InputEnded;
+                Some(Effect::EndInput)
+            }
+            _ => None,
+        }
+    }
+
+    fn draining(&mut self, now: Instant) -> Option<Effect> {
+        if self.wish == Wish::Serve {
+            self.wish = Wish::Drain { since: now };
+        }
+        None
+    }
+
+    fn cut(&mut self) -> Option<Effect> {
+        self.wish = Wish::Cut;
+        match (self.course, self.writing) {
+            (Course::Closed, _) => None,
+            (_, Writing::Pending) => Some(Effect::Answer503),
+            (_, Writing::Begun) => {
+                self.course = Course::Closed;
+                Some(Effect::Abort)
+            }
+            (_, Writing::Nothing) => Some(self.close()),
+        }
+    }
+
+    fn tick(&mut self, now: Instant) -> Option<Effect> {
+        if self.wake_at().is_none_or(|at| now < at) {
+            return None;
+        }
+        match (self.course, self.reading) {
+            (Course::Lingering { .. }, _) => Some(self.close()),
+            (Course::Open, Reading::Head { .. }) => {
+                self.course = Course::InputEnded;
+                Some(Effect::EndInput)
+            }
+            _ => {
+                self.course = Course::Looking;
+                Some(Effect::LastLook)
+            }
+        }
+    }
+
+    fn nothing_there(&mut self) -> Option<Effect> {
+        if self.course != Course::Looking {
+            return None;
+        }
+        self.course = Course::InputEnded;
+        Some(Effect::EndInput)
+    }
+
+    fn finished(&mut self, now: Instant) -> Option<Effect> {
+        match self.course {
+            Course::Closed | Course::Lingering { .. } => None,
+            // Silent for idle_grace or longer (or never whole): what we wrote before was read long ago.
+            Course::InputEnded => Some(self.close()),
+            Course::Open | Course::Looking if self.reading == Reading::Ended => Some(self.close()),
+            Course::Open | Course::Looking => {
+                let until = now + self.limits.linger;
+                self.course = Course::Lingering { until, left: self.limits.linger_bytes };
+                Some(Effect::Linger)
+            }
+        }
+    }
+
+    fn close(&mut self) -> Effect {
+        self.course = Course::Closed;
+        Effect::Close
+    }
+}
+
+#[cfg(test)]
+#[path = "connection_tests.rs"]
+mod tests;
