@@ -1,0 +1,194 @@
+//! Putting the handler in place, and taking it back.
+
+use super::handler::{INSTALLER, SLOTS, Slot, address, disposition, getpid};
+use super::inbox::Inbox;
+use std::fmt;
+use std::io;
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
+
+/// Dispositions are changed by one thread at a time.
+static CHANGING: Mutex<()> = Mutex::new(());
+
+/// Puts our handler in place of the disposition of `signal`, in the whole process.
+///
+/// # Errors
+///
+/// [`SignalError`] says which; nothing has been changed then.
+pub fn register(signal: i32) -> Result<Registered, SignalError> {
+    let slot = usize::try_from(signal).ok().filter(|index| *index > 0).and_then(|index| SLOTS.get(index));
+    let slot = slot.ok_or_else(|| refused(signal, io::Error::from_raw_os_error(libc::EINVAL)))?;
+    // Before any lock: at the fork it may have been held by a thread that the child does not have.
+    if is_forked() {
+        return Err(SignalError::Forked);
+    }
+    Inbox::open().map_err(SignalError::Inbox)?;
+    let _changing = CHANGING.lock().unwrap_or_else(PoisonError::into_inner);
+    if slot.active.load(Ordering::Acquire) {
+        return Err(SignalError::Taken { signal });
+    }
+    let before = disposition(signal).ok_or_else(|| refused(signal, io::Error::last_os_error()))?;
+    if before.sa_sigaction == libc::SIG_IGN {
+        return Ok(Registered::Ignored);
+    }
+    install(slot, signal, before)
+}
+
+/// Whether this process is a forked child of the one that registered signals: everything here is inert then.
+#[must_use]
+pub fn is_forked() -> bool {
+    !matches!(INSTALLER.load(Ordering::Acquire), 0) && INSTALLER.load(Ordering::Acquire) != getpid()
+}
+
+/// Lets the calling thread receive `signal`, whatever mask it was started with.
+///
+/// # Errors
+///
+/// No such signal.
+pub fn unblock(signal: i32) -> io::Result<()> {
+    let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
+    // SAFETY: room for a set.
+    unsafe { libc::sigemptyset(set.as_mut_ptr()) };
+    // SAFETY: a set that was initialized above.
+    if unsafe { libc::sigaddset(set.as_mut_ptr(), signal) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the same set; nothing is asked back.
+    match unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), ptr::null_mut()) } {
+        0 => Ok(()),
+        error => Err(io::Error::from_raw_os_error(error)),
+    }
+}
+
+/// What became of a [`register`].
+#[derive(Debug)]
+#[must_use = "dropping a registration takes the handler back"]
+pub enum Registered {
+    /// The handler is in place.
+    Handled(Registration),
+    /// The signal was ignored and stays so, as whoever started us by nohup(1) wishes.
+    Ignored,
+}
+
+/// Our handler in its place. Dropping it restores the disposition before it, if the handler in force is still
+/// ours; if somebody has put theirs over it, theirs stays, and if theirs calls ours, ours passes the signal on to
+/// the one before it. (So a later registration neither chains to theirs nor calls it in a forked child: the two
+/// would call each other for ever.)
+pub struct Registration {
+    signal: i32,
+    before: libc::sigaction,
+}
+
+impl Registration {
+    /// The signal's number.
+    #[must_use]
+    pub fn signal(&self) -> i32 {
+        self.signal
+    }
+
+    /// Whether the handler that was there before is called after ours. The default action is never carried out.
+    pub fn chain(&self, chain: bool) {
+        if let Some(slot) = slot(self.signal) {
+            slot.chain.store(chain, Ordering::Release);
+        }
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        // A forked child has its own dispositions, and what ours does there is what was there before.
+        if is_forked() {
+            return;
+        }
+        let _changing = CHANGING.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(slot) = slot(self.signal) else { return };
+        if disposition(self.signal).is_some_and(|now| now.sa_sigaction == address()) {
+            // SAFETY: a disposition that the kernel gave us for this very signal.
+            unsafe { libc::sigaction(self.signal, &raw const self.before, ptr::null_mut()) };
+        } else {
+            slot.covered.store(true, Ordering::Release);
+        }
+        // In this order: a delivery between the two is recorded, and one after both finds the old disposition.
+        slot.active.store(false, Ordering::Release);
+        slot.chain.store(false, Ordering::Release);
+    }
+}
+
+impl fmt::Debug for Registration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registration").field("signal", &self.signal).finish_non_exhaustive()
+    }
+}
+
+/// Why a handler could not be put in place.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignalError {
+    /// The system refuses: no such signal, or one that nobody can handle (SIGKILL, SIGSTOP).
+    #[error("signal {signal} cannot be handled")]
+    Refused {
+        /// The signal's number.
+        signal: i32,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The signal is registered already; a process has one registration a signal.
+    #[error("signal {signal} is registered already; share that registration")]
+    Taken {
+        /// The signal's number.
+        signal: i32,
+    },
+    /// The pipe that the handlers write to cannot be made.
+    #[error("no pipe for signals")]
+    Inbox(#[source] io::Error),
+    /// This is a forked child of the process that registered signals.
+    #[error("this process was forked from one that handles signals; exec first, or install after the fork")]
+    Forked,
+}
+
+fn slot(signal: i32) -> Option<&'static Slot> {
+    usize::try_from(signal).ok().and_then(|index| SLOTS.get(index))
+}
+
+fn refused(signal: i32, source: io::Error) -> SignalError {
+    SignalError::Refused { signal, source }
+}
+
+fn install(slot: &Slot, signal: i32, before: libc::sigaction) -> Result<Registered, SignalError> {
+    let before = remember(slot, before);
+    // Everything the handler reads is in place before the kernel can call it.
+    slot.active.store(true, Ordering::Release);
+    // What the previous handler wants blocked while it runs stays blocked when it is chained to.
+    let mut ours = before;
+    ours.sa_sigaction = address();
+    ours.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
+    // SAFETY: a complete action whose handler is async-signal-safe and lives as long as the program.
+    if unsafe { libc::sigaction(signal, &raw const ours, ptr::null_mut()) } != 0 {
+        let error = io::Error::last_os_error();
+        slot.active.store(false, Ordering::Release);
+        return Err(refused(signal, error));
+    }
+    Ok(Registered::Handled(Registration { signal, before }))
+}
+
+/// Keeps the disposition before ours where the handler finds it, and answers what to restore in the end.
+fn remember(slot: &Slot, before: libc::sigaction) -> libc::sigaction {
+    // SAFETY: null, or a box that was leaked and is never written again.
+    let known = unsafe { slot.previous.load(Ordering::Acquire).as_ref() };
+    match known {
+        // Somebody who had covered our handler put it back after we had gone: it is not its own predecessor.
+        Some(known) if before.sa_sigaction == address() => *known,
+        // What is there now may call ours, which must not call it back.
+        Some(_) if slot.covered.load(Ordering::Acquire) => before,
+        // A lifecycle that comes and goes must not leak a box each time.
+        Some(known) if known.sa_sigaction == before.sa_sigaction && known.sa_flags == before.sa_flags => {
+            before
+        }
+        _ => {
+            slot.previous.store(Box::into_raw(Box::new(before)), Ordering::Release);
+            before
+        }
+    }
+}
