@@ -33,7 +33,7 @@ enum Writing {
 enum Wish {
     Serve,
     Drain { since: Instant },
-    Cut,
+    Cut { since: Instant },
 }
 
 /// How far the end of the connection has come.
@@ -93,7 +93,7 @@ impl Connection {
             Input::ResponseDone => self.response_done(now),
             Input::Eof => self.eof(),
             Input::Draining => self.draining(now),
-            Input::Cut => self.cut(),
+            Input::Cut => self.cut(now),
             Input::Tick => self.tick(now),
             Input::NothingThere => self.nothing_there(),
             Input::Finished => self.finished(now),
@@ -104,7 +104,10 @@ impl Connection {
     #[must_use]
     pub fn wake_at(&self) -> Option<Instant> {
         match (self.course, self.reading, self.wish) {
+            (Course::Closed, ..) => None,
             (Course::Lingering { until, .. }, ..) => Some(until),
+            // A peer that does not read its 503 is not waited for longer than one that does not close.
+            (.., Wish::Cut { since }) => Some(since + self.limits.linger),
             (Course::Open, Reading::Head { since }, _) => Some(since + self.limits.head),
             (Course::Open, Reading::Silent, Wish::Drain { since }) => {
                 Some(self.last_byte.max(since) + self.limits.idle_grace)
@@ -142,7 +145,7 @@ impl Connection {
         }
         self.reading = Reading::Taken(framing);
         self.writing = Writing::Pending;
-        (self.wish == Wish::Cut).then_some(Effect::Answer503)
+        matches!(self.wish, Wish::Cut { .. }).then_some(Effect::Answer503)
     }
 
     fn response_head(&mut self, stopping: bool) -> Option<Effect> {
@@ -181,16 +184,18 @@ impl Connection {
         None
     }
 
-    fn cut(&mut self) -> Option<Effect> {
-        self.wish = Wish::Cut;
-        match (self.course, self.writing) {
-            (Course::Closed, _) => None,
-            (_, Writing::Pending) => Some(Effect::Answer503),
-            (_, Writing::Begun) => {
-                self.course = Course::Closed;
-                Some(Effect::Abort)
-            }
-            (_, Writing::Nothing) => Some(self.close()),
+    fn cut(&mut self, now: Instant) -> Option<Effect> {
+        if matches!(self.wish, Wish::Cut { .. }) {
+            return None;
+        }
+        self.wish = Wish::Cut { since: now };
+        if self.course == Course::Closed {
+            return None;
+        }
+        match self.writing {
+            Writing::Pending => Some(Effect::Answer503),
+            Writing::Begun => Some(self.abort()),
+            Writing::Nothing => Some(self.close()),
         }
     }
 
@@ -198,9 +203,10 @@ impl Connection {
         if self.wake_at().is_none_or(|at| now < at) {
             return None;
         }
-        match (self.course, self.reading) {
-            (Course::Lingering { .. }, _) => Some(self.close()),
-            (Course::Open, Reading::Head { .. }) => {
+        match (self.course, self.reading, self.wish) {
+            (Course::Lingering { .. }, ..) => Some(self.close()),
+            (.., Wish::Cut { .. }) => Some(self.abort()),
+            (Course::Open, Reading::Head { .. }, _) => {
                 self.course = Course::InputEnded;
                 Some(Effect::EndInput)
             }
@@ -231,6 +237,11 @@ impl Connection {
                 Some(Effect::Linger)
             }
         }
+    }
+
+    fn abort(&mut self) -> Effect {
+        self.course = Course::Closed;
+        Effect::Abort
     }
 
     fn close(&mut self) -> Effect {

@@ -215,6 +215,18 @@ fn d8_the_deadline_answers_503_or_aborts_or_closes() {
 }
 
 #[test]
+fn d8_a_peer_that_does_not_take_its_503_is_not_waited_for() {
+    let mut bench = Bench::new();
+    bench.on(1, Input::Bytes(GET));
+    bench.on(1, Input::HeadDone(Framing::None));
+    bench.on(10, Input::Cut);
+    bench.on(10, Input::ResponseHead { stopping: true });
+    assert_eq!(bench.wakes_at(), Some(2010));
+    assert_eq!(bench.on(2009, Input::Tick), None);
+    assert_eq!(bench.on(2010, Input::Tick), Some(Effect::Abort));
+}
+
+#[test]
 fn d8_a_request_that_comes_after_the_deadline_gets_503() {
     let mut bench = Bench::new();
     bench.on(1, Input::Bytes(GET));
