@@ -1,3 +1,52 @@
-//! Side-by-side measurements.
+//! Side-by-side measurements: what a request costs on our server and on a bare hyper server of the same function.
+//!
+//! `make bench` runs it. Both servers are processes of their own, pinned to one core; the client sits on the other. They
+//! take turns in one run, and what is reported is the ratio of the turns of each pair with its confidence interval,
+//! so that a machine whose speed drifts does not matter.
 
-fn main() {}
+mod client;
+mod cost;
+mod machine;
+mod ratio;
+mod servers;
+
+use anyhow::Result;
+use clap::Parser;
+use std::io::Write as _;
+
+/// Measures CPU time per request, ours beside bare hyper
+#[derive(Debug, clap::Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Pairs of turns
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(10..))]
+    pairs: u32,
+    /// Requests in a turn
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1000..))]
+    requests: u32,
+    /// Kept connections
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    connections: u32,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// One of the servers under measurement (the measurement starts them)
+    #[command(hide = true)]
+    Server { kind: servers::Kind, site: servers::Site, dir: std::path::PathBuf },
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    if let Some(Command::Server { kind, site, dir }) = arguments.command {
+        return servers::serve(kind, site, &dir);
+    }
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", machine::describe())?;
+    for site in [servers::Site::Folder, servers::Site::Word] {
+        let outcome = cost::compare(site, &arguments)?;
+        writeln!(out, "\n{outcome}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,37 @@
+# Everything that a developer or CI runs. `make help` lists it.
+CARGO ?= cargo
+
+.PHONY: help test lint loom drill bench soak deny
+.DEFAULT_GOAL := help
+
+help: ## Lists these targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+test: ## Runs all tests
+	scripts/test-tools
+	$(CARGO) build --workspace
+	$(CARGO) test --workspace
+	$(MAKE) --no-print-directory loom
+
+loom: ## Explores the orderings of whatever has atomics (part of test)
+	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom $(CARGO) test -p exeunt-lifecycle --lib --release loom_
+
+lint: ## Checks format, clippy and docs, all warnings denied
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --all-features --document-private-items
+
+drill: ## Stops our own server under load again and again, and accounts for every request
+	$(CARGO) run --release -- drill
+
+bench: ## Measures: CPU per request beside bare hyper, time from signal to exit
+	$(CARGO) run --release -p exeunt-benches
+	$(CARGO) build --release
+	scripts/stop-times
+
+soak: ## Long runs: drills of 100 rounds, the delayed link with 100 closes
+	$(CARGO) build --release
+	scripts/soak
+
+deny: ## Checks licences, bans and sources of the dependencies (needs cargo-deny)
+	$(CARGO) deny check licenses bans sources
