@@ -8,7 +8,6 @@ use std::{
 use crate::{
     accept::Accept,
     connection::Connection,
-    lifeline::Line,
     listener::Listener,
     system::{self, Handshakes},
 };
@@ -16,10 +15,12 @@ use crate::{
 use self::{
     procedure::{Action, Plan, Procedure, SETTLE},
     report::{CloseReport, Method, Ownership},
+    search::{Search, Whose},
 };
 
 mod procedure;
 pub(crate) mod report;
+mod search;
 
 /// The bounds of a close.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +32,8 @@ pub struct CloseOptions {
     /// How long handshakes under way are waited for where the system does not tell of them, 250 ms by default: a round
     /// trip to the other side of the world.
     pub handshake_grace: Duration,
-    /// The longest look through `/proc` for others who hold the socket, 20 ms by default. If it does not suffice the
-    /// socket is taken to be shared.
+    /// The longest search in `/proc` for others who hold the socket, 500 ms by default; it takes some microseconds for
+    /// each open descriptor. If it does not suffice, the socket is not filtered but emptied.
     pub owner_search: Duration,
 }
 
@@ -41,7 +42,7 @@ impl Default for CloseOptions {
         Self {
             limit: Duration::from_secs(2),
             handshake_grace: Duration::from_millis(250),
-            owner_search: Duration::from_millis(20),
+            owner_search: Duration::from_millis(500),
         }
     }
 }
@@ -85,8 +86,8 @@ pub enum Step {
 
 /// A listener on its way out. See the crate's documentation for a loop that drives it.
 ///
-/// A step never waits, but may take as long as one look does: one pass over the kernel's table of connections (a
-/// millisecond or so), at the beginning also the search for other owners.
+/// A step never waits. It takes as long as one pass over the kernel's table of connections does (a tenth of a
+/// millisecond for a table of 262,144), or at the beginning a slice of up to 5 ms of the search for other owners.
 ///
 /// Dropped before it says `Closed`, it closes the socket at once and loses whoever is on the way.
 pub struct Closing {
@@ -96,8 +97,10 @@ pub struct Closing {
 }
 
 enum State {
-    /// Not begun, or waiting whether whoever holds the lifeline is about to execute another program.
-    Deciding(Box<Listener>),
+    Deciding {
+        listener: Box<Listener>,
+        search: Search,
+    },
     Running {
         listener: Box<Listener>,
         procedure: Procedure,
@@ -109,18 +112,19 @@ enum State {
     Between,
 }
 
-/// How long a child may be between fork and exec before it counts as one that stays.
-const EXEC_GRACE: Duration = Duration::from_millis(20);
-
 impl Closing {
     pub(crate) fn new(listener: Listener, options: CloseOptions) -> Self {
-        Self { state: State::Deciding(Box::new(listener)), options, started: None }
+        Self {
+            state: State::Deciding { search: Search::of(&listener), listener: Box::new(listener) },
+            options,
+            started: None,
+        }
     }
 
     /// Does what is to be done at `now`, which must not go backwards.
     pub fn step(&mut self, now: Instant) -> Step {
         let started = *self.started.get_or_insert(now);
-        if let State::Deciding(_) = self.state
+        if let State::Deciding { .. } = self.state
             && let Some(until) = self.decide(now, started)
         {
             return Step::Wait { until };
@@ -142,12 +146,17 @@ impl Closing {
 
     /// Finds out whose the socket is and how to close it; an instant if that takes a moment longer.
     fn decide(&mut self, now: Instant, started: Instant) -> Option<Instant> {
-        let State::Deciding(mut listener) = mem::replace(&mut self.state, State::Between) else {
+        let State::Deciding { mut listener, mut search } = mem::replace(&mut self.state, State::Between)
+        else {
             return None;
         };
-        let Some(ownership) = whose(&mut listener, &self.options, now < started + EXEC_GRACE) else {
-            self.state = State::Deciding(listener);
-            return Some(now + SETTLE);
+        let so_far = now.saturating_duration_since(started);
+        let ownership = match search.go_on(&mut listener, so_far, self.options.owner_search) {
+            Whose::Known(ownership) => ownership,
+            Whose::Later(pause) => {
+                self.state = State::Deciding { listener, search };
+                return Some(now + pause);
+            }
         };
         let plan = match ownership {
             Ownership::Sole if system::turn_away(&listener.socket) => Plan::Look,
@@ -155,7 +164,7 @@ impl Closing {
                 Plan::Empty { at_most: listener.backlog as usize + 1 }
             }
             _ => {
-                self.state = State::Closed(left_to_others(ownership, now.saturating_duration_since(started)));
+                self.state = State::Closed(left_to_others(ownership, so_far));
                 return None;
             }
         };
@@ -218,32 +227,14 @@ impl Closing {
 impl fmt::Debug for Closing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.state {
-            State::Deciding(listener) => f.debug_tuple("Deciding").field(listener.local_address()).finish(),
+            State::Deciding { listener, .. } => {
+                f.debug_tuple("Deciding").field(listener.local_address()).finish()
+            }
             State::Running { procedure, .. } => procedure.fmt(f),
             State::Closed(report) => report.fmt(f),
             State::Between => f.write_str("Between"),
         }
     }
-}
-
-/// Whose the socket is; none if a child may be about to execute another program.
-fn whose(listener: &mut Listener, options: &CloseOptions, patient: bool) -> Option<Ownership> {
-    let Some(lifeline) = &mut listener.lifeline else { return Some(Ownership::Adopted) };
-    let line = lifeline.listen();
-    if line == Line::Inherited {
-        return Some(Ownership::Inherited);
-    }
-    if *listener.passed_on.get_mut() {
-        return Some(Ownership::PassedOn);
-    }
-    if line == Line::Held {
-        return if patient { None } else { Some(Ownership::Forked) };
-    }
-    let found = system::others(&listener.socket, options.owner_search);
-    Some(match found {
-        Ownership::Sole if listener.socket.reuse_port().unwrap_or(false) => Ownership::PortShared,
-        found => found,
-    })
 }
 
 fn left_to_others(ownership: Ownership, duration: Duration) -> CloseReport {

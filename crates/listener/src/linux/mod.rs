@@ -1,5 +1,6 @@
 //! What Linux offers to whoever closes a listener with care.
 
+mod descriptors;
 mod diag;
 mod filter;
 mod handshakes;
@@ -18,7 +19,7 @@ use crate::connection::Connection;
 pub(crate) use self::{
     filter::{detach_filter, turn_away},
     handshakes::Handshakes,
-    owners::{others, port_owner},
+    owners::{Owners, port_owner},
 };
 
 pub(crate) fn accept(socket: &Socket) -> Result<Connection, Errno> {
