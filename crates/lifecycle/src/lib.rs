@@ -1,1 +1,54 @@
-//! Phases, signals, work and report of a program that stops well
+//! Phases, signals, work and report of a program that stops well.
+//!
+//! A [`Lifecycle`] turns a wish that the program end (a signal, a call, a failure) into an orderly end inside a time
+//! budget: everybody is told, what is in flight finishes or is cut at a deadline, and a [`Report`] says truthfully
+//! what happened. The rules are numbered (L1 and so on) in `docs/semantics.md`.
+//!
+//! - [`Lifecycle::install`] handles SIGINT and SIGTERM and needs no runtime; [`Lifecycle::on_runtime`] handles no
+//!   signals and runs on tokio's clock, so that tests can pause time.
+//! - [`Stop`] is what everybody else holds: ask it, wait for it, request it.
+//! - [`Scope`] is somebody whose work must be done before closing; [`Work`] is one counted piece of it.
+//!
+//! ```
+//! use exeunt_lifecycle::{Config, Lifecycle};
+//!
+//! let lifecycle = Lifecycle::install(Config::default())?;
+//! let stop = lifecycle.stop();
+//! lifecycle.ready();
+//! let scope = lifecycle.scope("jobs");
+//! let worker = std::thread::spawn(move || {
+//!     while !scope.stop().is_requested() {
+//!         let _job = scope.begin();
+//!     }
+//! });
+//! stop.request_stop("the example is over");
+//! let report = lifecycle.close();
+//! assert_eq!(report.exit_status(), 0);
+//! # worker.join().unwrap();
+//! # Ok::<(), exeunt_lifecycle::InstallError>(())
+//! ```
+
+mod cause;
+mod clock;
+mod config;
+mod core;
+mod counts;
+mod hub;
+mod lifecycle;
+mod loom;
+mod machine;
+mod report;
+#[cfg(feature = "tokio")]
+mod runtime;
+mod scope;
+mod signal;
+mod stop;
+
+pub use cause::{Cause, Failure, Received, Sender};
+pub use config::{Config, ConfigError};
+pub use lifecycle::{InstallError, Lifecycle};
+pub use machine::{Phase, Verdict};
+pub use report::{PhaseTime, Report, ScopeReport};
+pub use scope::{CutWork, Scope, Work};
+pub use signal::Signal;
+pub use stop::{Forked, Stop};

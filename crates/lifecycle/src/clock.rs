@@ -1,0 +1,59 @@
+//! Where the time comes from.
+
+use crate::machine::Time;
+use std::time::Instant;
+
+/// The clock of one lifecycle, counting from its beginning.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    epoch: Instant,
+    /// Tokio's clock, which tests can pause; otherwise the system's monotonic one.
+    #[cfg(feature = "tokio")]
+    runtime: Option<tokio::runtime::Handle>,
+}
+
+impl Clock {
+    pub(crate) fn system() -> Self {
+        Self {
+            epoch: Instant::now(),
+            #[cfg(feature = "tokio")]
+            runtime: None,
+        }
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn of(runtime: tokio::runtime::Handle) -> Self {
+        let epoch = instant(Some(&runtime));
+        Self { epoch, runtime: Some(runtime) }
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        #[cfg(feature = "tokio")]
+        let now = instant(self.runtime.as_ref());
+        #[cfg(not(feature = "tokio"))]
+        let now = Instant::now();
+        self.time(now)
+    }
+
+    pub(crate) fn time(&self, instant: Instant) -> Time {
+        Time(instant.saturating_duration_since(self.epoch))
+    }
+
+    /// `None` beyond the end of the clock.
+    pub(crate) fn instant(&self, time: Time) -> Option<Instant> {
+        self.epoch.checked_add(time.0)
+    }
+}
+
+/// A paused clock is seen from inside its runtime only, and inputs come from any thread.
+#[cfg(feature = "tokio")]
+fn instant(runtime: Option<&tokio::runtime::Handle>) -> Instant {
+    use tokio::runtime::Handle;
+    let Some(runtime) = runtime else { return Instant::now() };
+    // A thread that is ending can no longer enter; `enter` would panic.
+    if Handle::try_current().is_err_and(|error| error.is_thread_local_destroyed()) {
+        return Instant::now();
+    }
+    let _inside = runtime.enter();
+    tokio::time::Instant::now().into_std()
+}

@@ -1,0 +1,147 @@
+//! How a lifecycle behaves.
+
+use crate::machine::Limits;
+use crate::signal::Signal;
+use std::time::Duration;
+
+/// How long a stop may take and what starts it. Checked when the lifecycle is installed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "a configuration does nothing until a lifecycle is installed with it"]
+pub struct Config {
+    pub(crate) limits: Limits,
+    pub(crate) signals: Vec<Signal>,
+    pub(crate) chain: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            limits: Limits { grace: Duration::from_secs(25), lame_duck: Duration::ZERO, max_attempts: 3 },
+            signals: vec![Signal::INTERRUPT, Signal::TERMINATE],
+            chain: false,
+        }
+    }
+}
+
+impl Config {
+    /// From the first stop request to the hard deadline. 25 s unless told otherwise: Kubernetes kills after 30.
+    ///
+    /// The last 20 % of it, at most 5 s, are kept for closing; what is in flight before them is cut (L2).
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.limits.grace = grace;
+        self
+    }
+
+    /// How long, after the stop request, to go on accepting while load balancers find out that we are no longer
+    /// ready. 0 unless told otherwise, which is right where nobody watches our readiness. Counts towards the
+    /// grace. A program that never was ready is no lame duck, and drains at once.
+    pub fn lame_duck(mut self, lame_duck: Duration) -> Self {
+        self.limits.lame_duck = lame_duck;
+        self
+    }
+
+    /// How many deliberate stop signals force the end (L9). 3 unless told otherwise: one to ask, one by
+    /// impatience, one in earnest.
+    pub fn max_attempts(mut self, max_attempts: u32) -> Self {
+        self.limits.max_attempts = max_attempts;
+        self
+    }
+
+    /// The signals that request a stop. SIGINT and SIGTERM unless told otherwise. Only
+    /// [`Lifecycle::install`](crate::Lifecycle::install) handles signals.
+    pub fn signals(mut self, signals: impl IntoIterator<Item = Signal>) -> Self {
+        self.signals = signals.into_iter().collect();
+        self.signals.sort_unstable();
+        self.signals.dedup();
+        self
+    }
+
+    /// Whether a handler that was there before is called after ours (L11). Not unless told so.
+    pub fn chain(mut self, chain: bool) -> Self {
+        self.chain = chain;
+        self
+    }
+
+    /// Checks the values against each other; installing does so as well.
+    ///
+    /// # Errors
+    ///
+    /// The first value that cannot be, with a hint what to do.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let Limits { grace, lame_duck, max_attempts } = self.limits;
+        if grace < SHORTEST_GRACE || grace > LONGEST_GRACE {
+            return Err(ConfigError::Grace { grace });
+        }
+        let drain = self.limits.drain();
+        if lame_duck >= drain {
+            return Err(ConfigError::LameDuck { lame_duck, grace, drain });
+        }
+        if max_attempts == 0 {
+            return Err(ConfigError::MaxAttempts);
+        }
+        Ok(())
+    }
+}
+
+/// Below this, the deadlines are too close together to be told apart.
+const SHORTEST_GRACE: Duration = Duration::from_millis(10);
+
+/// Above this, it is a mistake in the unit.
+const LONGEST_GRACE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// A configuration that cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The grace period is too short or too long.
+    #[error("a grace period of {grace:?} is out of range; choose between {SHORTEST_GRACE:?} and 7 days")]
+    Grace {
+        /// What was asked for.
+        grace: Duration,
+    },
+    /// The lame duck leaves no time to drain.
+    #[error(
+        "a lame duck of {lame_duck:?} leaves no time to drain: with a grace period of {grace:?} the drain \
+         deadline comes after {drain:?}; shorten it, or lengthen the grace period"
+    )]
+    LameDuck {
+        /// What was asked for.
+        lame_duck: Duration,
+        /// The grace period it must fit into.
+        grace: Duration,
+        /// From the stop request to the drain deadline.
+        drain: Duration,
+    },
+    /// No attempts at all.
+    #[error(
+        "max_attempts is 0, so the end would be forced before it was asked for; 1 forces it at the first signal"
+    )]
+    MaxAttempts,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_valid() {
+        assert_eq!(Config::default().validate(), Ok(()));
+    }
+
+    #[test]
+    fn errors_name_the_value_and_what_to_do() {
+        let seconds = Duration::from_secs;
+        let cases = [
+            (Config::default().grace(Duration::ZERO), "grace period of 0ns"),
+            (Config::default().grace(Duration::MAX), "choose between 10ms and 7 days"),
+            (Config::default().lame_duck(seconds(20)), "lame duck of 20s"),
+            (Config::default().lame_duck(seconds(20)), "deadline comes after 20s; shorten it"),
+            (Config::default().max_attempts(0), "max_attempts is 0"),
+        ];
+        for (config, text) in cases {
+            let error = config.validate().unwrap_err().to_string();
+            assert!(error.contains(text), "{error:?} does not say {text:?}");
+        }
+        assert_eq!(Config::default().lame_duck(Duration::from_millis(19_999)).validate(), Ok(()));
+    }
+}

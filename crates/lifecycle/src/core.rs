@@ -1,0 +1,304 @@
+//! The machine with a lock around it, and what its effects come to.
+//!
+//! Any thread applies inputs; effects are carried out at once, by the thread whose input had them, and none of them
+//! blocks. Invariants:
+//!
+//! 1. What is decided is written under the lock (the phase, the notices, the records); only waking others comes
+//!    after it, because a waker may run foreign code. Waking late is harmless: everything published only ever moves
+//!    forward, so an old value never overwrites a new one.
+//! 2. The time is taken under the lock, so that the machine sees it in order.
+//! 3. In a forked child nothing locks: the lock may have been held by a thread that the child does not have (L17).
+
+use crate::cause::{Cause, Failure, Received};
+use crate::clock::Clock;
+use crate::counts::Totals;
+use crate::loom::{AtomicU8, Ordering};
+use crate::machine::{Effect, Input, Limits, Machine, Notice, Phase, ScopeId, Time, Verdict};
+use crate::scope::{CutWork, ScopeShared};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What all handles of one lifecycle share.
+#[derive(Debug)]
+pub(crate) struct Core {
+    /// The phase, for whoever only looks.
+    phase: AtomicU8,
+    clock: Clock,
+    /// Whoever installed this; any other process is a forked child.
+    process: u32,
+    alarm: Alarm,
+    state: Mutex<State>,
+    moved_on: Condvar,
+    #[cfg(feature = "tokio")]
+    phases: tokio::sync::watch::Sender<Phase>,
+}
+
+/// Who applies the ticks.
+#[derive(Debug)]
+pub(crate) enum Alarm {
+    /// The signal thread.
+    Hub,
+    /// A task on a runtime.
+    #[cfg(feature = "tokio")]
+    Task(tokio::sync::Notify),
+}
+
+/// What is behind the lock.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) machine: Machine,
+    pub(crate) cause: Option<Cause>,
+    pub(crate) failures: Vec<Failure>,
+    pub(crate) scopes: BTreeMap<ScopeId, ScopeEntry>,
+    pub(crate) verdict: Option<Verdict>,
+    next_scope: usize,
+}
+
+/// A scope and what the report will say of it.
+#[derive(Debug)]
+pub(crate) struct ScopeEntry {
+    pub(crate) shared: Arc<ScopeShared>,
+    /// What had begun and ended when the stop was requested.
+    pub(crate) at_stop: Totals,
+    pub(crate) cut: Vec<CutWork>,
+    /// When its work was done.
+    pub(crate) idle_since: Option<Time>,
+}
+
+/// What is to be made known once the lock is released.
+#[derive(Default)]
+struct News {
+    phases: Vec<Phase>,
+    notices: Vec<(Arc<ScopeShared>, Notice)>,
+    alarm: bool,
+    exit: Option<Verdict>,
+}
+
+impl Core {
+    pub(crate) fn new(limits: Limits, clock: Clock, alarm: Alarm) -> Arc<Self> {
+        let machine = Machine::new(limits, clock.now());
+        Arc::new(Self {
+            phase: AtomicU8::new(Phase::Starting as u8),
+            clock,
+            process: std::process::id(),
+            alarm,
+            state: Mutex::new(State {
+                machine,
+                cause: None,
+                failures: Vec::new(),
+                scopes: BTreeMap::new(),
+                verdict: None,
+                next_scope: 0,
+            }),
+            moved_on: Condvar::new(),
+            #[cfg(feature = "tokio")]
+            phases: tokio::sync::watch::Sender::new(Phase::Starting),
+        })
+    }
+
+    /// One atomic load. Sequentially consistent, so that work published before is never missed by a stop that is
+    /// not seen here (invariant 1 of the counts).
+    pub(crate) fn phase(&self) -> Phase {
+        Phase::from_index(self.phase.load(Ordering::SeqCst))
+    }
+
+    pub(crate) fn is_forked(&self) -> bool {
+        self.process != std::process::id()
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn alarm(&self) -> &Alarm {
+        &self.alarm
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn phases(&self) -> tokio::sync::watch::Receiver<Phase> {
+        self.phases.subscribe()
+    }
+
+    /// The state; not in a forked child.
+    pub(crate) fn state(&self) -> Option<MutexGuard<'_, State>> {
+        // A panic of ours while it was held would leave it readable still.
+        (!self.is_forked()).then(|| self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Applies an input. `record` runs first, under the same lock.
+    pub(crate) fn apply(&self, input: Input, record: impl FnOnce(&mut State)) {
+        let Some(mut state) = self.state() else { return };
+        record(&mut state);
+        let effects = state.machine.apply(self.clock.now(), input);
+        let news = self.carry_out(&mut state, effects);
+        drop(state);
+        self.publish(news);
+    }
+
+    /// Applies a wish for the end; true if it was the first.
+    pub(crate) fn request(&self, cause: Cause) -> bool {
+        let mut first = false;
+        self.apply(Input::Stop(cause.wish()), |state| {
+            if let Cause::Failure(failure) = &cause {
+                state.failures.push(failure.clone());
+            }
+            first = state.cause.is_none();
+            state.cause.get_or_insert(cause);
+        });
+        first
+    }
+
+    pub(crate) fn signal(&self, received: Received, at: Instant) {
+        let (signal, origin) = (received.signal.number(), received.sender.origin());
+        tracing::info!(target: "exeunt::lifecycle", signal = %received, "stop signal");
+        self.apply(Input::Signal { signal, origin, at: self.clock.time(at) }, |state| {
+            _ = state.cause.get_or_insert(Cause::Signal(received));
+        });
+    }
+
+    pub(crate) fn abandon(&self) {
+        self.apply(Input::Abandoned, |state| _ = state.cause.get_or_insert(Cause::Dropped));
+    }
+
+    /// Adds a scope, which is busy.
+    pub(crate) fn add_scope(self: &Arc<Self>, name: String) -> Arc<ScopeShared> {
+        let Some(mut state) = self.state() else {
+            return ScopeShared::new(ScopeId(usize::MAX), name, Arc::downgrade(self));
+        };
+        let id = ScopeId(state.next_scope);
+        state.next_scope += 1;
+        let shared = ScopeShared::new(id, name, Arc::downgrade(self));
+        let entry = ScopeEntry {
+            shared: Arc::clone(&shared),
+            at_stop: Totals::default(),
+            cut: Vec::new(),
+            idle_since: None,
+        };
+        state.scopes.insert(id, entry);
+        drop(state);
+        self.apply(Input::Busy(id), |_| {});
+        shared
+    }
+
+    /// The scope's handle is gone and so is its last work.
+    pub(crate) fn scope_idle(&self, id: ScopeId) {
+        self.apply(Input::Idle(id), |state| {
+            if state.machine.requested().is_none() {
+                // Nobody will ask what became of it, and programs that run long may have many.
+                state.scopes.remove(&id);
+            } else if let Some(entry) = state.scopes.get_mut(&id) {
+                entry.idle_since.get_or_insert_with(|| self.clock.now());
+            }
+        });
+    }
+
+    /// When the next tick is due, and how long that is from now.
+    pub(crate) fn wake_at(&self) -> Option<(Time, Duration)> {
+        let at = self.state()?.machine.wake_at()?;
+        Some((at, at.since(self.clock.now())))
+    }
+
+    /// Blocks until `phase` is reached or `timeout` has passed; true if it is reached. Ticks meanwhile, so that a
+    /// deadline does not depend on a runtime that this very thread may be blocking.
+    pub(crate) fn wait_for(&self, phase: Phase, timeout: Option<Duration>) -> bool {
+        // Too far away to be represented is for ever.
+        let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        while self.phase() < phase {
+            let Some(state) = self.state() else { return false };
+            // The phase is written under the lock: looked at again under it, no change can slip through between.
+            if self.phase() >= phase {
+                break;
+            }
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                return false;
+            }
+            let alarm = state.machine.wake_at().map(|at| at.since(self.clock.now()).max(SHORTEST_WAIT));
+            let wait = [left, alarm].into_iter().flatten().min();
+            let woken = match wait {
+                Some(wait) => {
+                    let (state, result) =
+                        self.moved_on.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner);
+                    drop(state);
+                    !result.timed_out()
+                }
+                None => {
+                    drop(self.moved_on.wait(state).unwrap_or_else(PoisonError::into_inner));
+                    true
+                }
+            };
+            if !woken {
+                self.apply(Input::Tick, |_| {});
+            }
+        }
+        true
+    }
+
+    fn carry_out(&self, state: &mut State, effects: Vec<Effect>) -> News {
+        let mut news = News::default();
+        for effect in effects {
+            match effect {
+                Effect::Enter(phase) => {
+                    self.phase.store(phase as u8, Ordering::SeqCst);
+                    if phase == Phase::LameDuck {
+                        // After the phase is written (invariant 1 of the counts).
+                        state.scopes.values_mut().for_each(|entry| entry.at_stop = entry.shared.totals());
+                    }
+                    news.phases.push(phase);
+                }
+                Effect::Tell(scope) => Self::notify(state, scope, Notice::Told, &mut news),
+                Effect::Cut(scope) => Self::notify(state, scope, Notice::Cut, &mut news),
+                Effect::WakeAt(_) => news.alarm = true,
+                Effect::Exit(verdict) => {
+                    state.verdict = Some(verdict);
+                    news.exit = Some(verdict);
+                    news.alarm = true;
+                }
+            }
+        }
+        news
+    }
+
+    fn notify(state: &State, scope: ScopeId, notice: Notice, news: &mut News) {
+        if let Some(entry) = state.scopes.get(&scope) {
+            entry.shared.set_notice(notice);
+            news.notices.push((Arc::clone(&entry.shared), notice));
+        }
+    }
+
+    fn publish(&self, news: News) {
+        if let Some(phase) = news.phases.last() {
+            self.moved_on.notify_all();
+            #[cfg(feature = "tokio")]
+            self.phases.send_if_modified(|published| {
+                let forward = *published < *phase;
+                *published = (*published).max(*phase);
+                forward
+            });
+            #[cfg(not(feature = "tokio"))]
+            let _ = phase;
+        }
+        for (scope, notice) in &news.notices {
+            scope.publish(*notice);
+        }
+        if news.alarm {
+            match &self.alarm {
+                Alarm::Hub => crate::hub::wake(),
+                #[cfg(feature = "tokio")]
+                Alarm::Task(alarm) => alarm.notify_one(),
+            }
+        }
+        for phase in news.phases {
+            tracing::info!(target: "exeunt::lifecycle", %phase, "phase");
+        }
+        if let Some(verdict) = news.exit {
+            let status = verdict.exit_status();
+            tracing::info!(target: "exeunt::lifecycle", ?verdict, status, "stopped");
+        }
+    }
+}
+
+/// A deadline on a paused clock does not come nearer by waiting; do not spin on it.
+const SHORTEST_WAIT: Duration = Duration::from_millis(1);

@@ -1,0 +1,193 @@
+//! The signal thread: one in a process, however many lifecycles there are (L10, L18).
+
+use crate::cause::Received;
+use crate::core::Core;
+use crate::lifecycle::InstallError;
+use crate::machine::Input;
+use crate::signal::Signal;
+use exeunt_sys::signal as sys;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Taken to join and to leave, and never by the signal thread, which is waited for under it.
+static CONTROL: Mutex<Control> = Mutex::new(Control { next: 0, thread: None, handlers: BTreeMap::new() });
+
+/// Who gets signals and ticks. The only lock that the signal thread takes here.
+static MEMBERS: Mutex<Vec<Member>> = Mutex::new(Vec::new());
+
+thread_local! {
+    static IS_SIGNAL_THREAD: Cell<bool> = const { Cell::new(false) };
+}
+
+struct Control {
+    next: u64,
+    thread: Option<JoinHandle<()>>,
+    handlers: BTreeMap<Signal, sys::Registration>,
+}
+
+#[derive(Clone)]
+struct Member {
+    id: u64,
+    core: Arc<Core>,
+    signals: Vec<Signal>,
+    chain: bool,
+}
+
+/// A lifecycle's place in the hub. Dropping it restores the handlers that nobody else needs, and ends the thread
+/// with the last one.
+#[derive(Debug)]
+pub(crate) struct Membership {
+    id: u64,
+    ignored: Vec<Signal>,
+    process: u32,
+}
+
+impl Membership {
+    pub(crate) fn ignored(&self) -> &[Signal] {
+        &self.ignored
+    }
+}
+
+/// Makes `core` a member: signals reach it from the moment that each handler is in place.
+pub(crate) fn join(core: Arc<Core>, signals: Vec<Signal>, chain: bool) -> Result<Membership, InstallError> {
+    if sys::is_forked() {
+        return Err(InstallError::Forked);
+    }
+    let inbox = sys::Inbox::open().map_err(InstallError::Pipe)?;
+    let mut control = lock(&CONTROL);
+    let id = control.next;
+    control.next += 1;
+    lock(&MEMBERS).push(Member { id, core, signals: signals.clone(), chain });
+    let joined = control.start_thread(inbox).and_then(|()| control.handle(signals));
+    match joined {
+        Ok(ignored) => {
+            control.settle();
+            Ok(Membership { id, ignored, process: std::process::id() })
+        }
+        Err(error) => {
+            control.leave(id);
+            Err(error)
+        }
+    }
+}
+
+/// The signal thread looks at its deadlines again.
+pub(crate) fn wake() {
+    if let Ok(inbox) = sys::Inbox::open() {
+        inbox.wake();
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        let id = self.id;
+        if self.process != std::process::id() {
+            // A forked child: the locks may be held by threads that are not here.
+        } else if IS_SIGNAL_THREAD.try_with(Cell::get).unwrap_or(false) {
+            // A waker that ran here dropped the lifecycle, and this thread cannot wait for its own end.
+            std::thread::spawn(move || lock(&CONTROL).leave(id));
+        } else {
+            lock(&CONTROL).leave(id);
+        }
+    }
+}
+
+impl Control {
+    fn start_thread(&mut self, inbox: &'static sys::Inbox) -> Result<(), InstallError> {
+        if self.thread.is_none() {
+            let thread = std::thread::Builder::new().name("exeunt-signals".to_owned());
+            self.thread = Some(thread.spawn(move || run(inbox)).map_err(InstallError::Thread)?);
+        }
+        Ok(())
+    }
+
+    /// Puts handlers in place where there are none yet; answers those that stay ignored.
+    fn handle(&mut self, signals: Vec<Signal>) -> Result<Vec<Signal>, InstallError> {
+        let mut ignored = Vec::new();
+        for signal in signals {
+            if self.handlers.contains_key(&signal) {
+                continue;
+            }
+            match sys::register(signal.number()).map_err(|error| failed(signal, error))? {
+                sys::Registered::Handled(registration) => _ = self.handlers.insert(signal, registration),
+                sys::Registered::Ignored => ignored.push(signal),
+            }
+        }
+        Ok(ignored)
+    }
+
+    fn leave(&mut self, id: u64) {
+        lock(&MEMBERS).retain(|member| member.id != id);
+        self.settle();
+        wake();
+        if lock(&MEMBERS).is_empty()
+            && let Some(thread) = self.thread.take()
+        {
+            _ = thread.join();
+        }
+    }
+
+    /// Keeps the handlers that somebody needs, as they need them.
+    fn settle(&mut self) {
+        let members = lock(&MEMBERS);
+        self.handlers.retain(|signal, registration| {
+            let mut needed = members.iter().filter(|member| member.signals.contains(signal)).peekable();
+            let keep = needed.peek().is_some();
+            registration.chain(needed.any(|member| member.chain));
+            keep
+        });
+    }
+}
+
+fn run(inbox: &sys::Inbox) {
+    IS_SIGNAL_THREAD.set(true);
+    let mut unblocked = BTreeSet::new();
+    loop {
+        let members = lock(&MEMBERS).clone();
+        if members.is_empty() {
+            return;
+        }
+        for signal in members.iter().flat_map(|member| &member.signals) {
+            // Everybody else may have been started with the signal blocked; it has to land somewhere. One that
+            // does not exist is refused to whoever asked for it.
+            if unblocked.insert(*signal) {
+                _ = sys::unblock(signal.number());
+            }
+        }
+        let left: Option<Duration> = members.iter().filter_map(|member| Some(member.core.wake_at()?.1)).min();
+        drop(members);
+        let records = inbox.wait(left);
+        // Asked for again: whoever joined while we waited may be the one it is for.
+        for member in lock(&MEMBERS).clone() {
+            // A subscriber or a waker that panics must not cost the process its signals.
+            _ = catch_unwind(AssertUnwindSafe(|| serve(&member, &records)));
+        }
+    }
+}
+
+fn serve(member: &Member, records: &[sys::Record]) {
+    for record in records {
+        let signal = Signal::new(record.signal);
+        if member.signals.contains(&signal) {
+            member.core.signal(Received { signal, sender: record.origin.into() }, record.at);
+        }
+    }
+    member.core.apply(Input::Tick, |_| {});
+}
+
+fn failed(signal: Signal, error: sys::SignalError) -> InstallError {
+    match error {
+        sys::SignalError::Forked => InstallError::Forked,
+        sys::SignalError::Inbox(source) => InstallError::Pipe(source),
+        sys::SignalError::Refused { source, .. } => InstallError::Signal { signal, source },
+        other => InstallError::Signal { signal, source: std::io::Error::other(other) },
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,208 @@
+//! What happened in the stop (L15).
+
+use crate::cause::{Cause, Failure};
+use crate::core::{Core, ScopeEntry, State};
+use crate::machine::{Phase, Verdict};
+use crate::scope::CutWork;
+use std::fmt;
+use std::time::Duration;
+
+/// What happened in the stop: why, how long, and what became of the work.
+///
+/// `Display` is for people, a few lines without a newline at the end. With the feature `serde` it is for machines:
+/// durations are in seconds, as fractions.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Report {
+    /// Why the program stopped; `None` only in a forked child.
+    pub cause: Option<Cause>,
+    /// The time in each phase, in order; without `Stopped`, which has no end.
+    pub phases: Vec<PhaseTime>,
+    /// From the stop request to the end.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "seconds"))]
+    pub took: Duration,
+    /// What became of the work of each scope that was busy when the stop was requested, or later.
+    pub scopes: Vec<ScopeReport>,
+    /// Everything that failed, in the order in which it did.
+    pub failures: Vec<Failure>,
+    /// Stop signals that counted (L9).
+    pub attempts: u32,
+    /// How it ended.
+    pub verdict: Verdict,
+}
+
+/// How long a phase lasted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct PhaseTime {
+    /// Which phase.
+    pub phase: Phase,
+    /// How long; zero if it was only passed through.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "seconds"))]
+    pub time: Duration,
+}
+
+/// What became of a scope's work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct ScopeReport {
+    /// Its name.
+    pub name: String,
+    /// Work in flight when the stop was requested.
+    pub in_flight_at_stop: u64,
+    /// Work finished after the stop request; more than was in flight if some began after it.
+    pub finished: u64,
+    /// Work that was cut.
+    pub cut: Vec<CutWork>,
+    /// Work that was neither finished nor cut by name when the stop was over.
+    pub left: u64,
+    /// From the stop request until the scope had no work and would get none; `None` if that never came.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "optional_seconds"))]
+    pub held: Option<Duration>,
+}
+
+impl Report {
+    /// The exit status for the process: 0 clean, 1 something failed, 3 something was cut, 128 + signal forced (L14).
+    #[must_use]
+    pub fn exit_status(&self) -> u8 {
+        self.verdict.exit_status()
+    }
+
+    /// The time in `phase`; zero if it was only passed through.
+    #[must_use]
+    pub fn time_in(&self, phase: Phase) -> Duration {
+        self.phases.iter().find(|entry| entry.phase == phase).map_or(Duration::ZERO, |entry| entry.time)
+    }
+
+    pub(crate) fn of(core: &Core) -> Self {
+        match core.state() {
+            Some(state) => Self::build(&state),
+            None => Self::inert(),
+        }
+    }
+
+    fn build(state: &State) -> Self {
+        let log: Vec<_> = state.machine.log().iter().collect();
+        let phases = log.iter().zip(log.iter().skip(1));
+        let phases =
+            phases.map(|((phase, begun), (_, over))| PhaseTime { phase: *phase, time: over.since(*begun) });
+        let took =
+            log.last().zip(state.machine.requested()).map(|((_, over), requested)| over.since(requested));
+        Self {
+            cause: state.cause.clone(),
+            phases: phases.collect(),
+            took: took.unwrap_or_default(),
+            scopes: state.scopes.values().map(|entry| ScopeReport::build(entry, state)).collect(),
+            failures: state.failures.clone(),
+            attempts: state.machine.attempts(),
+            verdict: state.verdict.unwrap_or(Verdict::Clean),
+        }
+    }
+
+    /// What a forked child gets: nothing happened here.
+    fn inert() -> Self {
+        Self {
+            cause: None,
+            phases: Vec::new(),
+            took: Duration::ZERO,
+            scopes: Vec::new(),
+            failures: Vec::new(),
+            attempts: 0,
+            verdict: Verdict::Clean,
+        }
+    }
+}
+
+impl ScopeReport {
+    fn build(entry: &ScopeEntry, state: &State) -> Self {
+        let now = entry.shared.totals();
+        let ended = now.ended.saturating_sub(entry.at_stop.ended);
+        let cut = u64::try_from(entry.cut.len()).unwrap_or(u64::MAX);
+        let held = entry.idle_since.zip(state.machine.requested());
+        Self {
+            name: entry.shared.name.clone(),
+            in_flight_at_stop: entry.at_stop.in_flight(),
+            finished: ended.saturating_sub(cut),
+            cut: entry.cut.clone(),
+            left: now.in_flight(),
+            held: held.map(|(idle, requested)| idle.since(requested)),
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.cause {
+            Some(cause) => write!(f, "stopped in {}: {cause}", Span(self.took))?,
+            None => f.write_str("not stopped: this is a forked child")?,
+        }
+        for (index, PhaseTime { phase, time }) in self.phases.iter().enumerate() {
+            f.write_str(if index == 0 { "\n  " } else { ", " })?;
+            write!(f, "{phase} {}", Span(*time))?;
+        }
+        for scope in &self.scopes {
+            write!(f, "\n  {scope}")?;
+        }
+        for failure in &self.failures {
+            write!(f, "\n  {failure}")?;
+        }
+        write!(f, "\n  exit status {}", self.exit_status())?;
+        match self.verdict {
+            Verdict::Forced { signal } => {
+                write!(f, " (forced by {}, attempt {})", crate::Signal::new(signal), self.attempts)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for ScopeReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, in_flight_at_stop, finished, cut, left, .. } = self;
+        write!(
+            f,
+            "{name}: {in_flight_at_stop} in flight at the stop, {finished} finished after it, {} cut",
+            cut.len()
+        )?;
+        if *left > 0 {
+            write!(f, ", {left} left behind")?;
+        }
+        for work in cut {
+            write!(f, "\n    cut: {} {}", work.kind, work.name)?;
+            if let Some(peer) = &work.peer {
+                write!(f, " for {peer}")?;
+            }
+            write!(f, ", after {}", Span(work.age))?;
+        }
+        Ok(())
+    }
+}
+
+/// A duration in the unit that suits it.
+struct Span(Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_millis() {
+            0 if self.0.is_zero() => f.write_str("0 ms"),
+            0..10 => write!(f, "{:.1} ms", self.0.as_secs_f64() * 1e3),
+            10..1_000 => write!(f, "{} ms", self.0.as_millis()),
+            _ => write!(f, "{:.1} s", self.0.as_secs_f64()),
+        }
+    }
+}
+
+#[cfg(feature = "serde")]
+pub(crate) fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
+}
+
+#[cfg(feature = "serde")]
+fn optional_seconds<S: serde::Serializer>(
+    duration: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serde::Serialize::serialize(&duration.map(|duration| duration.as_secs_f64()), serializer)
+}

@@ -1,0 +1,235 @@
+//! Scopes, and the work that is counted in them (L5).
+
+use crate::core::Core;
+use crate::counts::{SHARDS, Shard, Totals};
+use crate::loom::{AtomicU8, Ordering};
+use crate::machine::{Input, Notice, ScopeId};
+use crate::stop::Stop;
+use std::cell::Cell;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering as Plain};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+/// Somebody whose work must be done before the program closes: a server, a consumer, a pool.
+///
+/// A scope is busy until this handle **and** every [`Work`] begun from it are dropped. `Closing` does not begin
+/// before that, unless the drain deadline comes first, when the scope is told to cut what it still has.
+///
+/// The life of a scope's owner is: begin work as it comes; once [`Phase::Draining`](crate::Phase::Draining) is
+/// reached, accept nothing new; when nothing will begin any more, drop the handle. It is not `Clone`, so that there
+/// is one who decides that; share it by reference or in an `Arc`.
+///
+/// Scopes are few and may have much work. Beginning and ending work takes no lock.
+pub struct Scope {
+    shared: Arc<ScopeShared>,
+    stop: Stop,
+}
+
+/// One piece of work in flight. Dropping it says that it is finished; [`cut`](Self::cut) says that it is not.
+///
+/// It belongs to nobody: send it wherever the work goes. To forget it (`mem::forget`) keeps the scope busy until
+/// the hard deadline.
+#[must_use = "dropping it at once says that the work is finished"]
+pub struct Work {
+    shard: Arc<ScopeShard>,
+}
+
+/// Work that a deadline ended before it was finished, as the report names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct CutWork {
+    /// What it was, such as `GET /slow`.
+    pub name: String,
+    /// What sort of work, such as `request`.
+    pub kind: &'static str,
+    /// For whom, such as the client's address.
+    pub peer: Option<String>,
+    /// How long it had been in flight.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::report::seconds"))]
+    pub age: Duration,
+}
+
+impl Scope {
+    pub(crate) fn new(core: Arc<Core>, name: String) -> Self {
+        let shared = core.add_scope(name);
+        Self { shared, stop: Stop::new(core) }
+    }
+
+    /// The name that the report uses.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// The stop that this scope belongs to.
+    #[must_use]
+    pub fn stop(&self) -> Stop {
+        self.stop.clone()
+    }
+
+    /// Begins a piece of work. Takes a few nanoseconds and is never refused.
+    ///
+    /// Who may not begin work once a stop is requested begins it first and looks at
+    /// [`Stop::is_requested`] afterwards: then it either sees the stop or is counted by it.
+    pub fn begin(&self) -> Work {
+        let index = SHARD.try_with(Cell::get).unwrap_or(0) % SHARDS;
+        // The index is in range, so the first one is never taken instead.
+        let shard = self.shared.shards.get(index).unwrap_or(&self.shared.shards[0]);
+        shard.count.begin();
+        Work { shard: Arc::clone(shard) }
+    }
+
+    /// How much work is in flight. Exact when nothing begins or ends meanwhile; otherwise never too low.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        self.shared.totals().in_flight()
+    }
+
+    /// Whether work must end now: the drain deadline has come, or the end is forced. One atomic load.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.shared.notice.load(Ordering::SeqCst) >= Notice::Cut as u8
+    }
+
+    /// Completes when work must end now: the drain deadline has come, or the end is forced.
+    ///
+    /// What it is told to end it should end at once and report with [`Work::cut`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe; waiting again after the fact completes at once.
+    #[cfg(feature = "tokio")]
+    pub async fn cut_requested(&self) {
+        let mut notices = self.shared.notices.subscribe();
+        // The sender lives in `shared`, so this cannot end without the notice.
+        _ = notices.wait_for(|notice| *notice >= Notice::Cut).await;
+    }
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        self.shared.shards.iter().for_each(|shard| shard.count.seal());
+        self.shared.look_if_idle();
+    }
+}
+
+impl Work {
+    /// Says that this work was ended before it was finished. It is named in the report, and the exit status says
+    /// so too (L14).
+    pub fn cut(self, what: CutWork) {
+        // Counted out under the same lock that records it: a report in between would take it for finished.
+        let shard = Arc::clone(&self.shard);
+        std::mem::forget(self);
+        let Some(scope) = shard.scope.upgrade() else { return };
+        let Some(core) = scope.core.upgrade() else { return };
+        let mut last = false;
+        core.apply(Input::WorkCut(scope.id), |state| {
+            last = shard.count.end();
+            if let Some(entry) = state.scopes.get_mut(&scope.id) {
+                entry.cut.push(what);
+            }
+        });
+        if last {
+            scope.look_if_idle();
+        }
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        if self.shard.count.end()
+            && let Some(scope) = self.shard.scope.upgrade()
+        {
+            scope.look_if_idle();
+        }
+    }
+}
+
+/// What a scope, its work and the core share.
+pub(crate) struct ScopeShared {
+    id: ScopeId,
+    pub(crate) name: String,
+    core: Weak<Core>,
+    shards: [Arc<ScopeShard>; SHARDS],
+    notice: AtomicU8,
+    #[cfg(feature = "tokio")]
+    notices: tokio::sync::watch::Sender<Notice>,
+}
+
+/// Work holds its shard and not its scope, so that threads do not meet at one reference count.
+struct ScopeShard {
+    count: Shard,
+    scope: Weak<ScopeShared>,
+}
+
+impl ScopeShared {
+    pub(crate) fn new(id: ScopeId, name: String, core: Weak<Core>) -> Arc<Self> {
+        Arc::new_cyclic(|scope| Self {
+            id,
+            name,
+            core,
+            shards: std::array::from_fn(|_| {
+                Arc::new(ScopeShard { count: Shard::new(), scope: Weak::clone(scope) })
+            }),
+            notice: AtomicU8::new(Notice::None as u8),
+            #[cfg(feature = "tokio")]
+            notices: tokio::sync::watch::Sender::new(Notice::None),
+        })
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        self.shards.iter().map(|shard| shard.count.totals()).sum()
+    }
+
+    /// Called under the core's lock, so that it only moves forward.
+    pub(crate) fn set_notice(&self, notice: Notice) {
+        self.notice.store(notice as u8, Ordering::SeqCst);
+    }
+
+    #[cfg_attr(not(feature = "tokio"), expect(unused_variables, reason = "nobody waits for it"))]
+    pub(crate) fn publish(&self, notice: Notice) {
+        #[cfg(feature = "tokio")]
+        self.notices.send_if_modified(|published| {
+            let forward = *published < notice;
+            *published = (*published).max(notice);
+            forward
+        });
+    }
+
+    /// Sealed, nothing begins any more: what is counted now can only become less.
+    fn look_if_idle(&self) {
+        if self.totals().in_flight() == 0
+            && let Some(core) = self.core.upgrade()
+        {
+            core.scope_idle(self.id);
+        }
+    }
+}
+
+thread_local! {
+    /// The shard that this thread counts on.
+    static SHARD: Cell<usize> = {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        Cell::new(NEXT.fetch_add(1, Plain::Relaxed))
+    };
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Scope");
+        debug.field("name", &self.shared.name).field("in_flight", &self.in_flight()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ScopeShared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScopeShared").field("id", &self.id).field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Work").finish_non_exhaustive()
+    }
+}
