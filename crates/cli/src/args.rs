@@ -9,6 +9,10 @@ use clap::error::ErrorKind;
 #[derive(Debug, clap::Parser)]
 #[command(name = "exeunt", version)]
 pub(crate) struct Arguments {
+    /// What to log to stderr: a level (error, warn, info, debug, trace) or a list of target=level
+    #[arg(long, global = true, value_name = "FILTER", env = "EXEUNT_LOG", default_value = "warn")]
+    pub(crate) log: String,
+
     #[command(subcommand)]
     pub(crate) command: Command,
 }

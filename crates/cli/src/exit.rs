@@ -7,15 +7,13 @@ use std::process::ExitCode;
 pub(crate) enum ExitStatus {
     /// Nothing was lost, nothing failed.
     Clean,
-    /// `drill`: something was lost. `serve`: the server failed.
-    Failed,
+    /// `drill`: something was lost.
+    Lost,
     /// The arguments, or what they name, cannot be used.
     Usage,
-    /// `serve`: the drain deadline cut something.
-    Cut,
     /// `drill`: it could not tell.
     Inconclusive,
-    /// The lifecycle's own status, forced ends (128 + signal) among them.
+    /// `serve`: what the report says: 0 clean, 1 failed, 3 something was cut, 128 + signal forced.
     Lifecycle(u8),
 }
 
@@ -24,9 +22,8 @@ impl ExitStatus {
     pub(crate) fn code(self) -> u8 {
         match self {
             Self::Clean => 0,
-            Self::Failed => 1,
+            Self::Lost => 1,
             Self::Usage => 2,
-            Self::Cut => 3,
             Self::Inconclusive => 4,
             Self::Lifecycle(code) => code,
         }

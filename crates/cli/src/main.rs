@@ -3,13 +3,13 @@
 mod args;
 mod drill;
 mod exit;
+mod logging;
 mod printer;
 mod serve;
 mod site;
 
 use args::Command;
 use clap::Parser as _;
-use exit::ExitStatus;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -17,9 +17,9 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return args::refuse(&error).into(),
     };
-    let status = match arguments.command {
+    let status = logging::start(&arguments.log).and_then(|()| match arguments.command {
         Command::Serve(serve) => serve::run(&serve),
         Command::Drill(drill) => drill::run(&drill),
-    };
+    });
     status.unwrap_or_else(|error| printer::error(&error)).into()
 }

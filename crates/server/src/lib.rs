@@ -1,1 +1,41 @@
-//! A server for tower services that stops without losing a request
+//! A server for tower services that stops without losing a request.
+//!
+//! [`Server`] speaks HTTP/1.1 through hyper and follows the drain rules D1 to D5, D7 and D8 of `docs/semantics.md`: when
+//! a stop is requested it answers on with `Connection: close`, closes its listener without losing anyone in the queue,
+//! gives silent connections a grace before it closes them, and reports what the drain deadline cut.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use exeunt_server::{Health, Server, lifecycle::{Config, Lifecycle}};
+//! # let router = tower::service_fn(|_: http::Request<hyper::body::Incoming>| async {
+//! #     Ok::<_, std::convert::Infallible>(http::Response::new(String::new())) });
+//!
+//! let server = Server::bind("127.0.0.1:8000")?;
+//! let lifecycle = Lifecycle::install(Config::default())?;
+//! lifecycle.ready();
+//! server.service(Health::new(router, lifecycle.stop())).run(&lifecycle).await?; // until it is drained
+//! let report = lifecycle.finished().await;
+//! # drop(report); Ok(()) }
+//! ```
+
+mod accept;
+mod answer;
+mod error;
+mod exchange;
+mod health;
+mod io;
+mod registry;
+mod respond;
+mod server;
+mod task;
+mod transport;
+
+pub use crate::error::{ServeError, ServerError};
+pub use crate::health::Health;
+pub use crate::server::{HttpService, Server};
+pub use exeunt_drain::Limits;
+pub use exeunt_lifecycle as lifecycle;
+pub use exeunt_listener as listener;
+
+/// Any error.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

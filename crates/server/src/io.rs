@@ -1,0 +1,131 @@
+//! The I/O wrapper between hyper and the socket: tells the drain machine what passes, and ends it by rules D5 and D7.
+//!
+//! hyper's own `graceful_shutdown` closes an idle connection at once, and with it the request that arrives in that
+//! instant. Here an idle connection ends as if its peer had closed it: `poll_read` answers the end of the input, after
+//! a last look, and hyper then finishes of its own accord. Its `poll_shutdown` lingers.
+
+use crate::exchange::{Exchange, Orders};
+use crate::transport::Transport;
+use exeunt_drain::Input;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// How much is discarded at a time in a linger.
+const DISCARD: usize = 4096;
+
+/// A socket whose traffic the drain machine sees.
+pub(crate) struct Watched<T: Transport> {
+    transport: T,
+    exchange: Arc<Exchange>,
+    /// `Finished` has been told.
+    finished: bool,
+    /// The write side is shut down.
+    write_closed: bool,
+}
+
+impl<T: Transport> Watched<T> {
+    pub(crate) fn new(transport: T, exchange: Arc<Exchange>) -> Self {
+        Self { transport, exchange, finished: false, write_closed: false }
+    }
+
+    /// The last look (D5).
+    fn look(&self, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
+        let before = buffer.filled().len();
+        match self.transport.read_now(buffer.initialize_unfilled()) {
+            Ok(read) => buffer.advance(read),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.exchange.tell(Input::NothingThere);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        }
+        self.tell_read(&buffer.filled()[before..]);
+        Ok(())
+    }
+
+    fn tell_read(&self, read: &[u8]) -> Orders {
+        self.exchange.tell(if read.is_empty() { Input::Eof } else { Input::Bytes(read) })
+    }
+
+    /// Reads and discards until the machine has had enough (D7).
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.write_closed {
+            ready!(Pin::new(&mut self.transport).poll_shutdown(cx))?;
+            self.write_closed = true;
+        }
+        let mut scratch = [0; DISCARD];
+        loop {
+            if self.exchange.tick().close {
+                return Poll::Ready(Ok(()));
+            }
+            let mut buffer = ReadBuf::new(&mut scratch);
+            ready!(Pin::new(&mut self.transport).poll_read(cx, &mut buffer))?;
+            self.tell_read(buffer.filled());
+        }
+    }
+}
+
+impl<T: Transport> AsyncRead for Watched<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let orders = self.exchange.reading();
+        if orders.end_input {
+            return Poll::Ready(Ok(()));
+        }
+        if orders.look {
+            return Poll::Ready(self.look(buffer));
+        }
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.transport).poll_read(cx, buffer))?;
+        self.tell_read(&buffer.filled()[before..]);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: Transport> AsyncWrite for Watched<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.transport).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.transport).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.transport.is_write_vectored()
+    }
+
+    /// hyper flushes the transport only when its own buffer is empty, so a response whose body is done is done here.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.transport).poll_flush(cx))?;
+        self.exchange.flushed();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.finished {
+            self.finished = true;
+            self.exchange.flushed();
+            self.exchange.tell(Input::Finished);
+        }
+        if self.exchange.tick().linger { self.poll_linger(cx) } else { Poll::Ready(Ok(())) }
+    }
+}
+
+impl<T: Transport> Drop for Watched<T> {
+    fn drop(&mut self) {
+        if self.exchange.tick().reset {
+            self.transport.reset_on_close();
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! A server under test, and a peer that sees every byte.
+
+use bytes::Bytes;
+use exeunt_lifecycle::{Config, Lifecycle, Phase, Report, Stop};
+use exeunt_server::{Health, Limits, Server};
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, StreamBody, combinators::UnsyncBoxBody};
+use hyper::body::{Frame, Incoming};
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+/// Nothing here takes that long unless it hangs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
+
+/// A response with that body.
+pub(crate) fn whole(body: impl Into<Bytes>) -> Answer {
+    Response::new(http_body_util::Full::new(body.into()).boxed_unsync())
+}
+
+/// A response whose body comes piece by piece.
+pub(crate) fn pieces() -> (mpsc::UnboundedSender<Bytes>, Answer) {
+    let (sender, mut receiver) = mpsc::unbounded_channel::<Bytes>();
+    let stream = futures_util::stream::poll_fn(move |cx| {
+        receiver.poll_recv(cx).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+    });
+    (sender, Response::new(StreamBody::new(stream).boxed_unsync()))
+}
+
+/// A running server and its lifecycle.
+pub(crate) struct House {
+    pub(crate) stop: Stop,
+    address: SocketAddr,
+    lifecycle: Lifecycle,
+    server: tokio::task::JoinHandle<Result<(), exeunt_server::ServeError>>,
+}
+
+impl House {
+    /// Serves with `handler`.
+    pub(crate) fn open<H, F>(config: Config, limits: Limits, handler: H) -> Self
+    where
+        H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Result<Answer, &'static str>> + Send + 'static,
+    {
+        let lifecycle = Lifecycle::on_runtime(config).unwrap();
+        let server = Server::bind("127.0.0.1:0").unwrap().limits(limits);
+        let address = server.local_address().as_socket_addr().unwrap();
+        let stop = lifecycle.stop();
+        let service = Health::new(tower::service_fn(handler), stop.clone());
+        let server = tokio::spawn(server.service(service).run(&lifecycle));
+        lifecycle.ready();
+        Self { stop, address, lifecycle, server }
+    }
+
+    pub(crate) async fn peer(&self) -> Peer {
+        TcpStream::connect(self.address).await.unwrap().into()
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Requests the stop and waits until the drain has begun.
+    pub(crate) async fn drain(&self) {
+        self.stop.request_stop("the test wants it");
+        soon(self.stop.reached(Phase::Draining)).await;
+    }
+
+    /// Waits for the end.
+    pub(crate) async fn ended(self) -> Report {
+        let report = soon(self.lifecycle.finished()).await;
+        soon(self.server).await.unwrap().unwrap();
+        report
+    }
+}
+
+/// A client on a raw socket.
+pub(crate) struct Peer {
+    pub(crate) stream: TcpStream,
+    read: Vec<u8>,
+}
+
+impl From<TcpStream> for Peer {
+    fn from(stream: TcpStream) -> Self {
+        Self { stream, read: Vec::new() }
+    }
+}
+
+/// How a connection ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Fin,
+    Reset,
+}
+
+impl Peer {
+    pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).await.unwrap();
+    }
+
+    /// Shuts down the peer's write side.
+    pub(crate) async fn end_writing(&mut self) {
+        self.stream.shutdown().await.unwrap();
+    }
+
+    pub(crate) async fn get(&mut self, path: &str) {
+        self.send(format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n")).await;
+    }
+
+    /// The next response: its head, lower case, and as much body as `content-length` says.
+    pub(crate) async fn response(&mut self) -> (String, String) {
+        soon(async {
+            loop {
+                let text = String::from_utf8_lossy(&self.read).into_owned();
+                if let Some((head, rest)) = text.split_once("\r\n\r\n") {
+                    let head = head.to_lowercase();
+                    let length = head
+                        .split_once("content-length: ")
+                        .map_or(0, |(_, rest)| rest.lines().next().unwrap().parse().unwrap());
+                    if rest.len() >= length {
+                        let body = rest[..length].to_owned();
+                        self.read.drain(..head.len() + 4 + length);
+                        return (head, body);
+                    }
+                }
+                let count = self.stream.read_buf(&mut self.read).await.unwrap();
+                assert_ne!(count, 0, "the connection ended inside a response: {text:?}");
+            }
+        })
+        .await
+    }
+
+    /// What is left to read, and how the connection ended.
+    pub(crate) async fn rest(&mut self) -> (Vec<u8>, End) {
+        soon(async {
+            loop {
+                match self.stream.read_buf(&mut self.read).await {
+                    Ok(0) => return (std::mem::take(&mut self.read), End::Fin),
+                    Ok(_) => {}
+                    Err(_) => return (std::mem::take(&mut self.read), End::Reset),
+                }
+            }
+        })
+        .await
+    }
+}
+
+/// Waits, but not for ever.
+pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(PATIENCE, future).await.expect("it hangs")
+}
