@@ -1,0 +1,339 @@
+use crate::error::Error;
+use crate::observe::CROSSED_SILENCE;
+use crate::port::free_port;
+use crate::run::{self, Progress, Stop};
+use crate::scenario::Scenario;
+use crate::signal::StopSignal;
+use crate::verdict::Verdict;
+use std::ffi::{OsStr, OsString};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+/// A rehearsal: which server, under which load, stopped how.
+///
+/// Everything has a default but the command. `{port}` in the program and its arguments is replaced.
+#[derive(Clone, Debug)]
+pub struct Drill {
+    pub(crate) command: Vec<OsString>,
+    pub(crate) control: Option<Vec<OsString>>,
+    pub(crate) port: Option<u16>,
+    pub(crate) path: String,
+    pub(crate) slow_path: Option<String>,
+    pub(crate) connections: u32,
+    pub(crate) idle_connections: u32,
+    pub(crate) rounds: Option<u32>,
+    pub(crate) scenarios: Vec<Scenario>,
+    pub(crate) signal: StopSignal,
+    pub(crate) to_group: bool,
+    pub(crate) deadline: Duration,
+    pub(crate) start_deadline: Duration,
+    pub(crate) flight: Duration,
+    pub(crate) pipeline: u32,
+}
+
+impl Drill {
+    /// A drill of this program, found in PATH if it is a bare name.
+    #[must_use]
+    pub fn new(program: impl Into<OsString>) -> Self {
+        Self {
+            command: vec![program.into()],
+            control: None,
+            port: None,
+            path: "/".to_owned(),
+            slow_path: None,
+            connections: 64,
+            idle_connections: 1_000,
+            rounds: None,
+            scenarios: Vec::new(),
+            signal: StopSignal::TERM,
+            to_group: false,
+            deadline: Duration::from_secs(10),
+            start_deadline: Duration::from_secs(10),
+            flight: Duration::ZERO,
+            pipeline: 1,
+        }
+    }
+
+    /// One more argument of the program.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
+        self.command.push(arg.into());
+        self
+    }
+
+    /// More arguments of the program.
+    #[must_use]
+    pub fn args<A: Into<OsString>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.command.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// The command that runs [`control::serve`](crate::control::serve) on `{port}`: a server that
+    /// loses. Without it no control rounds are held, and a pass rests on faith in the load.
+    #[must_use]
+    pub fn control<A: Into<OsString>>(mut self, command: impl IntoIterator<Item = A>) -> Self {
+        self.control = Some(command.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// The TCP port on 127.0.0.1 where the server listens; a free one by default.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = Some(port);
+        self
+    }
+
+    /// Path of the requests, `/` by default. It has to answer with a status from 200 to 399.
+    #[must_use]
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.path = path.into();
+        self
+    }
+
+    /// A path whose answer takes about 500 ms. Without it the scenario `slow` is left out.
+    #[must_use]
+    pub fn slow_path(mut self, path: impl Into<String>) -> Self {
+        self.slow_path = Some(path.into());
+        self
+    }
+
+    /// Connections at a time, 64 by default (except in `idle`).
+    #[must_use]
+    pub fn connections(mut self, connections: u32) -> Self {
+        self.connections = connections;
+        self
+    }
+
+    /// Silent connections in `idle`, 1,000 by default.
+    #[must_use]
+    pub fn idle_connections(mut self, connections: u32) -> Self {
+        self.idle_connections = connections;
+        self
+    }
+
+    /// Rounds of each scenario. By default 10 of `keepalive` and `fresh`, 3 of the others.
+    #[must_use]
+    pub fn rounds(mut self, rounds: u32) -> Self {
+        self.rounds = Some(rounds);
+        self
+    }
+
+    /// One more scenario. If none is named: `keepalive`, `fresh`, `idle`, and `slow` where there is a slow path.
+    #[must_use]
+    pub fn scenario(mut self, scenario: Scenario) -> Self {
+        self.scenarios.push(scenario);
+        self
+    }
+
+    /// What asks the server to stop, SIGTERM by default.
+    #[must_use]
+    pub fn signal(mut self, signal: StopSignal) -> Self {
+        self.signal = signal;
+        self
+    }
+
+    /// Sends the signal to the command's whole process group, as a terminal does, not to its leader alone.
+    #[must_use]
+    pub fn to_group(mut self, to_group: bool) -> Self {
+        self.to_group = to_group;
+        self
+    }
+
+    /// From the signal to SIGKILL, 10 s by default. A server that still runs then has ignored the signal.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// From the start until the path answers, 10 s by default.
+    #[must_use]
+    pub fn start_deadline(mut self, deadline: Duration) -> Self {
+        self.start_deadline = deadline;
+        self
+    }
+
+    /// A wait between the client's look at its kept connection and its request, as a network would
+    /// make; none by default. Has to be below 250 ms, or every lost request would count as crossed.
+    #[must_use]
+    pub fn flight(mut self, flight: Duration) -> Self {
+        self.flight = flight;
+        self
+    }
+
+    /// Requests sent at once on each connection of `keepalive`, 1 by default.
+    #[must_use]
+    pub fn pipeline(mut self, requests: u32) -> Self {
+        self.pipeline = requests;
+        self
+    }
+
+    /// Holds the drill and judges it. Blocks; a drill of one process waits for another of the same.
+    ///
+    /// While it runs, this process is a child subreaper (`PR_SET_CHILD_SUBREAPER`), its limit of open
+    /// descriptors is raised, and any child it gets is taken for one of the command's and ended. So
+    /// start no processes of your own meanwhile. When it returns, by whichever way (a panic included),
+    /// no process of the command is left.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]: settings that make no sense, a port that is taken, a command that cannot be
+    /// started, an interruption. Whatever the server does wrong is in the verdict.
+    pub fn run(&self, progress: &mut dyn Progress, stop: &Stop) -> Result<Verdict, Error> {
+        let scenarios = self.checked()?;
+        run::run(self, &scenarios, progress, stop)
+    }
+
+    /// Where the server is expected.
+    pub(crate) fn address(&self) -> Result<SocketAddr, Error> {
+        let port = match self.port {
+            Some(port) => port,
+            None => free_port().map_err(|source| Error::Io { doing: "looking for a free port", source })?,
+        };
+        Ok((Ipv4Addr::LOCALHOST, port).into())
+    }
+
+    /// Refuses what makes no sense; answers the scenarios to hold, in order.
+    fn checked(&self) -> Result<Vec<Scenario>, Error> {
+        let refuse = |message: String, hint: &str| Err(Error::config(message, hint));
+        if self.command.first().is_none_or(|program| program.is_empty()) {
+            return refuse("the command is empty".to_owned(), "name the program to drill");
+        }
+        if self.port == Some(0) {
+            return refuse(
+                "port 0 is no port to listen on".to_owned(),
+                "leave the port out to have a free one chosen, and write {port} in the command",
+            );
+        }
+        if self.port.is_none() && !self.command.iter().any(|arg| contains_port(arg)) {
+            return refuse(
+                "neither a port is given nor does the command say {port}".to_owned(),
+                "say where the command listens (--port 8000), or write {port} in it to have a free one put in",
+            );
+        }
+        for path in [Some(&self.path), self.slow_path.as_ref()].into_iter().flatten() {
+            if !path.starts_with('/') {
+                return refuse(
+                    format!("the path {path:?} does not begin with a slash"),
+                    "write it as in /index",
+                );
+            }
+            if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
+                return refuse(
+                    format!("the path {path:?} holds what no request line can carry"),
+                    "percent-encode blanks, controls and everything beyond ASCII",
+                );
+            }
+        }
+        for (what, number) in [
+            ("connections", self.connections),
+            ("idle connections", self.idle_connections),
+            ("rounds", self.rounds.unwrap_or(1)),
+            ("pipelined requests", self.pipeline),
+        ] {
+            if number == 0 {
+                return refuse(format!("0 {what} prove nothing"), "give at least 1, or leave the option out");
+            }
+        }
+        for (what, number, most) in [
+            ("connections", self.connections, 20_000),
+            ("idle connections", self.idle_connections, 20_000),
+            ("pipelined requests", self.pipeline, 100),
+        ] {
+            if number > most {
+                return refuse(
+                    format!("{number} {what} are too many"),
+                    &format!("{most} is the most: one client address has about 28,000 ports"),
+                );
+            }
+        }
+        if self.flight >= CROSSED_SILENCE {
+            return refuse(
+                format!("a flight of {} ms makes every request look crossed", self.flight.as_millis()),
+                "stay below 250 ms: from that silence on, a loss that meets a FIN is excused",
+            );
+        }
+        for (what, deadline) in [("deadline", self.deadline), ("start deadline", self.start_deadline)] {
+            if deadline.is_zero() {
+                return refuse(
+                    format!("a {what} of 0 leaves no time"),
+                    "give at least some milliseconds, as in 10s",
+                );
+            }
+        }
+        self.chosen()
+    }
+
+    fn chosen(&self) -> Result<Vec<Scenario>, Error> {
+        let wanted = |scenario: &Scenario| match scenario {
+            Scenario::Slow if self.slow_path.is_none() => false,
+            scenario => self.scenarios.is_empty() || self.scenarios.contains(scenario),
+        };
+        let chosen: Vec<_> = Scenario::ALL.into_iter().filter(wanted).collect();
+        if chosen.is_empty() {
+            return Err(Error::config(
+                "the scenario slow needs a path that takes its time",
+                "name one whose answer takes about 500 ms (--slow-path)",
+            ));
+        }
+        Ok(chosen)
+    }
+}
+
+pub(crate) fn contains_port(arg: &OsStr) -> bool {
+    arg.to_str().is_some_and(|arg| arg.contains("{port}"))
+}
+
+/// Puts the port in. An argument that is not UTF-8 stays as it is.
+pub(crate) fn with_port(arg: &OsString, port: u16) -> OsString {
+    arg.to_str().map_or_else(|| arg.clone(), |arg| arg.replace("{port}", &port.to_string()).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drill() -> Drill {
+        Drill::new("server").arg("{port}")
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_a_hint() {
+        for (drill, word) in [
+            (Drill::new(""), "empty"),
+            (Drill::new("server"), "{port}"),
+            (drill().port(0), "port 0"),
+            (drill().path("index"), "slash"),
+            (drill().path("/a b"), "request line"),
+            (drill().slow_path("slow"), "slash"),
+            (drill().connections(0), "0 connections"),
+            (drill().connections(30_000), "30000 connections"),
+            (drill().idle_connections(0), "0 idle connections"),
+            (drill().rounds(0), "0 rounds"),
+            (drill().pipeline(0), "0 pipelined"),
+            (drill().flight(Duration::from_millis(250)), "250 ms"),
+            (drill().deadline(Duration::ZERO), "deadline of 0"),
+            (drill().start_deadline(Duration::ZERO), "start deadline of 0"),
+            (drill().scenario(Scenario::Slow), "slow"),
+        ] {
+            let error = drill.run(&mut (), &Stop::new()).unwrap_err();
+            assert!(matches!(error, Error::Config { .. }), "{error:?}");
+            assert!(error.to_string().contains(word), "{error} should name {word}");
+            assert!(error.hint().is_some_and(|hint| !hint.is_empty()));
+        }
+    }
+
+    #[test]
+    fn scenarios_are_chosen_by_name_or_by_what_is_known() {
+        use Scenario::{Fresh, Idle, Keepalive, Slow};
+        assert_eq!(drill().checked().unwrap(), [Keepalive, Fresh, Idle]);
+        assert_eq!(drill().slow_path("/s").checked().unwrap(), [Keepalive, Fresh, Slow, Idle]);
+        assert_eq!(drill().scenario(Idle).scenario(Fresh).checked().unwrap(), [Fresh, Idle]);
+        assert_eq!(drill().scenario(Slow).scenario(Fresh).checked().unwrap(), [Fresh]);
+    }
+
+    #[test]
+    fn the_port_is_put_in_everywhere() {
+        assert_eq!(with_port(&"a{port}b{port}".into(), 80), "a80b80");
+    }
+}

@@ -1,0 +1,319 @@
+use super::http::{AnswerReader, Step};
+use super::{Answer, Connect, End};
+use crate::load::Watch;
+use rustix::io::Errno;
+use rustix::net::sockopt::socket_error;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+
+/// One raw connection to the server, with what its past says about its requests.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    stream: TcpStream,
+    reader: AnswerReader,
+    answered: u32,
+    last_byte: Instant,
+    /// A look or a send met the reset; the kernel reports it only once.
+    reset: bool,
+}
+
+/// What a connect came to.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    Connection(Connection),
+    /// Everything else that the server is answerable for.
+    Not(Connect),
+    /// The client's own shortage (ports, descriptors): no fact about the server.
+    OwnTrouble(io::Error),
+}
+
+/// What a look at a kept connection shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sight {
+    Silent,
+    Fin,
+    Reset,
+    /// Bytes that nobody asked for.
+    Bytes,
+}
+
+/// How a request left.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sent {
+    pub(crate) at: Instant,
+    pub(crate) bytes: usize,
+    pub(crate) silence: Duration,
+    pub(crate) fin_before: bool,
+}
+
+impl Connection {
+    /// Connects; a SYN that nobody answers ends with the watch.
+    pub(crate) async fn open(address: SocketAddr, watch: &mut Watch) -> Opened {
+        let connected = tokio::select! {
+            biased;
+            connected = TcpStream::connect(address) => connected,
+            () = watch.connects_over() => return Opened::Not(Connect::Unanswered),
+        };
+        let stream = match connected {
+            Ok(stream) => stream,
+            Err(error) => {
+                return match error.kind() {
+                    ErrorKind::ConnectionRefused => Opened::Not(Connect::Refused),
+                    ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => Opened::Not(Connect::Reset),
+                    ErrorKind::TimedOut => Opened::Not(Connect::Unanswered),
+                    _ => Opened::OwnTrouble(error),
+                };
+            }
+        };
+        // With nobody listening, a connect whose source port happens to be the target's meets itself
+        // (simultaneous open, RFC 9293 §3.5): that is nobody, too.
+        if stream.local_addr().is_ok_and(|local| local == address) {
+            return Opened::Not(Connect::Refused);
+        }
+        let last_byte = Instant::now();
+        Opened::Connection(Self {
+            stream,
+            reader: AnswerReader::default(),
+            answered: 0,
+            last_byte,
+            reset: false,
+        })
+    }
+
+    /// Whole answers so far.
+    pub(crate) fn answered(&self) -> u32 {
+        self.answered
+    }
+
+    /// Looks without waiting and without taking anything out of the queue.
+    pub(crate) fn look(&mut self) -> Sight {
+        if self.reset {
+            return Sight::Reset;
+        }
+        if self.reader.has_rest() {
+            return Sight::Bytes;
+        }
+        let mut byte = [0_u8; 1];
+        match recv(&self.stream, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+            Ok((_, 0)) => Sight::Fin,
+            Ok(_) => Sight::Bytes,
+            Err(Errno::AGAIN | Errno::INTR) => Sight::Silent,
+            Err(_) => {
+                self.reset = true;
+                Sight::Reset
+            }
+        }
+    }
+
+    /// Waits until the server ends the connection or sends what nobody asked for.
+    pub(crate) async fn disturbed(&mut self) -> Sight {
+        loop {
+            if self.stream.readable().await.is_err() {
+                return Sight::Reset;
+            }
+            let mut byte = [0_u8; 1];
+            // A read, not a look: only a read that would block clears tokio's readiness.
+            match self.stream.try_read(&mut byte) {
+                Ok(0) => return Sight::Fin,
+                Ok(_) => return Sight::Bytes,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(_) => {
+                    self.reset = true;
+                    return Sight::Reset;
+                }
+            }
+        }
+    }
+
+    /// Sends, whatever a look would show, and notes whether the server's FIN was there already.
+    ///
+    /// The look before the send is exact on loopback, where a FIN travels in no time. A FIN that came
+    /// between the two is told by what came of our bytes: they met a closed socket, and the kernel
+    /// reports a reset behind a FIN as EPIPE, any other as ECONNRESET.
+    pub(crate) fn send(&mut self, request: &[u8]) -> Sent {
+        let before = self.look() == Sight::Fin;
+        let at = Instant::now();
+        let silence = at.duration_since(self.last_byte);
+        // A socket with an empty buffer takes these few hundred bytes at once or never.
+        let bytes = send(&self.stream, request, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+        self.reset |= bytes.is_err();
+        let behind = !before && self.pending_error() == Some(Errno::PIPE);
+        Sent { at, bytes: bytes.unwrap_or(0), silence, fin_before: before || behind }
+    }
+
+    /// The error that the socket holds. Asking for it takes it away, so that it is noted here.
+    fn pending_error(&mut self) -> Option<Errno> {
+        let error = socket_error(&self.stream).ok()?.err();
+        self.reset |= error.is_some();
+        error
+    }
+
+    /// Reads one answer to its end, to the connection's end, or to the end of the watch.
+    pub(crate) async fn answer(&mut self, watch: &mut Watch) -> (Answer, End) {
+        loop {
+            if let Some(answer) = self.parsed(false) {
+                return (answer, if self.reset { End::Reset } else { End::Open });
+            }
+            match self.read() {
+                Ok(0) => return self.at_eof(),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    let ready = tokio::select! {
+                        biased;
+                        ready = self.stream.readable() => ready.is_ok(),
+                        () = watch.over() => return self.last_look(),
+                    };
+                    if !ready {
+                        return self.ended(End::Reset);
+                    }
+                }
+                Err(_) => return self.ended(End::Reset),
+            }
+        }
+    }
+
+    fn read(&mut self) -> io::Result<usize> {
+        let mut buffer = [0_u8; 8 * 1024];
+        let count = self.stream.try_read(&mut buffer)?;
+        self.take(buffer.get(..count).unwrap_or_default());
+        Ok(count)
+    }
+
+    /// The watch is over: what the kernel holds at this instant decides, not what the runtime got round to.
+    fn last_look(&mut self) -> (Answer, End) {
+        let mut buffer = [0_u8; 8 * 1024];
+        loop {
+            if let Some(answer) = self.parsed(false) {
+                return (answer, End::Open);
+            }
+            match recv(&self.stream, &mut buffer, RecvFlags::DONTWAIT) {
+                Ok((_, 0)) => return self.at_eof(),
+                Ok((_, count)) => self.take(buffer.get(..count).unwrap_or_default()),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return self.ended(End::Open),
+                Err(_) => return self.ended(End::Reset),
+            }
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        self.reader.push(bytes);
+        self.last_byte = Instant::now();
+    }
+
+    fn parsed(&mut self, eof: bool) -> Option<Answer> {
+        let bytes = self.reader.begun();
+        match self.reader.step(eof) {
+            Step::More => None,
+            Step::Whole { status, says_close } => {
+                self.answered += 1;
+                Some(Answer::Whole { status, says_close })
+            }
+            Step::Garbage(why) => Some(Answer::Garbage { bytes, why }),
+        }
+    }
+
+    /// After a FIN a read keeps saying "end", even if a reset followed: only the socket's error tells.
+    fn at_eof(&mut self) -> (Answer, End) {
+        let whole = self.parsed(true);
+        _ = self.pending_error();
+        let end = if self.reset { End::Reset } else { End::Fin };
+        whole.map_or_else(|| self.ended(end), |answer| (answer, end))
+    }
+
+    fn ended(&self, end: End) -> (Answer, End) {
+        let answer = match self.reader.begun() {
+            0 => Answer::Nothing,
+            bytes => Answer::Part { bytes },
+        };
+        (answer, end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::Limits;
+    use std::io::{Read as _, Write as _};
+    use std::net::{TcpListener, TcpStream as Peer};
+
+    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+
+    async fn pair(limits: &Limits) -> (Connection, Peer, Watch) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut watch = limits.watch();
+        let opened = Connection::open(listener.local_addr().unwrap(), &mut watch).await;
+        let Opened::Connection(connection) = opened else { panic!("{opened:?}") };
+        (connection, listener.accept().unwrap().0, watch)
+    }
+
+    #[tokio::test]
+    async fn a_whole_answer_leaves_the_connection_open() {
+        let (mut connection, mut peer, mut watch) = pair(&Limits::default()).await;
+        assert_eq!(connection.send(b"GET").bytes, 3);
+        peer.write_all(ANSWER).unwrap();
+        let whole = Answer::Whole { status: 200, says_close: false };
+        assert_eq!(connection.answer(&mut watch).await, (whole, End::Open));
+        assert_eq!((connection.answered(), connection.look()), (1, Sight::Silent));
+    }
+
+    #[tokio::test]
+    async fn fin_and_reset_are_told_apart() {
+        let (mut connection, mut peer, mut watch) = pair(&Limits::default()).await;
+        connection.send(b"GET");
+        peer.read_exact(&mut [0; 3]).unwrap();
+        drop(peer);
+        assert_eq!(connection.answer(&mut watch).await, (Answer::Nothing, End::Fin));
+
+        let (mut connection, peer, mut watch) = pair(&Limits::default()).await;
+        connection.send(b"GET");
+        drop(peer); // with unread bytes: a reset
+        assert_eq!(connection.answer(&mut watch).await, (Answer::Nothing, End::Reset));
+    }
+
+    #[tokio::test]
+    async fn a_short_answer_is_a_part() {
+        let (mut connection, mut peer, mut watch) = pair(&Limits::default()).await;
+        connection.send(b"GET");
+        peer.read_exact(&mut [0; 3]).unwrap();
+        peer.write_all(&ANSWER[..30]).unwrap();
+        drop(peer);
+        assert_eq!(connection.answer(&mut watch).await, (Answer::Part { bytes: 30 }, End::Fin));
+    }
+
+    #[tokio::test]
+    async fn a_fin_before_the_send_is_noted() {
+        let (mut connection, _peer, _) = pair(&Limits::default()).await;
+        assert!(!connection.send(b"GET").fin_before);
+
+        let (mut connection, peer, mut watch) = pair(&Limits::default()).await;
+        drop(peer);
+        assert_eq!(connection.look(), Sight::Fin);
+        assert!(connection.send(b"GET").fin_before);
+        let (answer, end) = connection.answer(&mut watch).await;
+        assert_eq!((answer, end), (Answer::Nothing, End::Reset));
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_watch_takes_a_last_look() {
+        let limits = Limits::default();
+        let (mut connection, mut peer, mut watch) = pair(&limits).await;
+        connection.send(b"GET");
+        peer.write_all(ANSWER).unwrap();
+        limits.end();
+        let whole = Answer::Whole { status: 200, says_close: false };
+        assert_eq!(connection.answer(&mut watch).await, (whole, End::Open));
+        connection.send(b"GET");
+        assert_eq!(connection.answer(&mut watch).await, (Answer::Nothing, End::Open));
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_refuses() {
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let opened = Connection::open(address, &mut Limits::default().watch()).await;
+        assert!(matches!(opened, Opened::Not(Connect::Refused)), "{opened:?}");
+    }
+}

@@ -1,0 +1,75 @@
+//! What the client saw of each request, and what that means.
+
+mod class;
+mod connection;
+mod http;
+
+pub use class::Class;
+pub(crate) use class::{CROSSED_SILENCE, classify};
+pub(crate) use connection::{Connection, Opened, Sent, Sight};
+
+use std::time::{Duration, Instant};
+
+/// One request as the client saw it: facts only, judged by [`classify`].
+#[derive(Clone, Debug)]
+pub(crate) struct Observation {
+    pub(crate) connect: Connect,
+    /// Answers that this connection had already given in whole.
+    pub(crate) answered_before: u32,
+    /// An earlier answer on this connection said that it would be the last.
+    pub(crate) close_announced: bool,
+    /// How long the connection had carried no byte when the request was sent.
+    pub(crate) silence: Duration,
+    /// The server's FIN was in our receive queue when the request was sent.
+    pub(crate) fin_at_send: bool,
+    /// Bytes of the request that the kernel took.
+    pub(crate) sent: usize,
+    pub(crate) answer: Answer,
+    pub(crate) end: End,
+    /// The process had ended when the watch did.
+    pub(crate) gone: bool,
+    /// The first act of the request: the connect on a new connection, the send on a kept one.
+    pub(crate) begun: Instant,
+    /// When the outcome was known.
+    pub(crate) ended: Instant,
+}
+
+/// What became of the connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Connect {
+    /// The handshake was done.
+    Done,
+    /// ECONNREFUSED: nobody listens.
+    Refused,
+    /// ECONNRESET out of a connect: the handshake was done and then undone before we looked.
+    Reset,
+    /// The SYN had no answer when the watch ended.
+    Unanswered,
+}
+
+/// What came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Nothing,
+    /// Some bytes, and not all that the head promised (or not even a whole head).
+    Part {
+        bytes: usize,
+    },
+    /// Bytes that are no HTTP/1 answer.
+    Garbage {
+        bytes: usize,
+        why: &'static str,
+    },
+    Whole {
+        status: u16,
+        says_close: bool,
+    },
+}
+
+/// How the connection stood when the watch of this request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Open,
+    Fin,
+    Reset,
+}
