@@ -141,17 +141,17 @@ impl SocketFile {
     }
 }
 
-/// Removes a socket file whose owner is gone: only then is a connection refused. `AddrInUse` for any other.
+/// Removes a socket file that nobody serves; `AddrInUse` if somebody does.
+///
+/// Connecting tells, and with a socket of another type it does so without a client turning up in the server's queue:
+/// `EPROTOTYPE` if the file has a socket behind it, listening already or not yet, `ECONNREFUSED` if it has none
+/// (unix(7)).
 fn remove_stale(path: &Path, address: &SockAddr) -> io::Result<()> {
-    let in_use = || io::Error::from(io::ErrorKind::AddrInUse);
-    let file_type = fs::symlink_metadata(path)?.file_type();
-    if !file_type.is_socket() {
+    if !fs::symlink_metadata(path)?.file_type().is_socket() {
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the path exists and is not a socket"));
     }
-    let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    probe.set_nonblocking(true)?;
-    match probe.connect(address) {
+    match Socket::new(Domain::UNIX, Type::DGRAM, None)?.connect(address) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
-        _ => Err(in_use()),
+        _ => Err(io::ErrorKind::AddrInUse.into()),
     }
 }

@@ -56,8 +56,8 @@ pub enum Ownership {
     HeldBy(u32),
     /// The port is shared (`SO_REUSEPORT`); the socket and its queue are ours alone.
     PortShared,
-    /// It could not be found out, for this reason; it was taken to be shared by somebody.
-    Unknown(&'static str),
+    /// It could not be found out, for this reason, so it was treated with the care for others.
+    Unknown(String),
 }
 
 impl fmt::Display for CloseReport {

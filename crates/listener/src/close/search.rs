@@ -51,7 +51,7 @@ impl Search {
             }
             Some(ownership) => Whose::Known(ownership),
             None if so_far < longest => Whose::Later(Duration::ZERO),
-            None => Whose::Known(Ownership::Unknown("the search took too long")),
+            None => Whose::Known(Ownership::Unknown("the search took too long".to_owned())),
         }
     }
 }

@@ -36,11 +36,6 @@ struct Current {
     descriptors: Descriptors,
 }
 
-type Unknown = &'static str;
-const NO_PROC: Unknown = "/proc cannot be read";
-const NO_CHILDREN: Unknown = "/proc does not tell of child processes";
-const CLOSED_CHILD: Unknown = "a child process may not be looked into";
-
 impl Owners {
     pub(crate) fn of(socket: impl AsFd) -> Self {
         // An inode of 0 is nobody's: the search will miss even our own descriptor, and say so.
@@ -61,7 +56,7 @@ impl Owners {
         }
     }
 
-    fn advance(&mut self, until: Instant) -> Result<Option<Ownership>, Unknown> {
+    fn advance(&mut self, until: Instant) -> Result<Option<Ownership>, String> {
         let Some(mut current) = self.current.take() else { return self.open_next().map(|()| None) };
         let own = current.pid == self.ourselves;
         while let Some(socket) = current.descriptors.next_socket() {
@@ -77,21 +72,23 @@ impl Owners {
         match (own, current.found) {
             (false, _) => Ok(None),
             (true, 1) => Ok(Some(Ownership::Sole)),
-            (true, _) => Err(NO_PROC),
+            (true, _) => Err("/proc does not show our own descriptors".to_owned()),
         }
     }
 
-    fn open_next(&mut self) -> Result<(), Unknown> {
+    fn open_next(&mut self) -> Result<(), String> {
         if self.family.is_empty() {
             self.family.push(self.ourselves);
-            self.family.extend(children(self.ourselves).map_err(|_| NO_CHILDREN)?);
+            self.family.extend(
+                children(self.ourselves)
+                    .map_err(|error| format!("/proc does not show our children: {error}"))?,
+            );
         }
-        let pid = self.family.pop().ok_or(NO_PROC)?;
+        let pid = self.family.pop().unwrap_or(self.ourselves);
         match Descriptors::of(pid) {
             Ok(descriptors) => self.current = Some(Current { pid, found: 0, descriptors }),
-            Err(_) if pid == self.ourselves => return Err(NO_PROC),
-            Err(_) if is_gone(pid) => {}
-            Err(_) => return Err(CLOSED_CHILD),
+            Err(_) if pid != self.ourselves && is_gone(pid) => {}
+            Err(error) => return Err(format!("the descriptors of process {pid} cannot be read: {error}")),
         }
         if pid != self.ourselves {
             // One that ends in this moment leaves its children to init, where they count as strangers.
