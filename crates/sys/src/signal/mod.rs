@@ -50,7 +50,8 @@ pub enum Origin {
     Process {
         /// The sender; 0 if it lives in a PID namespace that we cannot see into.
         pid: u32,
-        /// Whether, when the handler ran, the sender was our parent or in our process group.
+        /// Whether, when the handler ran, the sender was our parent or in our process group. Not known, and
+        /// false, of a sender that had ended by then and been waited for.
         related: bool,
     },
     /// A process, by sigqueue(3), tgkill(2) or raise(3) (`SI_QUEUE`, `SI_TKILL`).

@@ -1,0 +1,330 @@
+//! Does to signals what tests need done in a process of its own: `probe SCENARIO`. Exits 0 when all was as it should
+//! be; what it says on stdout is for the test that runs it.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::undocumented_unsafe_blocks,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "a scenario's panic is its failure, and its unsafe code is the foreign code of the scenario"
+)]
+
+use exeunt_sys::signal::{Inbox, Origin, Record, Registered, Registration, SignalError, register, unblock};
+use libc::{SIGKILL, SIGTERM, SIGUSR1, SIGUSR2, c_int};
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::time::Duration;
+
+fn main() {
+    let scenario = std::env::args().nth(1).unwrap_or_default();
+    match scenario.as_str() {
+        "report" => report(),
+        "blocked" => blocked(),
+        "other-thread" => other_thread(),
+        "burst" => burst(),
+        "errno" => errno(),
+        "ignored" => ignored(),
+        "refused" => refused(),
+        "chain" => chain(),
+        "default-is-not-chained" => default_is_not_chained(),
+        "restore-default" => restore_default(),
+        "restore-function" => restore_function(),
+        "covered" => covered(),
+        "fork-default" => fork_default(),
+        "fork-function" => fork_function(),
+        "masked" => masked(),
+        other => panic!("no scenario {other:?}"),
+    }
+}
+
+/// Says what arrives, until SIGUSR2 does.
+fn report() {
+    let _handlers = [libc::SIGINT, SIGTERM, SIGUSR2].map(handled);
+    println!("ready");
+    loop {
+        for record in Inbox::open().unwrap().wait(None) {
+            println!("{} {:?}", record.signal, record.origin);
+            if record.signal == SIGUSR2 {
+                return;
+            }
+        }
+    }
+}
+
+/// The main thread sits in a system call and never comes out of it.
+fn blocked() {
+    let _handler = handled(SIGTERM);
+    std::thread::spawn(|| {
+        while Inbox::open().unwrap().wait(None).is_empty() {}
+        println!("seen");
+    });
+    println!("ready");
+    // Interrupted, this would be an error; only the end of stdin ends it.
+    let mut byte = [0];
+    let read = unsafe { libc::read(0, byte.as_mut_ptr().cast(), 1) };
+    assert_eq!(read, 0, "{}", std::io::Error::last_os_error());
+}
+
+/// The signal is sent to a thread that spins in foreign code.
+fn other_thread() {
+    let _handler = handled(SIGUSR1);
+    let spinning = std::thread::spawn(|| while COUNT.load(Ordering::Relaxed) == 0 {});
+    use std::os::unix::thread::JoinHandleExt as _;
+    assert_eq!(unsafe { libc::pthread_kill(spinning.as_pthread_t(), SIGUSR1) }, 0);
+    assert_eq!(wait_for(1).first().unwrap().signal, SIGUSR1);
+    COUNT.store(1, Ordering::Relaxed);
+    spinning.join().unwrap();
+}
+
+/// Many times more than the pipe holds, before anybody reads.
+fn burst() {
+    let signal = libc::SIGRTMIN() + 3;
+    let _handlers = [handled(signal), handled(SIGUSR1)];
+    for _ in 0..20_000 {
+        send_self(signal);
+    }
+    send_self(SIGUSR1);
+    let records = wait_for(20_001);
+    let count = |wanted| records.iter().filter(|record| record.signal == wanted).count();
+    assert_eq!((count(signal), count(SIGUSR1)), (20_000, 1));
+    // And the pipe works as before.
+    send_self(SIGUSR1);
+    assert_eq!(wait_for(1).len(), 1);
+}
+
+fn errno() {
+    let signal = libc::SIGRTMIN() + 3;
+    let _handler = handled(signal);
+    for _ in 0..10_000 {
+        // The handler's write fails once the pipe is full.
+        unsafe { *libc::__errno_location() = 1234 };
+        unsafe { libc::kill(libc::getpid(), signal) };
+        assert_eq!(unsafe { *libc::__errno_location() }, 1234);
+    }
+}
+
+fn ignored() {
+    assert!(matches!(register(SIGTERM), Ok(Registered::Ignored)));
+    send_self(SIGTERM);
+    assert_eq!(Inbox::open().unwrap().wait(Some(Duration::from_millis(1))), []);
+    assert_eq!(disposition(SIGTERM), libc::SIG_IGN);
+}
+
+fn refused() {
+    for signal in [SIGKILL, libc::SIGSTOP, 0, -1, 65, 1000] {
+        let error = register(signal).unwrap_err();
+        assert!(matches!(error, SignalError::Refused { signal: named, .. } if named == signal), "{error:?}");
+    }
+    let _handler = handled(SIGTERM);
+    assert!(matches!(register(SIGTERM), Err(SignalError::Taken { signal: SIGTERM })));
+}
+
+fn chain() {
+    for (function, flags) in
+        [(count as *const () as usize, 0), (count_info as *const () as usize, libc::SA_SIGINFO)]
+    {
+        COUNT.store(0, Ordering::SeqCst);
+        install(SIGTERM, function, flags);
+        let handler = handled(SIGTERM);
+        let sent = |expected: usize, records: usize| {
+            send_self(SIGTERM);
+            assert_eq!(COUNT.load(Ordering::SeqCst), expected);
+            assert_eq!(wait_for(records).len(), records);
+        };
+        sent(0, 1);
+        handler.chain(true);
+        sent(1, 1);
+        handler.chain(false);
+        sent(1, 1);
+    }
+}
+
+fn default_is_not_chained() {
+    let handler = handled(SIGTERM);
+    handler.chain(true);
+    send_self(SIGTERM);
+    assert_eq!(wait_for(1).len(), 1);
+}
+
+fn restore_default() {
+    drop(handled(SIGTERM));
+    drop(handled(SIGTERM));
+    println!("ready");
+    send_self(SIGTERM);
+    panic!("survived a signal that nobody handles");
+}
+
+fn restore_function() {
+    install(SIGTERM, count as *const () as usize, 0);
+    for round in 1..=3 {
+        let handler = handled(SIGTERM);
+        handler.chain(true);
+        drop(handler);
+        assert_eq!(disposition(SIGTERM), count as *const () as usize);
+        send_self(SIGTERM);
+        assert_eq!(COUNT.load(Ordering::SeqCst), round, "called once by the kernel, and not by us");
+    }
+    assert_eq!(Inbox::open().unwrap().wait(Some(Duration::ZERO)), []);
+}
+
+/// Somebody puts a handler over ours, which calls ours.
+fn covered() {
+    install(SIGTERM, count as *const () as usize, 0);
+    let handler = handled(SIGTERM);
+    let ours = disposition(SIGTERM);
+    BELOW.store(ours, Ordering::SeqCst);
+    install(SIGTERM, cover as *const () as usize, libc::SA_SIGINFO);
+    send_self(SIGTERM);
+    assert_eq!((COVERED.load(Ordering::SeqCst), COUNT.load(Ordering::SeqCst)), (1, 0));
+    assert_eq!(wait_for(1).len(), 1);
+
+    drop(handler);
+    assert_eq!(disposition(SIGTERM), cover as *const () as usize, "theirs stays");
+    send_self(SIGTERM);
+    assert_eq!((COVERED.load(Ordering::SeqCst), COUNT.load(Ordering::SeqCst)), (2, 1), "ours passes it on");
+    assert_eq!(Inbox::open().unwrap().wait(Some(Duration::ZERO)), []);
+
+    let handler = handled(SIGTERM);
+    handler.chain(true);
+    send_self(SIGTERM);
+    assert_eq!(
+        (COVERED.load(Ordering::SeqCst), COUNT.load(Ordering::SeqCst)),
+        (2, 2),
+        "nobody calls in circles"
+    );
+    drop(handler);
+    assert_eq!(disposition(SIGTERM), cover as *const () as usize, "theirs is restored");
+
+    // They go, and put back what they found: ours, which is long gone.
+    install(SIGTERM, ours, libc::SA_SIGINFO);
+    let handler = handled(SIGTERM);
+    handler.chain(true);
+    send_self(SIGTERM);
+    assert_eq!(COUNT.load(Ordering::SeqCst), 3, "ours is not its own predecessor");
+    drop(handler);
+    assert_eq!(disposition(SIGTERM), count as *const () as usize);
+}
+
+/// A forked child dies of what we handle, and we hear nothing of it.
+fn fork_default() {
+    let _handler = handled(SIGTERM);
+    let status = in_child(|| {
+        assert!(matches!(register(SIGUSR1), Err(SignalError::Forked)));
+        send_self(SIGTERM);
+        unsafe { libc::_exit(99) }
+    });
+    assert!(libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == SIGTERM, "status {status:#x}");
+    assert_eq!(Inbox::open().unwrap().wait(Some(Duration::ZERO)), []);
+    send_self(SIGTERM);
+    assert_eq!(wait_for(1).len(), 1, "the parent still handles it");
+}
+
+/// In a forked child, the function that was there before acts.
+fn fork_function() {
+    install(SIGTERM, leave as *const () as usize, 0);
+    let _handler = handled(SIGTERM);
+    let status = in_child(|| {
+        send_self(SIGTERM);
+        unsafe { libc::_exit(99) }
+    });
+    assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 7, "status {status:#x}");
+    assert_eq!(Inbox::open().unwrap().wait(Some(Duration::ZERO)), []);
+}
+
+/// Blocked in every thread but the one that waits.
+fn masked() {
+    let mut all = MaybeUninit::uninit();
+    unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), ptr::null_mut());
+    }
+    let _handler = handled(SIGTERM);
+    let waiting = std::thread::spawn(|| {
+        unblock(SIGTERM).unwrap();
+        wait_for(1)
+    });
+    send_self(SIGTERM);
+    assert_eq!(waiting.join().unwrap().len(), 1);
+}
+
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+static COVERED: AtomicUsize = AtomicUsize::new(0);
+static BELOW: AtomicUsize = AtomicUsize::new(0);
+static DEPTH: AtomicI32 = AtomicI32::new(0);
+
+extern "C" fn count(_: c_int) {
+    COUNT.fetch_add(1, Ordering::SeqCst);
+}
+
+extern "C" fn count_info(signal: c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    assert_eq!(unsafe { (*info).si_signo }, signal);
+    COUNT.fetch_add(1, Ordering::SeqCst);
+}
+
+extern "C" fn leave(_: c_int) {
+    unsafe { libc::_exit(7) }
+}
+
+extern "C" fn cover(signal: c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    COVERED.fetch_add(1, Ordering::SeqCst);
+    if DEPTH.fetch_add(1, Ordering::SeqCst) > 0 {
+        unsafe { libc::_exit(98) }
+    }
+    let below = BELOW.load(Ordering::SeqCst);
+    let below: extern "C" fn(c_int, *mut libc::siginfo_t, *mut libc::c_void) =
+        unsafe { std::mem::transmute(below) };
+    below(signal, info, context);
+    DEPTH.fetch_sub(1, Ordering::SeqCst);
+}
+
+fn handled(signal: c_int) -> Registration {
+    match register(signal) {
+        Ok(Registered::Handled(registration)) => registration,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn install(signal: c_int, function: usize, flags: c_int) {
+    let mut action = unsafe { MaybeUninit::<libc::sigaction>::zeroed().assume_init() };
+    action.sa_sigaction = function;
+    action.sa_flags = flags;
+    assert_eq!(unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) }, 0);
+}
+
+fn disposition(signal: c_int) -> usize {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    assert_eq!(unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) }, 0);
+    unsafe { action.assume_init() }.sa_sigaction
+}
+
+fn send_self(signal: c_int) {
+    assert_eq!(unsafe { libc::kill(libc::getpid(), signal) }, 0);
+}
+
+/// Waits until there are `count` records; more is more.
+fn wait_for(count: usize) -> Vec<Record> {
+    let mut records = Vec::new();
+    while records.len() < count {
+        records.extend(Inbox::open().unwrap().wait(None));
+    }
+    assert!(records.iter().all(|record| record.origin != Origin::Kernel));
+    records
+}
+
+/// Runs `child` in a forked child and answers its wait status. This process has one thread, so the child may do
+/// what it likes.
+fn in_child(child: impl FnOnce()) -> c_int {
+    match unsafe { libc::fork() } {
+        0 => {
+            child();
+            unsafe { libc::_exit(97) }
+        }
+        pid => {
+            let mut status = 0;
+            assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
+            status
+        }
+    }
+}

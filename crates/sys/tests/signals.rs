@@ -1,0 +1,208 @@
+//! Signals in real processes: each test runs a scenario of the example `probe`.
+
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "a test's panic is its failure"
+)]
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::fd::FromRawFd as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+
+fn probe() -> PathBuf {
+    let mut path = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    path.push("examples/probe");
+    assert!(path.exists(), "{} is not built; run `cargo build --examples` first", path.display());
+    path
+}
+
+fn run(scenario: &str) -> ExitStatus {
+    Command::new(probe()).arg(scenario).stdin(Stdio::null()).status().unwrap()
+}
+
+#[track_caller]
+fn passes(scenario: &str) {
+    let status = run(scenario);
+    assert!(status.success(), "{scenario}: {status}");
+}
+
+/// A scenario that has said "ready", and what it says next.
+struct Running {
+    child: Child,
+    says: BufReader<ChildStdout>,
+}
+
+impl Running {
+    fn start(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut running = Self { says: BufReader::new(child.stdout.take().unwrap()), child };
+        assert_eq!(running.line(), "ready");
+        running
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.says.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    fn pid(&self) -> libc::pid_t {
+        self.child.id().try_into().unwrap()
+    }
+
+    fn kill(&self, signal: libc::c_int) {
+        // SAFETY: numbers only, and the child is not yet waited for.
+        assert_eq!(unsafe { libc::kill(self.pid(), signal) }, 0);
+    }
+
+    fn finish(mut self) {
+        self.kill(libc::SIGUSR2);
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
+#[test]
+fn l10_a_main_thread_in_a_system_call_is_not_disturbed_and_the_signal_is_seen() {
+    let mut running = Running::start(Command::new(probe()).arg("blocked").stdin(Stdio::piped()));
+    running.kill(libc::SIGTERM);
+    assert_eq!(running.line(), "seen");
+    drop(running.child.stdin.take());
+    assert!(running.child.wait().unwrap().success(), "its read(2) was interrupted");
+}
+
+#[test]
+fn l10_a_signal_is_seen_on_whichever_thread_it_lands() {
+    passes("other-thread");
+}
+
+#[test]
+fn l10_a_signal_that_is_blocked_elsewhere_reaches_the_waiting_thread() {
+    passes("masked");
+}
+
+#[test]
+fn l10_no_signal_of_a_burst_is_lost() {
+    passes("burst");
+}
+
+#[test]
+fn the_handler_preserves_errno() {
+    passes("errno");
+}
+
+#[test]
+fn l11_an_ignored_signal_stays_ignored() {
+    let shell = "trap '' TERM; exec \"$0\" ignored";
+    let status = Command::new("sh").arg("-c").arg(shell).arg(probe()).status().unwrap();
+    assert!(status.success(), "{status}");
+}
+
+#[test]
+fn what_cannot_be_registered_is_an_error() {
+    passes("refused");
+}
+
+#[test]
+fn l11_a_previous_handler_is_called_when_asked_and_only_then() {
+    passes("chain");
+}
+
+#[test]
+fn l11_the_default_action_is_not_chained_to() {
+    passes("default-is-not-chained");
+}
+
+#[test]
+fn l11_a_restored_default_ends_the_process() {
+    assert_eq!(run("restore-default").signal(), Some(libc::SIGTERM));
+}
+
+#[test]
+fn l11_a_restored_function_is_called_by_the_kernel() {
+    passes("restore-function");
+}
+
+#[test]
+fn l11_a_handler_put_over_ours_stays_and_nobody_calls_in_circles() {
+    passes("covered");
+}
+
+#[test]
+fn l17_a_forked_child_dies_by_the_default_and_the_parent_hears_nothing() {
+    passes("fork-default");
+}
+
+#[test]
+fn l17_in_a_forked_child_the_previous_handler_acts() {
+    passes("fork-function");
+}
+
+#[test]
+fn l9_origins_of_processes() {
+    let mut running = Running::start(Command::new(probe()).arg("report").process_group(0));
+    running.kill(libc::SIGTERM);
+    let me = std::process::id();
+    assert_eq!(running.line(), format!("15 Process {{ pid: {me}, related: true }}"), "our parent");
+
+    // Neither our parent nor in our group, and gone as soon as it has sent.
+    let mut stranger = Command::new("kill").args(["-TERM", &running.pid().to_string()]).spawn().unwrap();
+    let pid = stranger.id();
+    stranger.wait().unwrap();
+    assert_eq!(running.line(), format!("15 Process {{ pid: {pid}, related: false }}"));
+
+    let mut relative = Command::new("kill");
+    relative.args(["-TERM", &running.pid().to_string()]).process_group(running.pid());
+    let mut relative = relative.spawn().unwrap();
+    let said = running.line();
+    let pid = relative.id();
+    // Not sooner: nothing is known of a sender that has been waited for.
+    relative.wait().unwrap();
+    assert_eq!(said, format!("15 Process {{ pid: {pid}, related: true }}"), "in our group");
+
+    // SAFETY: numbers only; the thread is the child's first.
+    let sent = unsafe { libc::syscall(libc::SYS_tgkill, running.pid(), running.pid(), libc::SIGTERM) };
+    assert_eq!(sent, 0);
+    assert_eq!(running.line(), format!("15 Direct {{ pid: {me} }}"));
+    running.finish();
+}
+
+#[test]
+fn l9_a_key_on_the_terminal_comes_from_the_kernel() {
+    let (mut master, mut slave) = (-1, -1);
+    let none = std::ptr::null_mut();
+    // SAFETY: room for two descriptors, and no names or settings asked for.
+    let opened = unsafe { libc::openpty(&raw mut master, &raw mut slave, none, none.cast(), none.cast()) };
+    assert_eq!(opened, 0);
+    // SAFETY: both were opened just now, and belong to nobody else.
+    let (mut master, slave) = unsafe { (File::from_raw_fd(master), File::from_raw_fd(slave)) };
+    let mut command = Command::new(probe());
+    command.arg("report").stdin(slave);
+    // SAFETY: two system calls, both async-signal-safe: a session whose terminal is stdin.
+    let command = unsafe {
+        command.pre_exec(|| {
+            libc::setsid();
+            libc::ioctl(0, libc::TIOCSCTTY, 0);
+            Ok(())
+        })
+    };
+    let mut running = Running::start(command);
+    master.write_all(b"\x03").unwrap();
+    assert_eq!(running.line(), "2 Kernel");
+    running.finish();
+}
