@@ -1,4 +1,4 @@
-//! Signals in real processes: each test runs a scenario of the example `probe`.
+//! Signals in real processes: each test runs a scenario of the example `signal_probe`.
 
 #![cfg(target_os = "linux")]
 #![allow(
@@ -20,7 +20,7 @@ fn probe() -> PathBuf {
     let mut path = std::env::current_exe().unwrap();
     path.pop();
     path.pop();
-    path.push("examples/probe");
+    path.push("examples/signal_probe");
     assert!(path.exists(), "{} is not built; run `cargo build --examples` first", path.display());
     path
 }

@@ -203,7 +203,8 @@ fn l9_a_forced_end_passes_through_every_phase() {
 
 #[test]
 fn l9_attempts_by_origin() {
-    let cases: &[(&str, &[(u64, Origin)], u32)] = &[
+    type Case = (&'static str, &'static [(u64, Origin)], u32);
+    let cases: &[Case] = &[
         ("two from the terminal are two, however quick", &[(0, Terminal), (0, Terminal)], 2),
         ("a relay after the terminal", &[(0, Terminal), (500, Relative)], 1),
         ("too late for a relay", &[(0, Terminal), (501, Relative)], 2),

@@ -1,4 +1,4 @@
-//! Does to signals what tests need done in a process of its own: `probe SCENARIO`. Exits 0 when all was as it should
+//! Does to signals what tests need done in a process of its own: `signal_probe SCENARIO`. Exits 0 when all was as it should
 //! be; what it says on stdout is for the test that runs it.
 
 #![allow(
