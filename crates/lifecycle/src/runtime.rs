@@ -10,17 +10,24 @@ use tokio::time::Instant;
 
 /// The task that applies the ticks. Dropping it aborts the task.
 #[derive(Debug)]
-pub(crate) struct Task(AbortHandle);
+pub(crate) struct Task {
+    handle: AbortHandle,
+    process: u32,
+}
 
 impl Task {
     pub(crate) fn spawn(runtime: &Handle, core: Arc<Core>) -> Self {
-        Self(runtime.spawn(async move { run(&core).await }).abort_handle())
+        let handle = runtime.spawn(async move { run(&core).await }).abort_handle();
+        Self { handle, process: std::process::id() }
     }
 }
 
 impl Drop for Task {
     fn drop(&mut self) {
-        self.0.abort();
+        // In a forked child the runtime's locks may be held by threads that are not here.
+        if self.process == std::process::id() {
+            self.handle.abort();
+        }
     }
 }
 

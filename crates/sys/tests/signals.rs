@@ -17,10 +17,15 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
 fn probe() -> PathBuf {
+    example("signal_probe")
+}
+
+fn example(name: &str) -> PathBuf {
     let mut path = std::env::current_exe().unwrap();
     path.pop();
     path.pop();
-    path.push("examples/signal_probe");
+    path.push("examples");
+    path.push(name);
     assert!(path.exists(), "{} is not built; run `cargo build --examples` first", path.display());
     path
 }
@@ -51,7 +56,7 @@ impl Running {
 
     fn line(&mut self) -> String {
         let mut line = String::new();
-        self.says.read_line(&mut line).unwrap();
+        assert_ne!(self.says.read_line(&mut line).unwrap(), 0, "it ended");
         line.trim_end().to_owned()
     }
 
@@ -184,25 +189,47 @@ fn l9_origins_of_processes() {
 
 #[test]
 fn l9_a_key_on_the_terminal_comes_from_the_kernel() {
+    let (mut terminal, mut running) = on_terminal(Command::new(probe()).arg("report"));
+    terminal.write_all(b"\x03").unwrap();
+    assert_eq!(running.line(), "2 Kernel");
+    running.finish();
+}
+
+#[test]
+fn l9_a_relay_of_the_terminals_signal_is_no_further_attempt() {
+    let (mut terminal, mut running) = on_terminal(Command::new(example("lifecycle")).arg("terminal"));
+    terminal.write_all(b"\x03").unwrap();
+    // We are its parent, and pass on what the terminal said.
+    running.kill(libc::SIGTERM);
+    for _ in 0..2 {
+        while !running.line().contains("stop signal") {}
+    }
+    terminal.write_all(b"finish\n").unwrap();
+    while !running.line().contains("attempts 1") {}
+}
+
+#[test]
+fn l17_a_lifecycle_is_inert_in_a_forked_child() {
+    let status = Command::new(example("lifecycle")).arg("fork").stdin(Stdio::null()).status().unwrap();
+    assert!(status.success(), "{status}");
+}
+
+/// Starts the command in a session of its own with a terminal of its own; we are at its other end.
+fn on_terminal(command: &mut Command) -> (File, Running) {
     let (mut master, mut slave) = (-1, -1);
     let none = std::ptr::null_mut();
     // SAFETY: room for two descriptors, and no names or settings asked for.
     let opened = unsafe { libc::openpty(&raw mut master, &raw mut slave, none, none.cast(), none.cast()) };
     assert_eq!(opened, 0);
     // SAFETY: both were opened just now, and belong to nobody else.
-    let (mut master, slave) = unsafe { (File::from_raw_fd(master), File::from_raw_fd(slave)) };
-    let mut command = Command::new(probe());
-    command.arg("report").stdin(slave);
+    let (master, slave) = unsafe { (File::from_raw_fd(master), File::from_raw_fd(slave)) };
     // SAFETY: two system calls, both async-signal-safe: a session whose terminal is stdin.
     let command = unsafe {
-        command.pre_exec(|| {
+        command.stdin(slave).pre_exec(|| {
             libc::setsid();
             libc::ioctl(0, libc::TIOCSCTTY, 0);
             Ok(())
         })
     };
-    let mut running = Running::start(command);
-    master.write_all(b"\x03").unwrap();
-    assert_eq!(running.line(), "2 Kernel");
-    running.finish();
+    (master, Running::start(command))
 }

@@ -1,0 +1,67 @@
+//! A lifecycle in the places that only unsafe code leads to: `lifecycle SCENARIO`.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::undocumented_unsafe_blocks,
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "a scenario's panic is its failure"
+)]
+
+use exeunt_lifecycle::{Config, Forked, InstallError, Lifecycle, Phase};
+use std::time::Duration;
+
+fn main() {
+    match std::env::args().nth(1).unwrap_or_default().as_str() {
+        "terminal" => terminal(),
+        "fork" => fork(),
+        other => panic!("no scenario {other:?}"),
+    }
+}
+
+/// Busy until somebody types a line.
+fn terminal() {
+    tracing_subscriber::fmt().with_ansi(false).init();
+    let lifecycle = Lifecycle::install(Config::default()).unwrap();
+    let scope = lifecycle.scope("typist");
+    println!("ready");
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+    drop(scope);
+    println!("attempts {}", lifecycle.close().attempts);
+}
+
+/// In a forked child nothing of ours moves, locks or waits, and a signal acts as if we were not there.
+fn fork() {
+    let lifecycle = Lifecycle::install(Config::default()).unwrap();
+    let (stop, scope) = (lifecycle.stop(), lifecycle.scope("parent"));
+    let work = scope.begin();
+    match unsafe { libc::fork() } {
+        0 => {
+            assert!(matches!(Lifecycle::install(Config::default()), Err(InstallError::Forked)));
+            assert_eq!(stop.wait(), Err(Forked));
+            assert_eq!(stop.wait_for(Phase::Stopped, Duration::from_secs(3_600)), Err(Forked));
+            assert!(!stop.request_stop("from the child") && !stop.is_requested());
+            lifecycle.ready();
+            assert_eq!((stop.phase(), stop.time_left()), (Phase::Starting, None));
+            drop((work, scope, lifecycle.scope("child")));
+            let report = lifecycle.close();
+            assert_eq!((report.cause.as_ref(), report.exit_status()), (None, 0));
+            unsafe { libc::kill(libc::getpid(), libc::SIGTERM) };
+            unsafe { libc::_exit(99) }
+        }
+        child => {
+            let mut status = 0;
+            assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+            assert!(
+                libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGTERM,
+                "status {status:#x}"
+            );
+            assert!(!stop.is_requested(), "the child's signal reached the parent");
+            unsafe { libc::kill(libc::getpid(), libc::SIGTERM) };
+            stop.wait().unwrap();
+            drop((work, scope));
+            assert_eq!(lifecycle.close().exit_status(), 0);
+        }
+    }
+}
