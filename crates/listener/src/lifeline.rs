@@ -54,13 +54,21 @@ impl Lifeline {
 }
 
 #[cfg(test)]
+impl Lifeline {
+    /// What a forked child would hold.
+    pub(crate) fn copy(&self) -> PipeWriter {
+        self.writer.as_ref().unwrap().try_clone().unwrap()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::{Lifeline, Line};
 
     #[test]
     fn the_line_is_quiet_once_every_copy_of_the_write_end_is_gone() {
         let mut lifeline = Lifeline::new().unwrap();
-        let copy = lifeline.writer.as_ref().unwrap().try_clone().unwrap();
+        let copy = lifeline.copy();
         assert_eq!(lifeline.listen(), Line::Held);
         drop(copy);
         assert_eq!(lifeline.listen(), Line::Quiet);

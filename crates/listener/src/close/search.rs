@@ -55,3 +55,38 @@ impl Search {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Search, Whose};
+    use crate::{Listener, Ownership};
+
+    fn ms(count: u64) -> Duration {
+        Duration::from_millis(count)
+    }
+
+    fn held() -> (Listener, std::io::PipeWriter, Search) {
+        let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
+        let child = listener.lifeline.as_ref().unwrap().copy();
+        let search = Search::of(&listener);
+        (listener, child, search)
+    }
+
+    #[test]
+    fn a_child_that_executes_another_program_in_time_does_not_count() {
+        let (mut listener, child, mut search) = held();
+        assert!(matches!(search.go_on(&mut listener, ms(0), ms(500)), Whose::Later(pause) if pause == ms(1)));
+        assert!(matches!(search.go_on(&mut listener, ms(19), ms(500)), Whose::Later(_)));
+        drop(child);
+        assert!(!matches!(search.go_on(&mut listener, ms(20), ms(500)), Whose::Known(Ownership::Forked)));
+    }
+
+    #[test]
+    fn a_child_that_stays_does() {
+        let (mut listener, _child, mut search) = held();
+        assert!(matches!(search.go_on(&mut listener, ms(0), ms(500)), Whose::Later(_)));
+        assert!(matches!(search.go_on(&mut listener, ms(20), ms(500)), Whose::Known(Ownership::Forked)));
+    }
+}

@@ -1,6 +1,6 @@
 //! Counting the handshakes under way.
 
-use std::{io, net::SocketAddr};
+use std::{fs, io, net::SocketAddr};
 
 use netlink_packet_sock_diag::{constants::TCP_LISTEN, inet::StateFlags};
 use rustix::fs::fstat;
@@ -13,24 +13,24 @@ use super::diag::{Diag, Family, local_ip};
 pub(crate) struct Handshakes {
     diag: Diag,
     local: SocketAddr,
-    families: &'static [Family],
+    family: Family,
     inode: u32,
 }
 
 impl Handshakes {
     /// # Errors
     ///
-    /// The kernel has no `sock_diag`, or a sandbox forbids it.
+    /// The kernel has no `sock_diag`, or a sandbox forbids it, or it keeps no handshakes to be looked at.
     pub(crate) fn of(socket: &Socket) -> io::Result<Self> {
+        if only_cookies() {
+            return Err(io::Error::other("handshakes are not kept (net.ipv4.tcp_syncookies is 2)"));
+        }
         let local = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::Unsupported)?;
-        let families: &[Family] = match local {
-            SocketAddr::V4(_) => &[Family::V4],
-            SocketAddr::V6(_) if socket.only_v6()? => &[Family::V6],
-            SocketAddr::V6(_) => &[Family::V6, Family::V4],
-        };
+        // A handshake is of its listener's family, also that of an IPv4 client with an IPv6 socket.
+        let family = if local.is_ipv4() { Family::V4 } else { Family::V6 };
         // sock_diag reports 32 bits of it.
         let inode = (fstat(socket)?.st_ino & u64::from(u32::MAX)) as u32;
-        Ok(Self { diag: Diag::open()?, local, families, inode })
+        Ok(Self { diag: Diag::open()?, local, family, inode })
     }
 
     /// How many there are. Another socket's on the same port are counted too if they might be ours; that only costs
@@ -41,17 +41,21 @@ impl Handshakes {
     /// Also if the kernel does not show our own socket: then it shows another network namespace than the socket's,
     /// or not everything, and finding nothing means nothing.
     pub(crate) fn count(&mut self) -> io::Result<usize> {
-        let Self { diag, local, families, inode } = self;
+        let Self { diag, local, family, inode } = self;
         let (mut count, mut seen) = (0, false);
-        for &family in *families {
-            diag.visit(family, StateFlags::SYN_RECV | StateFlags::LISTEN, local.port(), |found| {
-                if found.state == TCP_LISTEN {
-                    seen |= found.inode == *inode;
-                } else if local.ip().is_unspecified() || local_ip(found) == local.ip().to_canonical() {
-                    count += 1;
-                }
-            })?;
-        }
+        diag.visit(*family, StateFlags::SYN_RECV | StateFlags::LISTEN, local.port(), |found| {
+            if found.state == TCP_LISTEN {
+                seen |= found.inode == *inode;
+            } else if local.ip().is_unspecified() || local_ip(found) == local.ip().to_canonical() {
+                count += 1;
+            }
+        })?;
         if seen { Ok(count) } else { Err(io::Error::other("sock_diag does not show our own socket")) }
     }
+}
+
+/// Whether every handshake is answered with a cookie and forgotten (tcp(7), `tcp_syncookies`). As long as they are only
+/// the answer to a flood, those that the flood leaves out are kept.
+fn only_cookies() -> bool {
+    fs::read_to_string("/proc/sys/net/ipv4/tcp_syncookies").is_ok_and(|value| value.trim() == "2")
 }
