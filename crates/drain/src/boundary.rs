@@ -66,17 +66,27 @@ impl Boundary {
 
     /// The index just behind the empty line that ends the head, if it is in these bytes.
     fn head_end(&self, bytes: &[u8]) -> Option<usize> {
+        let before = |at: usize, back: usize| match at.checked_sub(back) {
+            Some(index) => bytes.get(index).copied(),
+            None => self.tail.get(self.tail.len() + at - back).copied(),
+        };
         memchr::memchr_iter(b'\n', bytes).find_map(|at| {
-            let mut seen = *self;
-            seen.remember(bytes.get(..=at)?);
-            seen.ends_with_empty_line().then_some(at + 1)
+            let empty = match before(at, 1) {
+                Some(b'\n') => true,
+                Some(b'\r') => before(at, 2) == Some(b'\n'),
+                _ => false,
+            };
+            empty.then_some(at + 1)
         })
     }
 
     fn remember(&mut self, bytes: &[u8]) {
-        for byte in bytes.get(bytes.len().saturating_sub(self.tail.len())..).unwrap_or_default() {
-            self.tail.rotate_left(1);
-            self.tail[2] = *byte;
+        if let Some(tail) = bytes.last_chunk() {
+            self.tail = *tail;
+            return;
+        }
+        for byte in bytes {
+            self.tail = [self.tail[1], self.tail[2], *byte];
         }
     }
 

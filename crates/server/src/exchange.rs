@@ -5,11 +5,12 @@
 //! cut: so one lock, held for nanoseconds and never across a call to anybody else's code.
 
 use exeunt_drain::{Connection, Effect, Framing, Input, Limits};
-use exeunt_lifecycle::{CutWork, Scope, Work};
-use futures_util::task::AtomicWaker;
+use exeunt_lifecycle::{CutWork, Scope, Stop, Work};
 use http::{Method, Uri};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::time::Instant;
 
 /// The time, by the runtime's clock (which a test may have paused).
@@ -20,33 +21,40 @@ pub(crate) fn now() -> Instant {
 /// One connection, shared by its parts.
 pub(crate) struct Exchange {
     state: Mutex<State>,
-    /// The connection's task, to be woken when the server has changed the state from outside.
-    pub(crate) task: AtomicWaker,
+    /// What has been decided, for the parts to carry out when they are polled next: bits of [`order`].
+    orders: AtomicU8,
+    /// The program's response body has given its last byte, which may still lie in a buffer.
+    body_done: AtomicBool,
     scope: Arc<Scope>,
+    stop: Stop,
     peer: Option<SocketAddr>,
 }
 
-/// What has been decided, for the parts to carry out when they are polled next.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Orders {
+/// What the machine has ordered. The parts ask at every poll, hence bits that are read without the lock. They are set
+/// under it, as is the task's waker: whoever sets them from outside either finds the waker and wakes the task, or the
+/// task takes the lock later than that and finds the orders.
+pub(crate) mod order {
     /// Look into the receive queue once, past any cached readiness.
-    pub(crate) look: bool,
+    pub(crate) const LOOK: u8 = 1;
     /// Tell the HTTP layer that the input has ended.
-    pub(crate) end_input: bool,
+    pub(crate) const END_INPUT: u8 = 1 << 1;
     /// Answer the pending request with 503.
-    pub(crate) answer_503: bool,
+    pub(crate) const ANSWER_503: u8 = 1 << 2;
     /// Read and discard until the end is decided.
-    pub(crate) linger: bool,
+    pub(crate) const LINGER: u8 = 1 << 3;
     /// The connection is over.
-    pub(crate) close: bool,
+    pub(crate) const CLOSE: u8 = 1 << 4;
     /// It is over with a reset.
-    pub(crate) reset: bool,
+    pub(crate) const RESET: u8 = 1 << 5;
 }
 
 struct State {
     drain: Connection,
     request: Option<Request>,
-    orders: Orders,
+    /// The time of the latest news.
+    latest: Instant,
+    /// The connection's task, once it runs.
+    task: Option<Waker>,
 }
 
 /// A request from the end of its head until its response is with the kernel.
@@ -56,38 +64,66 @@ struct Request {
     began: Instant,
     /// Gone once the work was cut: a 503 that is still written counts for nothing.
     work: Option<Work>,
-    /// The program's response body has given its last byte, which may still lie in a buffer.
-    body_done: bool,
 }
 
 impl Exchange {
     pub(crate) fn new(limits: Limits, scope: Arc<Scope>, peer: Option<SocketAddr>) -> Self {
-        let state = State { drain: Connection::new(limits, now()), request: None, orders: Orders::default() };
-        Self { state: Mutex::new(state), task: AtomicWaker::new(), scope, peer }
-    }
-
-    /// Tells the machine what happened; its answer becomes an order. Answers the orders now in force.
-    pub(crate) fn tell(&self, input: Input<'_>) -> Orders {
-        let mut state = self.lock();
-        self.apply(&mut state, input);
-        state.orders
-    }
-
-    /// The orders in force for whoever is about to read. An order to look is given once.
-    pub(crate) fn reading(&self) -> Orders {
-        let mut state = self.lock();
-        let orders = state.orders;
-        state.orders.look = false;
-        orders
-    }
-
-    /// Ticks the machine if its time has come; answers the orders in force.
-    pub(crate) fn tick(&self) -> Orders {
-        let mut state = self.lock();
-        if state.drain.wake_at().is_some_and(|at| at <= now()) {
-            self.apply(&mut state, Input::Tick);
+        let now = now();
+        Self {
+            state: Mutex::new(State {
+                drain: Connection::new(limits, now),
+                request: None,
+                latest: now,
+                task: None,
+            }),
+            orders: AtomicU8::new(0),
+            body_done: AtomicBool::new(false),
+            stop: scope.stop(),
+            scope,
+            peer,
         }
-        state.orders
+    }
+
+    /// Whether any of these [`order`]s is in force.
+    pub(crate) fn is_ordered(&self, orders: u8) -> bool {
+        self.orders.load(Ordering::Acquire) & orders != 0
+    }
+
+    /// Whether a last look is ordered. The order is given once.
+    pub(crate) fn take_look(&self) -> bool {
+        self.is_ordered(order::LOOK)
+            && self.orders.fetch_and(!order::LOOK, Ordering::AcqRel) & order::LOOK != 0
+    }
+
+    /// The connection's task begins, and will be woken by this waker for all its life.
+    pub(crate) fn run_by(&self, task: &Waker) {
+        self.lock().task = Some(task.clone());
+    }
+
+    /// Tells the machine what the server wants, from outside the connection's task, and wakes that.
+    pub(crate) fn intervene(&self, input: Input<'_>) {
+        let task = {
+            let mut state = self.lock();
+            self.apply(&mut state, now(), input);
+            // A task that has not begun yet will read its orders when it does.
+            state.task.clone()
+        };
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+
+    /// Tells the machine what happened; its answer becomes an order.
+    pub(crate) fn tell(&self, input: Input<'_>) {
+        self.apply(&mut self.lock(), now(), input);
+    }
+
+    /// Ticks the machine if it waits for a time.
+    pub(crate) fn tick(&self) {
+        let mut state = self.lock();
+        if state.drain.wake_at().is_some() {
+            self.apply(&mut state, now(), Input::Tick);
+        }
     }
 
     /// When the machine wants to be woken, if nothing happens before.
@@ -98,59 +134,59 @@ impl Exchange {
     /// A request's head is whole.
     pub(crate) fn begin(&self, method: &Method, uri: &Uri, framing: Framing) {
         let work = Some(self.scope.begin());
-        let request =
-            Request { method: method.clone(), uri: uri.clone(), began: now(), work, body_done: false };
+        self.body_done.store(false, Ordering::Release);
         let mut state = self.lock();
-        state.request = Some(request);
-        self.apply(&mut state, Input::HeadDone(framing));
-    }
-
-    /// Whether the pending request is to be answered with 503 in place of the program.
-    pub(crate) fn is_refused(&self) -> bool {
-        self.lock().orders.answer_503
+        // The head's last byte came just now; a pipelined request may have waited for its turn since.
+        let began = state.latest;
+        state.request = Some(Request { method: method.clone(), uri: uri.clone(), began, work });
+        self.apply(&mut state, began, Input::HeadDone(framing));
     }
 
     /// The response's head is about to be written. Answers whether it must say `Connection: close` (D2).
     pub(crate) fn respond(&self) -> bool {
-        let stopping = self.scope.stop().is_requested();
-        self.lock().drain.on(now(), Input::ResponseHead { stopping }) == Some(Effect::SayClose)
+        let mut state = self.lock();
+        let Some(began) = state.request.as_ref().map(|request| request.began) else { return true };
+        // Read under the lock, as late as can be: what is written after this is written after the request to stop.
+        let stopping = self.stop.is_requested();
+        state.drain.on(began, Input::ResponseHead { stopping }) == Some(Effect::SayClose)
     }
 
     /// The program's response body has given its last byte.
     pub(crate) fn body_done(&self) {
-        if let Some(request) = &mut self.lock().request {
-            request.body_done = true;
-        }
+        self.body_done.store(true, Ordering::Release);
     }
 
     /// The HTTP layer's buffer is empty: a response whose body is done is with the kernel.
     pub(crate) fn flushed(&self) {
-        let mut state = self.lock();
-        if state.request.as_ref().is_some_and(|request| request.body_done) {
-            self.apply(&mut state, Input::ResponseDone);
-            state.request = None;
+        if !self.body_done.load(Ordering::Acquire) {
+            return;
         }
+        let finished = {
+            let mut state = self.lock();
+            self.body_done.store(false, Ordering::Release);
+            self.apply(&mut state, now(), Input::ResponseDone);
+            state.request.take()
+        };
+        // Counted out with the lock free: the last work of a scope wakes the lifecycle.
+        drop(finished);
     }
 
-    fn apply(&self, state: &mut State, input: Input<'_>) {
-        let orders = &mut state.orders;
-        match state.drain.on(now(), input) {
-            Some(Effect::LastLook) => orders.look = true,
-            Some(Effect::EndInput) => orders.end_input = true,
-            Some(Effect::Linger) => orders.linger = true,
-            Some(Effect::Close) => orders.close = true,
-            Some(Effect::Answer503) => {
-                orders.answer_503 = true;
-                self.cut(state.request.as_mut());
-            }
-            Some(Effect::Abort) => {
-                orders.close = true;
-                orders.reset = true;
-                self.cut(state.request.as_mut());
-            }
+    fn apply(&self, state: &mut State, now: Instant, input: Input<'_>) {
+        state.latest = now;
+        let orders = match state.drain.on(now, input) {
+            Some(Effect::LastLook) => order::LOOK,
+            Some(Effect::EndInput) => order::END_INPUT,
+            Some(Effect::Linger) => order::LINGER,
+            Some(Effect::Close) => order::CLOSE,
+            Some(Effect::Answer503) => order::ANSWER_503,
+            Some(Effect::Abort) => order::CLOSE | order::RESET,
             // `SayClose` is the answer to `respond` alone.
-            Some(_) | None => {}
+            Some(_) | None => return,
+        };
+        if orders & (order::ANSWER_503 | order::RESET) != 0 {
+            self.cut(state.request.as_mut());
         }
+        self.orders.fetch_or(orders, Ordering::AcqRel);
     }
 
     /// Puts a request into the report as cut, by name (D8).

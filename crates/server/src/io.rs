@@ -4,7 +4,7 @@
 //! instant. Here an idle connection ends as if its peer had closed it: `poll_read` answers the end of the input, after
 //! a last look, and hyper then finishes of its own accord. Its `poll_shutdown` lingers.
 
-use crate::exchange::{Exchange, Orders};
+use crate::exchange::{Exchange, order};
 use crate::transport::Transport;
 use exeunt_drain::Input;
 use std::io;
@@ -46,8 +46,8 @@ impl<T: Transport> Watched<T> {
         Ok(())
     }
 
-    fn tell_read(&self, read: &[u8]) -> Orders {
-        self.exchange.tell(if read.is_empty() { Input::Eof } else { Input::Bytes(read) })
+    fn tell_read(&self, read: &[u8]) {
+        self.exchange.tell(if read.is_empty() { Input::Eof } else { Input::Bytes(read) });
     }
 
     /// Reads and discards until the machine has had enough (D7).
@@ -58,7 +58,7 @@ impl<T: Transport> Watched<T> {
         }
         let mut scratch = [0; DISCARD];
         loop {
-            if self.exchange.tick().close {
+            if self.exchange.is_ordered(order::CLOSE) {
                 return Poll::Ready(Ok(()));
             }
             let mut buffer = ReadBuf::new(&mut scratch);
@@ -74,11 +74,10 @@ impl<T: Transport> AsyncRead for Watched<T> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let orders = self.exchange.reading();
-        if orders.end_input {
+        if self.exchange.is_ordered(order::END_INPUT) {
             return Poll::Ready(Ok(()));
         }
-        if orders.look {
+        if self.exchange.take_look() {
             return Poll::Ready(self.look(buffer));
         }
         let before = buffer.filled().len();
@@ -118,13 +117,13 @@ impl<T: Transport> AsyncWrite for Watched<T> {
             self.exchange.flushed();
             self.exchange.tell(Input::Finished);
         }
-        if self.exchange.tick().linger { self.poll_linger(cx) } else { Poll::Ready(Ok(())) }
+        if self.exchange.is_ordered(order::LINGER) { self.poll_linger(cx) } else { Poll::Ready(Ok(())) }
     }
 }
 
 impl<T: Transport> Drop for Watched<T> {
     fn drop(&mut self) {
-        if self.exchange.tick().reset {
+        if self.exchange.is_ordered(order::RESET) {
             self.transport.reset_on_close();
         }
     }

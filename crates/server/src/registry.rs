@@ -79,7 +79,6 @@ impl Registry {
         state.stage = state.stage.max(stage);
         for (_, exchange) in &state.open {
             tell(exchange, stage);
-            exchange.task.wake();
         }
     }
 
@@ -91,8 +90,8 @@ impl Registry {
 fn tell(exchange: &Exchange, stage: Stage) {
     match stage {
         Stage::Serving => {}
-        Stage::Draining => drop(exchange.tell(Input::Draining)),
-        Stage::Cut => drop(exchange.tell(Input::Cut)),
+        Stage::Draining => exchange.intervene(Input::Draining),
+        Stage::Cut => exchange.intervene(Input::Cut),
     }
 }
 

@@ -2,7 +2,7 @@
 //! program where it cannot answer.
 
 use crate::answer::Answer;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, order};
 use crate::{BoxError, HttpService};
 use exeunt_drain::Framing;
 use http::header::{CONNECTION, HeaderValue};
@@ -82,7 +82,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let exchange = Arc::clone(this.exchange);
-        let mut response = if exchange.is_refused() {
+        let mut response = if exchange.is_ordered(order::ANSWER_503) {
             stand_in(StatusCode::SERVICE_UNAVAILABLE, exchange)
         } else {
             // A handler that panics answers 500 (D8) and takes neither the connection's task nor the others' with it.

@@ -1,6 +1,6 @@
 //! The task of one connection: hyper's part of it, and the drain machine's clock.
 
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, order};
 use crate::io::Watched;
 use crate::respond::Respond;
 use crate::transport::Transport;
@@ -26,21 +26,28 @@ where
     let respond: Respond<S, B> = Respond::new(service, Arc::clone(&exchange));
     // `half_close`: a client that shuts down its write side behind a request still gets its answer.
     let mut http = pin!(http1::Builder::new().half_close(true).serve_connection(io, respond));
-    let mut alarm = pin!(Alarm::default());
+    let mut alarm = Alarm::default();
+    // A spawned task is woken by one waker all its life, here and in `Alarm`.
+    poll_fn(|cx| {
+        exchange.run_by(cx.waker());
+        Poll::Ready(())
+    })
+    .await;
     let outcome = poll_fn(|cx| {
-        // Registered before the state is read: what the server changes after that wakes us.
-        exchange.task.register(cx.waker());
+        if alarm.rings() {
+            exchange.tick();
+        }
         loop {
-            if exchange.tick().close {
+            if exchange.is_ordered(order::CLOSE) {
                 return Poll::Ready(Ok(()));
             }
             if let Poll::Ready(outcome) = http.as_mut().poll(cx) {
                 return Poll::Ready(outcome);
             }
-            match exchange.wake_at() {
-                Some(at) if alarm.as_mut().poll(at.into(), cx).is_ready() => {}
-                _ => return Poll::Pending,
+            if alarm.set(exchange.wake_at(), cx).is_pending() {
+                return Poll::Pending;
             }
+            exchange.tick();
         }
     })
     .await;
@@ -59,12 +66,24 @@ struct Alarm {
 }
 
 impl Alarm {
-    fn poll(&mut self, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    /// Whether its time has come since it was set.
+    fn rings(&self) -> bool {
+        self.sleep.as_ref().is_some_and(|sleep| sleep.is_elapsed())
+    }
+
+    /// Sees to it that the task is woken at `at` or sooner. Ready: that is now.
+    fn set(&mut self, at: Option<std::time::Instant>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(at) = at.map(Instant::from) else { return Poll::Pending };
         match &mut self.sleep {
+            Some(sleep) if sleep.deadline() <= at && !sleep.is_elapsed() => return Poll::Pending,
+            Some(sleep) => sleep.as_mut().reset(at),
             None => self.sleep = Some(Box::pin(sleep_until(at))),
-            Some(sleep) if at < sleep.deadline() || sleep.is_elapsed() => sleep.as_mut().reset(at),
-            Some(_) => {}
         }
+        // Polled when it is set and not again.
         self.sleep.as_mut().map_or(Poll::Pending, |sleep| sleep.as_mut().poll(cx))
     }
 }
+
+#[cfg(test)]
+#[path = "task_tests.rs"]
+mod tests;
