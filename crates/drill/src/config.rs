@@ -111,7 +111,7 @@ impl Drill {
         self
     }
 
-    /// Rounds of each scenario. By default 10 of `keepalive` and `fresh`, 3 of the others.
+    /// Rounds of each scenario. By default 15 of `keepalive` and `fresh`, 3 of the others.
     #[must_use]
     pub fn rounds(mut self, rounds: u32) -> Self {
         self.rounds = Some(rounds);

@@ -183,7 +183,9 @@ async fn hold_scenario(setup: &Setup, wanted: u32, progress: &mut dyn Progress) 
         let over = round.faults.iter().any(|fault| fault.kind.ends_scenario());
         rounds.push(round);
         let counting = counting(&rounds);
-        if over || counting >= wanted || (counting == 0 && rounds.len() >= HOPELESS) {
+        // What is lost stays lost: void rounds are not worth repeating then.
+        let settled = number >= wanted && rounds.iter().any(|round| lost(round) > 0);
+        if over || settled || counting >= wanted || (counting == 0 && rounds.len() >= HOPELESS) {
             break;
         }
     }

@@ -35,7 +35,7 @@ impl Scenario {
     /// Rounds unless told otherwise: the races of the first two need many, the others are steadier.
     pub(crate) fn default_rounds(self) -> u32 {
         match self {
-            Self::Keepalive | Self::Fresh => 10,
+            Self::Keepalive | Self::Fresh => 15,
             Self::Slow | Self::Idle => 3,
         }
     }

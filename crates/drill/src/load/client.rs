@@ -121,7 +121,8 @@ impl Load {
         connected: Option<Instant>,
         opening: bool,
     ) -> bool {
-        let Sent { at, bytes, silence, fin_before } = connection.send(&self.request);
+        let looked = connected.is_some() || self.flight.is_zero();
+        let Sent { at, bytes, silence, fin_before } = connection.send(&self.request, looked);
         let begun = connected.unwrap_or(at);
         let mut close_announced = false;
         let mut broken = None;

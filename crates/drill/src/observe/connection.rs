@@ -1,5 +1,5 @@
 use super::http::{AnswerReader, Step};
-use super::{Answer, Connect, End};
+use super::{Answer, CROSSED_SILENCE, Connect, End};
 use crate::load::Watch;
 use rustix::io::Errno;
 use rustix::net::sockopt::socket_error;
@@ -130,17 +130,19 @@ impl Connection {
 
     /// Sends, whatever a look would show, and notes whether the server's FIN was there already.
     ///
+    /// `looked`: the caller has looked just now and found silence; a second look could only tell the same.
     /// The look before the send is exact on loopback, where a FIN travels in no time. A FIN that came
     /// between the two is told by what came of our bytes: they met a closed socket, and the kernel
     /// reports a reset behind a FIN as EPIPE, any other as ECONNRESET.
-    pub(crate) fn send(&mut self, request: &[u8]) -> Sent {
-        let before = self.look() == Sight::Fin;
+    pub(crate) fn send(&mut self, request: &[u8], looked: bool) -> Sent {
+        let before = !looked && self.look() == Sight::Fin;
         let at = Instant::now();
         let silence = at.duration_since(self.last_byte);
         // A socket with an empty buffer takes these few hundred bytes at once or never.
         let bytes = send(&self.stream, request, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
         self.reset |= bytes.is_err();
-        let behind = !before && self.pending_error() == Some(Errno::PIPE);
+        // Nobody needs to know on a busy connection, where every system call thins the load.
+        let behind = !before && silence >= CROSSED_SILENCE && self.pending_error() == Some(Errno::PIPE);
         Sent { at, bytes: bytes.unwrap_or(0), silence, fin_before: before || behind }
     }
 
@@ -253,7 +255,7 @@ mod tests {
     #[tokio::test]
     async fn a_whole_answer_leaves_the_connection_open() {
         let (mut connection, mut peer, mut watch) = pair(&Limits::default()).await;
-        assert_eq!(connection.send(b"GET").bytes, 3);
+        assert_eq!(connection.send(b"GET", false).bytes, 3);
         peer.write_all(ANSWER).unwrap();
         let whole = Answer::Whole { status: 200, says_close: false };
         assert_eq!(connection.answer(&mut watch).await, (whole, End::Open));
@@ -263,13 +265,13 @@ mod tests {
     #[tokio::test]
     async fn fin_and_reset_are_told_apart() {
         let (mut connection, mut peer, mut watch) = pair(&Limits::default()).await;
-        connection.send(b"GET");
+        connection.send(b"GET", false);
         peer.read_exact(&mut [0; 3]).unwrap();
         drop(peer);
         assert_eq!(connection.answer(&mut watch).await, (Answer::Nothing, End::Fin));
 
         let (mut connection, peer, mut watch) = pair(&Limits::default()).await;
-        connection.send(b"GET");
+        connection.send(b"GET", false);
         drop(peer); // with unread bytes: a reset
         assert_eq!(connection.answer(&mut watch).await, (Answer::Nothing, End::Reset));
     }
@@ -277,7 +279,7 @@ mod tests {
     #[tokio::test]
     async fn a_short_answer_is_a_part() {
         let (mut connection, mut peer, mut watch) = pair(&Limits::default()).await;
-        connection.send(b"GET");
+        connection.send(b"GET", false);
         peer.read_exact(&mut [0; 3]).unwrap();
         peer.write_all(&ANSWER[..30]).unwrap();
         drop(peer);
@@ -287,12 +289,12 @@ mod tests {
     #[tokio::test]
     async fn a_fin_before_the_send_is_noted() {
         let (mut connection, _peer, _) = pair(&Limits::default()).await;
-        assert!(!connection.send(b"GET").fin_before);
+        assert!(!connection.send(b"GET", false).fin_before);
 
         let (mut connection, peer, mut watch) = pair(&Limits::default()).await;
         drop(peer);
         assert_eq!(connection.look(), Sight::Fin);
-        assert!(connection.send(b"GET").fin_before);
+        assert!(connection.send(b"GET", false).fin_before);
         let (answer, end) = connection.answer(&mut watch).await;
         assert_eq!((answer, end), (Answer::Nothing, End::Reset));
     }
@@ -301,12 +303,12 @@ mod tests {
     async fn the_end_of_the_watch_takes_a_last_look() {
         let limits = Limits::default();
         let (mut connection, mut peer, mut watch) = pair(&limits).await;
-        connection.send(b"GET");
+        connection.send(b"GET", false);
         peer.write_all(ANSWER).unwrap();
         limits.end();
         let whole = Answer::Whole { status: 200, says_close: false };
         assert_eq!(connection.answer(&mut watch).await, (whole, End::Open));
-        connection.send(b"GET");
+        connection.send(b"GET", false);
         assert_eq!(connection.answer(&mut watch).await, (Answer::Nothing, End::Open));
     }
 

@@ -67,7 +67,7 @@ async fn probe(address: SocketAddr, path: &str) -> Probe {
     let Opened::Connection(mut connection) = Connection::open(address, &mut watch).await else {
         return Probe::Closed;
     };
-    connection.send(&request(address, path, 1));
+    connection.send(&request(address, path, 1), true);
     match connection.answer(&mut watch).await {
         (Answer::Whole { status, .. }, _) => Probe::Status(status),
         _ => Probe::Silent,

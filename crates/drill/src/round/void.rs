@@ -17,26 +17,22 @@ pub(super) fn void(
     let needed = u64::from(UNDER_LOAD.min(connections.div_ceil(3)));
     match scenario {
         Scenario::Keepalive | Scenario::Fresh => {
-            let begun = ledger.begun_at(signal) as u64;
-            if begun < needed {
-                return Some(format!(
-                    "only {begun} requests began within 10 ms of the signal, of {needed} needed"
-                ));
-            }
             let (reused, later) = (ledger.reused, ledger.later);
             // 99 %, each client's very first request apart: that one cannot reuse anything.
             let kept = later > 0 && reused * 100 >= later * 99;
-            (scenario == Scenario::Keepalive && !kept).then(|| {
-                format!(
+            if scenario == Scenario::Keepalive && !kept {
+                return Some(format!(
                     "only {reused} of {later} requests before the signal reused a connection, 99 % needed"
-                )
-            })
+                ));
+            }
+            let begun = ledger.begun_at(signal) as u64;
+            (begun < needed)
+                .then(|| format!("only {begun} requests began within 10 ms of the signal, {needed} needed"))
         }
         Scenario::Slow => {
             let flying = ledger.in_flight;
-            (flying < needed).then(|| {
-                format!("only {flying} slow requests were in flight at the signal, of {needed} needed")
-            })
+            (flying < needed)
+                .then(|| format!("only {flying} slow requests were in flight at the signal, {needed} needed"))
         }
         Scenario::Idle => (u64::from(silent) * 10 < u64::from(connections) * 9).then(|| {
             format!("only {silent} of {connections} idle connections were open at the signal, 90 % needed")
