@@ -80,6 +80,9 @@ mod tests {
         );
         assert!(why(Class::LostReuse, Some((ExitStatus::Signal(15), 300.0)), false).contains("announced"));
         assert!(why(Class::LostReuse, Some((ExitStatus::Code(0), 0.4)), false).contains("announced"));
+        let fin = Observation { fin_at_send: true, silence: Duration::from_millis(5), ..seen.clone() };
+        let early = cause(Class::LostReuse, &fin, None, StopSignal::TERM, false);
+        assert!(early.contains("silent for 5 ms"), "{early}");
         assert!(why(Class::LostAccept, None, false).contains("queue"));
         assert!(why(Class::ErrorStatus, died, false).contains("503"));
         assert!(why(Class::LostReuse, died, true).contains("before any signal"));
