@@ -1,6 +1,6 @@
 //! The command line, parsed and not yet acted upon.
 
-use crate::drill::DrillArguments;
+use crate::drill::{ControlArguments, DrillArguments};
 use crate::exit::ExitStatus;
 use crate::serve::ServeArguments;
 use clap::error::ErrorKind;
@@ -21,6 +21,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     Serve(ServeArguments),
     Drill(DrillArguments),
+    #[command(hide = true)]
+    DrillControl(ControlArguments),
 }
 
 /// Prints what clap has to say (help and version are data, the rest is an error).

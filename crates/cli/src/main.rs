@@ -20,6 +20,7 @@ fn main() -> ExitCode {
     let status = logging::start(&arguments.log).and_then(|()| match arguments.command {
         Command::Serve(serve) => serve::run(&serve),
         Command::Drill(drill) => drill::run(&drill),
+        Command::DrillControl(control) => drill::control(&control),
     });
     status.unwrap_or_else(|error| printer::error(&error)).into()
 }
