@@ -32,6 +32,11 @@ pub(super) fn cause(
                               with the connection in the queue or the request unread"
                 .to_owned()
         }
+        Class::LostReuse if seen.fin_at_send => format!(
+            "the server had closed a kept connection that was silent for {} ms, without having announced it \
+             (rule D5 asks for 250 ms of silence)",
+            seen.silence.as_millis()
+        ),
         Class::LostReuse => {
             "the server closed a kept connection as the next request arrived, without having \
                              announced it (`Connection: close` on the answer before)"
