@@ -1,9 +1,6 @@
 //! Closing without losing anyone (rule D3).
 
-use std::{
-    fmt, mem, thread,
-    time::{Duration, Instant},
-};
+use std::{fmt, mem, thread, time::Instant};
 
 use crate::{
     accept::Accept,
@@ -13,62 +10,16 @@ use crate::{
 };
 
 use self::{
+    options::CloseOptions,
     procedure::{Action, Plan, Procedure, SETTLE},
-    report::{CloseReport, Method, Ownership},
+    report::{CloseReport, Newcomers, Ownership},
     search::{Search, Whose},
 };
 
+pub(crate) mod options;
 mod procedure;
 pub(crate) mod report;
 mod search;
-
-/// The bounds of a close.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CloseOptions {
-    /// The longest that the close may take, 2 s by default: beyond the second after which an unanswered handshake
-    /// packet is repeated (RFC 6298 §2), so that one lost packet loses no client.
-    pub limit: Duration,
-    /// How long handshakes under way are waited for where the system does not tell of them, 250 ms by default: a round
-    /// trip to the other side of the world.
-    pub handshake_grace: Duration,
-    /// The longest search in `/proc` for others who hold the socket, 500 ms by default; it takes some microseconds for
-    /// each open descriptor. If it does not suffice, the socket is not filtered but emptied.
-    pub owner_search: Duration,
-}
-
-impl Default for CloseOptions {
-    fn default() -> Self {
-        Self {
-            limit: Duration::from_secs(2),
-            handshake_grace: Duration::from_millis(250),
-            owner_search: Duration::from_millis(500),
-        }
-    }
-}
-
-impl CloseOptions {
-    /// With this `limit`.
-    #[must_use]
-    pub fn limit(mut self, limit: Duration) -> Self {
-        self.limit = limit;
-        self
-    }
-
-    /// With this `handshake_grace`.
-    #[must_use]
-    pub fn handshake_grace(mut self, grace: Duration) -> Self {
-        self.handshake_grace = grace;
-        self
-    }
-
-    /// With this `owner_search`.
-    #[must_use]
-    pub fn owner_search(mut self, longest: Duration) -> Self {
-        self.owner_search = longest;
-        self
-    }
-}
 
 /// What a step of a close came to.
 #[derive(Debug)]
@@ -104,8 +55,9 @@ enum State {
     Running {
         listener: Box<Listener>,
         procedure: Procedure,
-        ownership: Ownership,
         handshakes: Option<Handshakes>,
+        /// What is known of it so far.
+        report: CloseReport,
     },
     Closed(CloseReport),
     /// Only while a step is being taken.
@@ -158,29 +110,33 @@ impl Closing {
                 return Some(now + pause);
             }
         };
-        let plan = match ownership {
-            Ownership::Sole if system::turn_away(&listener.socket) => Plan::Look,
-            Ownership::Sole | Ownership::PortShared | Ownership::Unknown(_) => {
-                Plan::Empty { at_most: listener.backlog as usize + 1 }
-            }
+        let newcomers = match ownership {
+            Ownership::Sole => match listener.file.take() {
+                Some(file) if file.remove() => Newcomers::Refused,
+                Some(_) => Newcomers::Admitted,
+                None => system::turn_away(&listener.socket),
+            },
+            Ownership::PortShared | Ownership::Unknown(_) => Newcomers::Admitted,
             _ => {
-                self.state = State::Closed(left_to_others(ownership, so_far));
+                let report = CloseReport::new(ownership, Newcomers::Admitted);
+                self.state = State::Closed(CloseReport { duration: so_far, ..report });
                 return None;
             }
         };
-        if ownership == Ownership::Sole
-            && let Some(file) = listener.file.take()
-        {
-            file.remove();
-        }
+        let plan = if newcomers == Newcomers::Admitted || listener.address.as_path().is_some() {
+            Plan::Empty { at_most: listener.backlog as usize + 1 }
+        } else {
+            Plan::Look
+        };
         let handshakes = if plan == Plan::Look { Handshakes::of(&listener.socket).ok() } else { None };
         let procedure = Procedure::new(plan, now, &self.options);
-        self.state = State::Running { listener, procedure, ownership, handshakes };
+        let report = CloseReport::new(ownership, newcomers);
+        self.state = State::Running { listener, procedure, handshakes, report };
         None
     }
 
     fn run(&mut self, now: Instant, started: Instant) -> Step {
-        let State::Running { listener, procedure, ownership, handshakes } = &mut self.state else {
+        let State::Running { listener, procedure, handshakes, report } = &mut self.state else {
             return match &self.state {
                 State::Closed(report) => Step::Closed(report.clone()),
                 _ => Step::Wait { until: now + SETTLE },
@@ -211,13 +167,13 @@ impl Closing {
         }
         let report = CloseReport {
             method: procedure.method(),
-            ownership: ownership.clone(),
             looks: procedure.looks,
             handshakes: procedure.handshakes,
             accepted: procedure.accepted,
             duration: now.saturating_duration_since(started),
             limit_hit: procedure.limit_hit,
             failure,
+            ..report.clone()
         };
         self.state = State::Closed(report.clone());
         Step::Closed(report)
@@ -234,18 +190,5 @@ impl fmt::Debug for Closing {
             State::Closed(report) => report.fmt(f),
             State::Between => f.write_str("Between"),
         }
-    }
-}
-
-fn left_to_others(ownership: Ownership, duration: Duration) -> CloseReport {
-    CloseReport {
-        method: Method::LeftToOthers,
-        ownership,
-        looks: 0,
-        handshakes: 0,
-        accepted: 0,
-        duration,
-        limit_hit: false,
-        failure: None,
     }
 }

@@ -55,8 +55,9 @@ pub use crate::{
     bind::Binder,
     bind_error::BindError,
     close::{
-        CloseOptions, Closing, Step,
-        report::{CloseReport, Method, Ownership},
+        Closing, Step,
+        options::CloseOptions,
+        report::{CloseReport, Method, Newcomers, Ownership},
     },
     connection::Connection,
     listener::Listener,

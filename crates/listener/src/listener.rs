@@ -14,7 +14,7 @@ use crate::{
     address::Address,
     bind::{Binder, SocketFile},
     bind_error::BindError,
-    close::{CloseOptions, Closing},
+    close::{Closing, options::CloseOptions},
     lifeline::Lifeline,
     system,
 };
@@ -57,8 +57,8 @@ impl Listener {
 
     /// Takes over a listening socket of unknown origin: inherited, received, passed by a service manager.
     ///
-    /// Others may hold it too, so closing it will only close our descriptor (rule D3). A socket filter left by a
-    /// previous owner is detached (rule D10). Non-blocking mode belongs to the socket, not to the descriptor: the other
+    /// Others may hold it too, so closing it will only close our descriptor (rule D3). What a previous owner did to turn
+    /// clients away is taken back (rule D10). Non-blocking mode belongs to the socket, not to the descriptor: the other
     /// owners will find it switched on.
     ///
     /// # Errors
@@ -116,7 +116,7 @@ impl Listener {
         if !matches!(origin, Origin::Made { .. }) {
             refuse_unless_listening(&socket)?;
             socket.set_cloexec(true)?;
-            system::detach_filter(&socket)?;
+            system::let_in(&socket)?;
         }
         socket.set_nonblocking(true)?;
         let address = local_address(&socket)?;

@@ -1,11 +1,14 @@
-//! For Unix systems without a filter and without a table of handshakes to look into: the queue is emptied, no more.
+//! For Unix systems without a way to turn clients away and without a table of handshakes to look into: the queue is emptied, no more.
 
 use std::{convert::Infallible, io, os::fd::AsFd, time::Duration};
 
 use rustix::io::Errno;
 use socket2::Socket;
 
-use crate::{close::report::Ownership, connection::Connection};
+use crate::{
+    close::report::{Newcomers, Ownership},
+    connection::Connection,
+};
 
 pub(crate) fn accept(socket: &Socket) -> Result<Connection, Errno> {
     let (stream, peer) =
@@ -17,11 +20,11 @@ pub(crate) fn accept(socket: &Socket) -> Result<Connection, Errno> {
     })
 }
 
-pub(crate) fn turn_away(_socket: &Socket) -> bool {
-    false
+pub(crate) fn turn_away(_socket: &Socket) -> Newcomers {
+    Newcomers::Admitted
 }
 
-pub(crate) fn detach_filter(_socket: &Socket) -> io::Result<()> {
+pub(crate) fn let_in(_socket: &Socket) -> io::Result<()> {
     Ok(())
 }
 

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use exeunt_listener::{Accept, Address, CloseOptions, Listener, Method, Ownership, Step};
+use exeunt_listener::{Accept, Address, CloseOptions, Listener, Method, Newcomers, Ownership, Step};
 use rustix::{
     fs::{OFlags, fcntl_getfl},
     io::{FdFlags, fcntl_getfd},
@@ -39,6 +39,7 @@ fn an_idle_listener_is_closed_after_two_looks() {
             "{text}: {report:?}"
         );
         assert_eq!((report.looks, report.handshakes, report.accepted), (2, 0, 0));
+        assert_eq!(report.newcomers, Newcomers::Refused);
         assert!(!report.limit_hit && report.failure.is_none());
         Listener::bind(&address).unwrap();
     }

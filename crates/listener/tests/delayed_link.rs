@@ -15,9 +15,12 @@ use std::{
 };
 
 use exeunt_listener::{
-    Accept, Address, CloseOptions, CloseReport, Connection, Listener, Method, Ownership, Step,
+    Accept, Address, CloseOptions, CloseReport, Connection, Listener, Method, Newcomers, Ownership, Step,
 };
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    thread::{CapabilitySet, capabilities, set_capabilities},
+};
 use socket2::{Domain, SockFilter, SockRef, Socket, Type};
 
 use crate::link::{Link, SERVER_V4, SERVER_V6, over_a_link};
@@ -32,7 +35,10 @@ enum Variant {
     AtOnce,
     UntilEmpty,
     FilterOnly,
+    /// Ours, by a thread without any privilege.
     Ours,
+    /// Ours, where the socket cannot be taken from its interface, so that new clients are filtered out.
+    Filtered,
     /// Ours, closed by a thread of another network namespace, where `sock_diag` shows other sockets.
     FromElsewhere,
     /// Ours, where the kernel keeps no handshakes that it could show.
@@ -47,6 +53,7 @@ struct Tally {
     /// Handshakes that a close waited for.
     waited_for: usize,
     slowest_close: Duration,
+    slowest_refusal: Duration,
 }
 
 #[test]
@@ -64,9 +71,10 @@ fn compare(link: &Link, server: IpAddr) {
     let closes = if env::var_os("EXEUNT_SOAK").is_some() { 100 } else { 20 };
     let local = SocketAddr::new(server, 0);
     let tallies = thread::scope(|scope| {
-        // A close by D3 takes its clients a second, until they are refused; so several are under way at a time.
+        // A filtered client is refused after a second, so several closes are under way at a time.
         let lanes = [
-            (Variant::Ours, 4, closes / 4),
+            (Variant::Ours, 2, closes / 2),
+            (Variant::Filtered, 4, closes / 4),
             (Variant::AtOnce, 1, closes / 4),
             (Variant::UntilEmpty, 1, closes / 4),
             (Variant::FilterOnly, 1, closes / 4),
@@ -85,7 +93,7 @@ fn compare(link: &Link, server: IpAddr) {
     });
     for (variant, closes, tally) in tallies {
         eprintln!("{server} {variant:?}: {closes} closes, {tally:?}");
-        if variant == Variant::Ours {
+        if matches!(variant, Variant::Ours | Variant::Filtered) {
             assert_eq!(tally.lost, 0, "{variant:?} lost: {tally:?}");
             assert!(
                 tally.waited_for >= closes,
@@ -127,56 +135,84 @@ fn by_grace_alone(link: &Link, variant: Variant) {
 }
 
 #[test]
-fn a_handshake_that_never_ends_costs_the_limit_and_a_new_client_is_refused() {
-    over_a_link("a_handshake_that_never_ends_costs_the_limit_and_a_new_client_is_refused", |link| {
-        thread::scope(|scope| {
-            let listener = on_server(link, || Listener::bind(&SocketAddr::new(SERVER_V4, 0).into()).unwrap());
-            let address = listener.local_address().as_socket_addr().unwrap();
-            scope
-                .spawn(move || {
-                    link.client.enter();
-                    let half_open = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-                    half_open.bind(&"10.77.0.2:0".parse::<SocketAddr>().unwrap().into()).unwrap();
-                    link.mute(half_open.local_addr().unwrap().as_socket().unwrap().port());
-                    // It believes to be connected; the server never hears of it.
-                    half_open.connect(&address.into()).unwrap();
-                })
-                .join()
-                .unwrap();
-            link.server.enter();
+fn a_handshake_that_never_ends_costs_the_limit_and_no_more() {
+    over_a_link("a_handshake_that_never_ends_costs_the_limit_and_no_more", |link| {
+        let (listener, address) = with_half_open_client(link, Variant::Ours);
+        let mut closing = listener.close(CloseOptions::default());
+        assert!(matches!(closing.step(Instant::now()), Step::Wait { .. }));
+        // The close has begun and cannot end yet, and a new client is refused already.
+        let late = late_client(link, address).join().unwrap();
+        assert_eq!(late.0, io::ErrorKind::ConnectionRefused);
+        let report = closing.block(|_| panic!("nobody was to be accepted"));
+        eprintln!("half open: {report}; a new client was refused after {:?}", late.1);
+        assert_eq!((report.method, report.newcomers), (Method::Looked, Newcomers::Refused));
+        assert_eq!((report.handshakes, report.limit_hit), (1, true));
+        let limit = CloseOptions::default().limit;
+        assert!((limit..limit * 2).contains(&report.duration), "{report:?}");
+    });
+}
+
+#[test]
+fn a_filtered_client_gets_no_answer_and_is_refused_later() {
+    over_a_link("a_filtered_client_gets_no_answer_and_is_refused_later", |link| {
+        let (listener, address) = with_half_open_client(link, Variant::Filtered);
+        let closing = give_up(CapabilitySet::NET_RAW, || {
             let mut closing = listener.close(CloseOptions::default());
             assert!(matches!(closing.step(Instant::now()), Step::Wait { .. }));
-            let late = scope.spawn(move || {
-                link.client.enter();
-                let begun = Instant::now();
-                (TcpStream::connect_timeout(&address, FOREVER).unwrap_err().kind(), begun.elapsed())
-            });
-            let report = closing.block(|_| panic!("nobody was to be accepted"));
-            eprintln!("half open: {report:?}");
-            assert_eq!((report.method, report.handshakes, report.limit_hit), (Method::Looked, 1, true));
-            assert!(
-                (Duration::from_secs(2)..Duration::from_secs(4)).contains(&report.duration),
-                "{report:?}"
-            );
-            let (error, after) = late.join().unwrap();
-            assert_eq!(error, io::ErrorKind::ConnectionRefused);
-            // Its first SYN went unanswered, so it waited for its second (RFC 6298 §2: one second) at least.
-            assert!(after >= Duration::from_millis(900), "refused after {after:?}");
+            closing
         });
+        let late = late_client(link, address);
+        let report = closing.block(|_| panic!("nobody was to be accepted"));
+        let (error, after) = late.join().unwrap();
+        eprintln!("half open: {report}; a new client was refused after {after:?}");
+        assert_eq!((report.method, report.newcomers), (Method::Looked, Newcomers::Unanswered));
+        assert_eq!(error, io::ErrorKind::ConnectionRefused);
+        // It tried a second time, a second later at the earliest (RFC 6298 §2); timers may be early by a tick.
+        assert!(after >= Duration::from_millis(900), "refused after {after:?}");
     });
+}
+
+/// A listener with a client that believes to be connected, and that it never hears of again.
+fn with_half_open_client(link: &Link, variant: Variant) -> (Listener, SocketAddr) {
+    link.server.enter();
+    let listener = listen(variant, SocketAddr::new(SERVER_V4, 0));
+    let address = listener.local_address().as_socket_addr().unwrap();
+    thread::scope(|scope| {
+        let client = scope.spawn(|| {
+            link.client.enter();
+            let client = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            client.bind(&"10.77.0.2:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+            link.mute(client.local_addr().unwrap().as_socket().unwrap().port());
+            client.connect(&address.into()).unwrap();
+        });
+        client.join().unwrap();
+    });
+    (listener, address)
+}
+
+/// Tries to connect, and tells what became of it and after how long.
+fn late_client(link: &Link, address: SocketAddr) -> thread::JoinHandle<(io::ErrorKind, Duration)> {
+    let client = link.client.clone();
+    thread::spawn(move || {
+        client.enter();
+        let begun = Instant::now();
+        (TcpStream::connect_timeout(&address, FOREVER).unwrap_err().kind(), begun.elapsed())
+    })
 }
 
 #[test]
 fn who_is_accepted_under_the_filter_inherits_it_and_is_served_all_the_same() {
     over_a_link("who_is_accepted_under_the_filter_inherits_it_and_is_served_all_the_same", |link| {
         let mut inherited = 0;
+        let local = SocketAddr::new(SERVER_V4, 0);
         for _ in 0..3 {
-            let tally = round(link, SocketAddr::new(SERVER_V4, 0), SERVER_V4, &mut |listener, serve| {
-                let report = listener.close(CloseOptions::default()).block(|connection| {
-                    // ENOENT if there is none (socket(7)); the greeting after it shows that the other way round,
-                    // the connections whose filter stays, are served too, as all of the lanes above are.
-                    inherited += usize::from(SockRef::from(&connection).detach_filter().is_ok());
-                    serve(connection);
+            let tally = round(link, Variant::Filtered, local, SERVER_V4, &mut |listener, serve| {
+                let report = give_up(CapabilitySet::NET_RAW, || {
+                    listener.close(CloseOptions::default()).block(|connection| {
+                        // An error if there is none. Everybody else's stays on, in the tests above.
+                        inherited += usize::from(SockRef::from(&connection).detach_filter().is_ok());
+                        serve(connection);
+                    })
                 });
                 Some(report)
             });
@@ -190,7 +226,8 @@ fn who_is_accepted_under_the_filter_inherits_it_and_is_served_all_the_same() {
 fn lane(link: &Link, local: SocketAddr, server: IpAddr, variant: Variant, closes: usize) -> Tally {
     let mut total = Tally::default();
     for _ in 0..closes {
-        total += round(link, local, server, &mut |listener, serve| close(link, variant, listener, serve));
+        total +=
+            round(link, variant, local, server, &mut |listener, serve| close(link, variant, listener, serve));
     }
     total
 }
@@ -200,13 +237,14 @@ type Serve<'a> = &'a mut dyn FnMut(Connection);
 /// Clients connect, are greeted and connect again, until the server closes and they are refused.
 fn round(
     link: &Link,
+    variant: Variant,
     local: SocketAddr,
     server: IpAddr,
     close: &mut (dyn FnMut(Listener, Serve<'_>) -> Option<CloseReport> + Send),
 ) -> Tally {
     let greeted = AtomicUsize::new(0);
     thread::scope(|scope| {
-        let listener = on_server(link, || Listener::bind(&Address::from(local)).unwrap());
+        let listener = on_server(link, || listen(variant, local));
         let target = SocketAddr::new(server, listener.local_address().port().unwrap());
         let greeted = &greeted;
         let serving = scope.spawn(move || {
@@ -252,19 +290,32 @@ fn close(link: &Link, variant: Variant, listener: Listener, serve: Serve<'_>) ->
             SockRef::from(&listener).attach_filter(&no_bare_syn()).unwrap();
             until_empty(&listener, serve);
         }
-        Variant::Ours => {
-            let report = listener.close(CloseOptions::default()).block(serve);
-            assert_eq!((report.method, &report.ownership), (Method::Looked, &Ownership::Sole), "{report:?}");
-            assert!(!report.limit_hit && report.failure.is_none(), "{report:?}");
-            return Some(report);
-        }
-        Variant::FromElsewhere | Variant::WithCookies => {
-            if variant == Variant::FromElsewhere {
+        ours => {
+            let lost = match ours {
+                Variant::Filtered => CapabilitySet::NET_RAW,
+                Variant::WithCookies => CapabilitySet::empty(),
+                _ => CapabilitySet::all(),
+            };
+            if ours == Variant::FromElsewhere {
                 link.client.enter();
             }
-            let report = listener.close(CloseOptions::default()).block(serve);
-            assert_eq!((report.method, report.looks), (Method::Waited, 0), "{report:?}");
-            assert!(report.duration >= CloseOptions::default().handshake_grace, "{report:?}");
+            let report = give_up(lost, || listener.close(CloseOptions::default()).block(serve));
+            let newcomers = match ours {
+                Variant::Filtered | Variant::WithCookies => Newcomers::Unanswered,
+                _ => Newcomers::Refused,
+            };
+            let method = match ours {
+                Variant::FromElsewhere | Variant::WithCookies => Method::Waited,
+                _ => Method::Looked,
+            };
+            assert_eq!(
+                (report.method, report.newcomers, &report.ownership),
+                (method, newcomers, &Ownership::Sole)
+            );
+            assert!(!report.limit_hit && report.failure.is_none(), "{report:?}");
+            if method == Method::Waited {
+                assert!(report.duration >= CloseOptions::default().handshake_grace, "{report:?}");
+            }
             return Some(report);
         }
     }
@@ -278,8 +329,10 @@ fn visit(link: &Link, server: SocketAddr, number: usize) -> Tally {
     thread::sleep(Duration::from_millis(number as u64 * 5));
     let mut tally = Tally::default();
     loop {
+        let begun = Instant::now();
         let Ok(mut stream) = TcpStream::connect_timeout(&server, FOREVER) else {
             tally.refused += 1;
+            tally.slowest_refusal = begun.elapsed();
             return tally;
         };
         stream.set_read_timeout(Some(FOREVER)).unwrap();
@@ -291,6 +344,28 @@ fn visit(link: &Link, server: SocketAddr, number: usize) -> Tally {
             return tally;
         }
     }
+}
+
+fn listen(variant: Variant, local: SocketAddr) -> Listener {
+    if variant != Variant::Filtered {
+        return Listener::bind(&Address::from(local)).unwrap();
+    }
+    let socket = Socket::new(Domain::for_address(local), Type::STREAM, None).unwrap();
+    socket.bind_device(Some(b"wire")).unwrap();
+    socket.bind(&local.into()).unwrap();
+    socket.listen(1024).unwrap();
+    Listener::adopt_sole(socket).unwrap()
+}
+
+/// Runs `body` in this thread without these privileges.
+fn give_up<T>(privileges: CapabilitySet, body: impl FnOnce() -> T) -> T {
+    let before = capabilities(None).unwrap();
+    let mut without = before;
+    without.effective.remove(privileges);
+    set_capabilities(None, without).unwrap();
+    let result = body();
+    set_capabilities(None, before).unwrap();
+    result
 }
 
 fn on_server<T: Send>(link: &Link, make: impl FnOnce() -> T + Send) -> T {
@@ -321,5 +396,6 @@ impl AddAssign for Tally {
         self.lost += other.lost;
         self.waited_for += other.waited_for;
         self.slowest_close = self.slowest_close.max(other.slowest_close);
+        self.slowest_refusal = self.slowest_refusal.max(other.slowest_refusal);
     }
 }

@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::{CloseOptions, report::Method};
+use super::{options::CloseOptions, report::Method};
 
 /// What to do against the clients that may be on their way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Plan {
-    /// The filter is on: look and accept in turn until nobody is on the way.
+    /// New clients are turned away: look and accept in turn until nobody is on the way.
     Look,
-    /// There is no filter: accept who is in the queue, up to this many.
+    /// They are not: accept who is in the queue, up to this many.
     Empty { at_most: usize },
 }
 
@@ -32,9 +32,9 @@ pub(crate) enum Action {
 ///    accept *after* it nobody (or at the limit). The look must come first: a handshake that completes between an empty
 ///    accept and a look without findings would be seen by neither.
 /// 2. The two rounds are [`SETTLE`] apart. The kernel moves a connection in two steps (out of the table of handshakes,
-///    then into the queue), and a SYN that another processor let through just before the filter takes a moment to be
+///    then into the queue), and a SYN that another processor let through just before the others were turned away takes a moment to be
 ///    in the table; one round could fall into either gap.
-/// 3. It ends by `limit`, and when the queue is unfiltered also by count, whatever the clients do.
+/// 3. It ends by `limit`, and where new clients are not turned away also by count, whatever the clients do.
 #[derive(Clone, Debug)]
 pub(crate) struct Procedure {
     plan: Plan,

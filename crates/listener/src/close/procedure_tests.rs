@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Action, Plan, Procedure};
-use crate::close::{CloseOptions, report::Method};
+use crate::close::{options::CloseOptions, report::Method};
 
 /// What the kernel would answer to the action of that moment.
 #[derive(Clone, Copy, Debug)]

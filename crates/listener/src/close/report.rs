@@ -10,6 +10,8 @@ pub struct CloseReport {
     pub method: Method,
     /// Who else held the socket.
     pub ownership: Ownership,
+    /// What became of new clients meanwhile.
+    pub newcomers: Newcomers,
     /// How many times the kernel was asked for handshakes under way.
     pub looks: u32,
     /// The most handshakes that one look found under way.
@@ -28,14 +30,26 @@ pub struct CloseReport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Method {
-    /// New handshakes were filtered out, and the kernel was asked until none was under way.
+    /// New handshakes were turned away, and the kernel was asked until none was under way.
     Looked,
-    /// New handshakes were filtered out, and those under way were given `handshake_grace`, as the kernel would not tell.
+    /// New handshakes were turned away, and those under way were given `handshake_grace`, as the kernel would not tell.
     Waited,
     /// Whoever was in the queue was accepted. Handshakes that were under way may have been lost; a Unix socket has none.
     Emptied,
     /// Our descriptor was closed and nothing else: the others who hold the socket serve on.
     LeftToOthers,
+}
+
+/// What became of clients that tried to connect while a listener closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Newcomers {
+    /// Refused at once.
+    Refused,
+    /// Left without an answer, and so refused when they tried again, a second later (RFC 6298 §2).
+    Unanswered,
+    /// Let into the queue, for lack of a way to turn them away, or for the others who hold the socket.
+    Admitted,
 }
 
 /// Who held the socket when it was to be closed.
@@ -58,6 +72,23 @@ pub enum Ownership {
     PortShared,
     /// It could not be found out, for this reason, so it was treated with the care for others.
     Unknown(String),
+}
+
+impl CloseReport {
+    /// Before anything has happened.
+    pub(crate) fn new(ownership: Ownership, newcomers: Newcomers) -> Self {
+        Self {
+            method: Method::LeftToOthers,
+            ownership,
+            newcomers,
+            looks: 0,
+            handshakes: 0,
+            accepted: 0,
+            duration: Duration::ZERO,
+            limit_hit: false,
+            failure: None,
+        }
+    }
 }
 
 impl fmt::Display for CloseReport {

@@ -1,12 +1,15 @@
 //! Counting the handshakes under way.
 
-use std::{fs, io, net::SocketAddr};
+use std::{io, net::SocketAddr};
 
 use netlink_packet_sock_diag::{constants::TCP_LISTEN, inet::StateFlags};
 use rustix::fs::fstat;
 use socket2::Socket;
 
-use super::diag::{Diag, Family, local_ip};
+use super::{
+    diag::{Diag, Family, local_ip},
+    door::only_cookies,
+};
 
 /// The look for clients that have had our SYN-ACK, or soon will, and that we cannot accept yet.
 #[derive(Debug)]
@@ -52,10 +55,4 @@ impl Handshakes {
         })?;
         if seen { Ok(count) } else { Err(io::Error::other("sock_diag does not show our own socket")) }
     }
-}
-
-/// Whether every handshake is answered with a cookie and forgotten (tcp(7), `tcp_syncookies`). As long as they are only
-/// the answer to a flood, those that the flood leaves out are kept.
-fn only_cookies() -> bool {
-    fs::read_to_string("/proc/sys/net/ipv4/tcp_syncookies").is_ok_and(|value| value.trim() == "2")
 }

@@ -2,7 +2,7 @@
 
 mod descriptors;
 mod diag;
-mod filter;
+mod door;
 mod handshakes;
 mod owners;
 
@@ -17,7 +17,7 @@ use socket2::Socket;
 use crate::connection::Connection;
 
 pub(crate) use self::{
-    filter::{detach_filter, turn_away},
+    door::{let_in, turn_away},
     handshakes::Handshakes,
     owners::{Owners, port_owner},
 };

@@ -31,8 +31,9 @@ pub(crate) const SERVER_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 77, 0, 1));
 pub(crate) const SERVER_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 1));
 
 /// A network of one host, with its end of the wire.
+#[derive(Clone)]
 pub(crate) struct Host {
-    namespace: File,
+    namespace: Arc<File>,
     wire: Arc<SyncDevice>,
 }
 
@@ -81,7 +82,7 @@ impl Host {
         // A namespace belongs to a thread; this one's ends with it, but for the file that we keep.
         let made = thread::spawn(move || -> io::Result<Self> {
             unshare(CloneFlags::CLONE_NEWNET)?;
-            let namespace = File::open("/proc/thread-self/ns/net")?;
+            let namespace = Arc::new(File::open("/proc/thread-self/ns/net")?);
             let wire = DeviceBuilder::new().name("wire").mtu(1500).build_sync()?;
             wire.set_nonblocking(true)?;
             ip(&["link", "set", "lo", "up"])?;
