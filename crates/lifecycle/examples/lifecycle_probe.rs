@@ -9,7 +9,7 @@
     reason = "a scenario's panic is its failure, and stdout is for the test that runs it"
 )]
 
-use exeunt_lifecycle::{Config, CutWork, Lifecycle, Phase, Signal, Stop};
+use exeunt_lifecycle::{Config, CutWork, InstallError, Lifecycle, Phase, Signal, Stop};
 use std::io::Read as _;
 use std::process::ExitCode;
 use std::thread;
@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         "stopped-process" => stopped_process(),
         "after-close" => after(|lifecycle| drop(lifecycle.close())),
         "after-drop" => after(drop),
+        "refused" => refused(),
         "two" => two(),
         "stuck-runtime" => stuck_runtime(),
         other => panic!("no scenario {other:?}"),
@@ -139,6 +140,19 @@ fn after(leave: impl FnOnce(Lifecycle)) -> ExitCode {
     let lifecycle = install(FOR_EVER);
     assert_eq!(threads(), 2);
     leave(lifecycle);
+    nothing_is_left()
+}
+
+/// One signal can be handled and the other cannot.
+fn refused() -> ExitCode {
+    let config = Config::default().signals([Signal::TERMINATE, Signal::new(9)]);
+    let error = Lifecycle::install(config).unwrap_err();
+    assert!(matches!(error, InstallError::Signal { signal, .. } if signal == Signal::new(9)), "{error:?}");
+    assert!(error.to_string().contains("SIGKILL cannot be handled"), "{error}");
+    nothing_is_left()
+}
+
+fn nothing_is_left() -> ExitCode {
     assert_eq!(threads(), 1, "the signal thread is still there");
     println!("ready");
     thread::sleep(FOR_EVER);

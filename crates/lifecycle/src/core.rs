@@ -11,8 +11,7 @@
 
 use crate::cause::{Cause, Failure, Received};
 use crate::clock::Clock;
-use crate::counts::Totals;
-use crate::loom::{AtomicU8, Ordering};
+use crate::counts::{PhaseCell, Totals};
 use crate::machine::{Effect, Input, Limits, Machine, Notice, Phase, ScopeId, Time, Verdict};
 use crate::scope::{CutWork, ScopeShared};
 use std::collections::BTreeMap;
@@ -22,8 +21,7 @@ use std::time::{Duration, Instant};
 /// What all handles of one lifecycle share.
 #[derive(Debug)]
 pub(crate) struct Core {
-    /// The phase, for whoever only looks.
-    phase: AtomicU8,
+    phase: PhaseCell,
     clock: Clock,
     /// Whoever installed this; any other process is a forked child.
     process: u32,
@@ -79,7 +77,7 @@ impl Core {
     pub(crate) fn new(limits: Limits, clock: Clock, alarm: Alarm) -> Arc<Self> {
         let machine = Machine::new(limits, clock.now());
         Arc::new(Self {
-            phase: AtomicU8::new(Phase::Starting as u8),
+            phase: PhaseCell::new(),
             clock,
             process: std::process::id(),
             alarm,
@@ -97,10 +95,8 @@ impl Core {
         })
     }
 
-    /// One atomic load. Sequentially consistent, so that work published before is never missed by a stop that is
-    /// not seen here (invariant 1 of the counts).
     pub(crate) fn phase(&self) -> Phase {
-        Phase::from_index(self.phase.load(Ordering::SeqCst))
+        self.phase.load()
     }
 
     pub(crate) fn is_forked(&self) -> bool {
@@ -241,7 +237,7 @@ impl Core {
         for effect in effects {
             match effect {
                 Effect::Enter(phase) => {
-                    self.phase.store(phase as u8, Ordering::SeqCst);
+                    self.phase.set(phase);
                     if phase == Phase::LameDuck {
                         // After the phase is written (invariant 1 of the counts).
                         state.scopes.values_mut().for_each(|entry| entry.at_stop = entry.shared.totals());

@@ -8,7 +8,28 @@
 //! Both need the one order of all `SeqCst` accesses: with acquire and release alone, each side may look before the
 //! other's write has reached it.
 
-use crate::loom::{AtomicBool, AtomicU64, Ordering};
+use crate::loom::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use crate::machine::Phase;
+
+/// The phase, for whoever only looks.
+#[derive(Debug)]
+pub(crate) struct PhaseCell(AtomicU8);
+
+impl PhaseCell {
+    pub(crate) fn new() -> Self {
+        Self(AtomicU8::new(Phase::Starting as u8))
+    }
+
+    /// One load. Work that was begun before is counted by every stop that is not seen here.
+    pub(crate) fn load(&self) -> Phase {
+        Phase::from_index(self.0.load(Ordering::SeqCst))
+    }
+
+    /// Count after this, not before.
+    pub(crate) fn set(&self, phase: Phase) {
+        self.0.store(phase as u8, Ordering::SeqCst);
+    }
+}
 
 /// Enough for the cores of most machines; two threads that share a shard are slower, not wrong.
 pub(crate) const SHARDS: usize = 16;
@@ -75,23 +96,24 @@ impl std::iter::Sum for Totals {
 
 #[cfg(all(test, loom))]
 mod loom_tests {
-    use super::{Shard, Totals};
-    use crate::loom::{AtomicBool, AtomicU8, Ordering};
+    use super::{PhaseCell, Shard, Totals};
+    use crate::loom::{AtomicBool, Ordering, model};
+    use crate::machine::Phase;
     use std::sync::Arc;
 
     #[test]
     fn loom_work_sees_the_stop_or_is_counted() {
-        loom::model(|| {
+        model(|| {
             let shards = Arc::new([Shard::new(), Shard::new()]);
-            let phase = Arc::new(AtomicU8::new(0));
+            let phase = Arc::new(PhaseCell::new());
             let worker = {
                 let (shards, phase) = (Arc::clone(&shards), Arc::clone(&phase));
                 loom::thread::spawn(move || {
                     shards[1].begin();
-                    phase.load(Ordering::SeqCst) == 0
+                    phase.load() == Phase::Starting
                 })
             };
-            phase.store(1, Ordering::SeqCst);
+            phase.set(Phase::LameDuck);
             let counted = shards.iter().map(Shard::totals).sum::<Totals>().in_flight();
             let missed_the_stop = worker.join().unwrap();
             assert!(counted == 1 || !missed_the_stop, "neither side saw the other");
@@ -100,7 +122,7 @@ mod loom_tests {
 
     #[test]
     fn loom_the_last_one_out_is_noticed() {
-        loom::model(|| {
+        model(|| {
             let shards = Arc::new([Shard::new(), Shard::new()]);
             let noticed = Arc::new(AtomicBool::new(false));
             let idle =

@@ -89,7 +89,8 @@ impl Drop for Membership {
             // A forked child: the locks may be held by threads that are not here.
         } else if IS_SIGNAL_THREAD.try_with(Cell::get).unwrap_or(false) {
             // A waker that ran here dropped the lifecycle, and this thread cannot wait for its own end.
-            std::thread::spawn(move || lock(&CONTROL).leave(id));
+            // Where no thread can be had, the handlers stay, as if the lifecycle did.
+            _ = std::thread::Builder::new().spawn(move || lock(&CONTROL).leave(id));
         } else {
             lock(&CONTROL).leave(id);
         }

@@ -4,15 +4,36 @@
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 #[cfg(all(test, loom))]
-pub(crate) use modelled::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+pub(crate) use modelled::{AtomicBool, AtomicU8, AtomicU64, Ordering, model};
 
 /// Loom takes sequentially consistent accesses for acquire and release ones; only its fences have the one order
-/// that all threads agree on. Putting fences around the accesses marked `SeqCst`, and around no others, gives
-/// them that order, and weakening one is still found out.
+/// that all threads agree on. "Write, then read something else" needs one fence in between, and `SeqCst` on both
+/// accesses puts it there. So everything is modelled twice, with the fence at the writes alone and at the reads
+/// alone: then either access shows when it is not marked `SeqCst`.
 #[cfg(all(test, loom))]
 mod modelled {
     pub(crate) use loom::sync::atomic::Ordering;
     use loom::sync::atomic::fence;
+    use std::cell::Cell;
+
+    /// Where the fences are.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    enum Fences {
+        AfterWrites,
+        BeforeReads,
+    }
+
+    thread_local! {
+        // Loom runs all threads of a model on the thread that called it.
+        static FENCES: Cell<Fences> = const { Cell::new(Fences::AfterWrites) };
+    }
+
+    pub(crate) fn model(check: fn()) {
+        for fences in [Fences::AfterWrites, Fences::BeforeReads] {
+            FENCES.set(fences);
+            loom::model(check);
+        }
+    }
 
     macro_rules! atomic {
         ($name:ident, $value:ty) => {
@@ -26,11 +47,13 @@ mod modelled {
                 }
 
                 pub(crate) fn load(&self, order: Ordering) -> $value {
-                    fenced(order, || self.0.load(weaker(order, Ordering::Acquire)))
+                    fence_if(order, Fences::BeforeReads);
+                    self.0.load(weaker(order, Ordering::Acquire))
                 }
 
                 pub(crate) fn store(&self, value: $value, order: Ordering) {
-                    fenced(order, || self.0.store(value, weaker(order, Ordering::Release)));
+                    self.0.store(value, weaker(order, Ordering::Release));
+                    fence_if(order, Fences::AfterWrites);
                 }
             }
         };
@@ -42,20 +65,16 @@ mod modelled {
 
     impl AtomicU64 {
         pub(crate) fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
-            fenced(order, || self.0.fetch_add(value, weaker(order, Ordering::AcqRel)))
+            let before = self.0.fetch_add(value, weaker(order, Ordering::AcqRel));
+            fence_if(order, Fences::AfterWrites);
+            before
         }
     }
 
-    fn fenced<T>(order: Ordering, access: impl FnOnce() -> T) -> T {
-        let total = matches!(order, Ordering::SeqCst);
-        if total {
+    fn fence_if(order: Ordering, place: Fences) {
+        if matches!(order, Ordering::SeqCst) && FENCES.get() == place {
             fence(Ordering::SeqCst);
         }
-        let value = access();
-        if total {
-            fence(Ordering::SeqCst);
-        }
-        value
     }
 
     fn weaker(order: Ordering, instead: Ordering) -> Ordering {

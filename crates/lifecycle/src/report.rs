@@ -76,6 +76,12 @@ impl Report {
         self.phases.iter().find(|entry| entry.phase == phase).map_or(Duration::ZERO, |entry| entry.time)
     }
 
+    /// The scope that held the stop up longest: one that never had done, or else the last to have done.
+    #[must_use]
+    pub fn held_up_by(&self) -> Option<&ScopeReport> {
+        self.scopes.iter().max_by_key(|scope| scope.held.unwrap_or(Duration::MAX))
+    }
+
     pub(crate) fn of(core: &Core) -> Self {
         match core.state() {
             Some(state) => Self::build(&state),

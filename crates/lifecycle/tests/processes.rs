@@ -193,7 +193,7 @@ fn l11_an_ignored_signal_stays_ignored() {
 
 #[test]
 fn l11_after_the_lifecycle_signals_are_as_they_were() {
-    for scenario in ["after-close", "after-drop"] {
+    for scenario in ["after-close", "after-drop", "refused"] {
         let mut probe = Running::start(scenario);
         probe.wait_for("ready");
         probe.kill(Signal::TERM);

@@ -32,7 +32,12 @@ async fn every_phase_takes_its_time_and_is_in_the_report() {
     let task = tokio::spawn({
         let stop = stop.clone();
         async move {
+            stop.requested().await;
+            assert_eq!((begun.elapsed(), stop.phase()), (4 * SECOND, Phase::LameDuck));
+            assert!(!scope.is_draining());
             stop.reached(Phase::Draining).await;
+            scope.drain_requested().await;
+            assert!(scope.is_draining() && !scope.is_cut());
             assert_eq!(begun.elapsed(), 6 * SECOND);
             assert_eq!(stop.time_left(), Some(6 * SECOND));
             scope.cut_requested().await;
@@ -120,6 +125,33 @@ async fn work_that_outlives_its_scope_holds_closing_off() {
     assert_eq!((begun.elapsed(), report.exit_status()), (3 * SECOND, 0));
     let scope = report.scopes.first().unwrap();
     assert_eq!((scope.in_flight_at_stop, scope.finished, scope.left), (3, 3, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn l15_the_report_knows_who_held_the_stop_up() {
+    let lifecycle = install(Config::default());
+    let (quick, slow, idle) = (lifecycle.scope("quick"), lifecycle.scope("slow"), lifecycle.scope("idle"));
+    lifecycle.stop().request_stop("enough");
+    drop(idle);
+    tokio::spawn(async move {
+        sleep(SECOND).await;
+        drop(quick);
+        sleep(SECOND).await;
+        drop(slow);
+    });
+    let report = lifecycle.finished().await;
+    let held: Vec<_> = report.scopes.iter().map(|scope| scope.held.unwrap()).collect();
+    assert_eq!(held, [SECOND, 2 * SECOND, Duration::ZERO]);
+    assert_eq!(report.held_up_by().unwrap().name, "slow");
+}
+
+#[test]
+fn handles_go_anywhere() {
+    fn anywhere<T: Send + Sync + 'static>() {}
+    anywhere::<Lifecycle>();
+    anywhere::<exeunt_lifecycle::Stop>();
+    anywhere::<exeunt_lifecycle::Scope>();
+    anywhere::<exeunt_lifecycle::Work>();
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,12 +10,14 @@
 )]
 
 use exeunt_lifecycle::{Config, Forked, InstallError, Lifecycle, Phase};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 fn main() {
     match std::env::args().nth(1).unwrap_or_default().as_str() {
         "terminal" => terminal(),
         "fork" => fork(),
+        "chain" => chain(),
         other => panic!("no scenario {other:?}"),
     }
 }
@@ -64,4 +66,29 @@ fn fork() {
             assert_eq!(lifecycle.close().exit_status(), 0);
         }
     }
+}
+
+/// The embedder's handler is called while a lifecycle asks for it, and at no other time.
+fn chain() {
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    extern "C" fn count(_: libc::c_int) {
+        CALLS.fetch_add(1, Ordering::SeqCst);
+    }
+    let count: extern "C" fn(libc::c_int) = count;
+    unsafe { libc::signal(libc::SIGTERM, count as libc::sighandler_t) };
+    let calls = || {
+        unsafe { libc::raise(libc::SIGTERM) };
+        CALLS.swap(0, Ordering::SeqCst)
+    };
+    let install = |chain| Lifecycle::install(Config::default().chain(chain).max_attempts(100)).unwrap();
+    let quiet = install(false);
+    let scope = quiet.scope("holds the stop up");
+    assert_eq!(calls(), 0, "nobody asked");
+    let chaining = install(true);
+    assert_eq!(calls(), 1, "one of two asks");
+    drop(chaining);
+    assert_eq!(calls(), 0, "nobody asks any more");
+    drop(scope);
+    assert_eq!(quiet.close().exit_status(), 0);
+    assert_eq!(calls(), 1, "restored");
 }

@@ -214,6 +214,12 @@ fn l17_a_lifecycle_is_inert_in_a_forked_child() {
     assert!(status.success(), "{status}");
 }
 
+#[test]
+fn l11_lifecycles_chain_when_one_of_them_asks() {
+    let status = Command::new(example("lifecycle")).arg("chain").stdin(Stdio::null()).status().unwrap();
+    assert!(status.success(), "{status}");
+}
+
 /// Starts the command in a session of its own with a terminal of its own; we are at its other end.
 fn on_terminal(command: &mut Command) -> (File, Running) {
     let (mut master, mut slave) = (-1, -1);
