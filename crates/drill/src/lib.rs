@@ -37,6 +37,7 @@ pub use error::Error;
 pub use observe::Class;
 pub use port::free_port;
 pub use process::{ExitStatus, Process};
+pub use round::Void;
 pub use run::{Progress, Stop};
 pub use scenario::Scenario;
 pub use signal::StopSignal;

@@ -67,7 +67,8 @@ pub(crate) fn run(
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let resources = Resources::take();
     let runtime = runtime::Builder::new_current_thread()
-        .enable_all()
+        .enable_io()
+        .enable_time()
         .build()
         .map_err(|source| Error::Io { doing: "starting the load's runtime", source })?;
     let local = LocalSet::new();

@@ -135,9 +135,11 @@ fn a_request_that_meets_the_fin_of_a_silent_connection_has_crossed() {
     // looked before the server's close after 250 ms of draining find nothing amiss.
     let idle = drill("good", Scenario::Idle).idle_connections(800);
     let verdict = run(&idle.flight(Duration::from_millis(150)).rounds(3));
-    assert_eq!(verdict.outcome, Outcome::Pass, "{:?}", verdict.reasons);
-    assert!(only(&verdict).count(Class::Crossed) > 0, "{:?}", only(&verdict).requests);
-    assert_eq!(only(&verdict).lost, 0);
+    let (crossed, lost) = (only(&verdict).count(Class::Crossed), only(&verdict).lost);
+    assert!(crossed > 0, "{:?}", only(&verdict).requests);
+    // A request that arrives in the microseconds between the server's last look and its FIN is lost in truth.
+    assert!(lost * 10 <= crossed, "{:?}", verdict.reasons);
+    assert_eq!(verdict.outcome == Outcome::Pass, lost == 0);
 }
 
 #[test]

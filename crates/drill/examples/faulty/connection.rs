@@ -1,4 +1,6 @@
 use super::{Mode, State};
+use socket2::SockRef;
+use std::mem::MaybeUninit;
 use std::process::exit;
 use std::rc::Rc;
 use std::time::Duration;
@@ -83,7 +85,14 @@ async fn next_head(stream: &mut TcpStream, input: &mut Vec<u8>, state: &State) -
                     return None;
                 }
             }
-            () = silent => return None,
+            () = silent => {
+                // The runtime may not know yet what the kernel already holds.
+                let mut byte = [MaybeUninit::uninit()];
+                let held = state.mode != Mode::ClosesIdle && SockRef::from(&*stream).peek(&mut byte).is_ok();
+                if !held || stream.read_buf(input).await.unwrap_or(0) == 0 {
+                    return None;
+                }
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ mod signaller;
 mod void;
 
 pub(crate) use ready::answers;
+pub use void::Void;
 
 use crate::error::Error;
 use crate::load::{self, Ledger, Limits, Load, Signalled};
@@ -62,7 +63,7 @@ pub(crate) struct Round {
     pub(crate) exit: Option<Exit>,
     pub(crate) faults: Vec<Fault>,
     /// Why the round proves nothing, where it does not.
-    pub(crate) void: Option<String>,
+    pub(crate) void: Option<Void>,
     pub(crate) left_over: Vec<Process>,
     pub(crate) output: String,
 }

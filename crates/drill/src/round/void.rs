@@ -1,42 +1,103 @@
 use crate::load::Ledger;
 use crate::scenario::Scenario;
+use serde::Serialize;
+use std::fmt;
 use std::time::Instant;
 
 /// So many requests have to begin within 10 ms of the signal, or a third of the connections where
 /// that is fewer.
 const UNDER_LOAD: u32 = 20;
 
-/// Why a round proves nothing, if it does not: a server that is not under load when stopped.
+/// Why a round proves nothing: the server was not under the scenario's load when it was stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Void {
+    /// Too few requests began within 10 ms of the signal.
+    NoLoad {
+        /// How many did.
+        begun: u64,
+        /// How many have to.
+        needed: u64,
+    },
+    /// Too few requests before the signal reused a connection; 99 % have to.
+    NotKept {
+        /// How many did.
+        reused: u64,
+        /// Of how many, each client's very first apart.
+        of: u64,
+    },
+    /// Too few slow requests were in flight at the signal.
+    NotInFlight {
+        /// How many were.
+        in_flight: u64,
+        /// How many have to be.
+        needed: u64,
+    },
+    /// Too few idle connections were open at the signal; 90 % have to be.
+    NotOpen {
+        /// How many were.
+        open: u32,
+        /// Of how many.
+        of: u32,
+    },
+}
+
+impl Void {
+    /// Whether the server seems not to keep connections at all.
+    pub(crate) fn is_not_keeping(self) -> bool {
+        match self {
+            Self::NotKept { reused, of } => reused * 10 < of,
+            Self::NotOpen { open, .. } => open == 0,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Void {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoLoad { begun, needed } => {
+                write!(f, "only {begun} requests began within 10 ms of the signal, {needed} needed")
+            }
+            Self::NotKept { reused, of } => {
+                write!(f, "only {reused} of {of} requests before the signal reused a connection, 99 % needed")
+            }
+            Self::NotInFlight { in_flight, needed } => {
+                write!(f, "only {in_flight} slow requests were in flight at the signal, {needed} needed")
+            }
+            Self::NotOpen { open, of } => {
+                write!(f, "only {open} of {of} idle connections were open at the signal, 90 % needed")
+            }
+        }
+    }
+}
+
+/// Judges a round's load.
 pub(super) fn void(
     scenario: Scenario,
     connections: u32,
     ledger: &Ledger,
     signal: Instant,
     silent: u32,
-) -> Option<String> {
+) -> Option<Void> {
     let needed = u64::from(UNDER_LOAD.min(connections.div_ceil(3)));
+    let (reused, of) = (ledger.reused, ledger.later);
+    // 99 %, each client's very first request apart: that one cannot reuse anything.
+    if scenario == Scenario::Keepalive && (of == 0 || reused * 100 < of * 99) {
+        return Some(Void::NotKept { reused, of });
+    }
     match scenario {
         Scenario::Keepalive | Scenario::Fresh => {
-            let (reused, later) = (ledger.reused, ledger.later);
-            // 99 %, each client's very first request apart: that one cannot reuse anything.
-            let kept = later > 0 && reused * 100 >= later * 99;
-            if scenario == Scenario::Keepalive && !kept {
-                return Some(format!(
-                    "only {reused} of {later} requests before the signal reused a connection, 99 % needed"
-                ));
-            }
             let begun = ledger.begun_at(signal) as u64;
-            (begun < needed)
-                .then(|| format!("only {begun} requests began within 10 ms of the signal, {needed} needed"))
+            (begun < needed).then_some(Void::NoLoad { begun, needed })
         }
         Scenario::Slow => {
-            let flying = ledger.in_flight;
-            (flying < needed)
-                .then(|| format!("only {flying} slow requests were in flight at the signal, {needed} needed"))
+            let in_flight = ledger.in_flight;
+            (in_flight < needed).then_some(Void::NotInFlight { in_flight, needed })
         }
-        Scenario::Idle => (u64::from(silent) * 10 < u64::from(connections) * 9).then(|| {
-            format!("only {silent} of {connections} idle connections were open at the signal, 90 % needed")
-        }),
+        Scenario::Idle => (u64::from(silent) * 10 < u64::from(connections) * 9)
+            .then_some(Void::NotOpen { open: silent, of: connections }),
     }
 }
 

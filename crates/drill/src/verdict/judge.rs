@@ -62,8 +62,8 @@ pub(crate) fn judge_scenario(
             fault.round = number;
             fault
         }));
-        if let Some(reason) = &round.void {
-            void_rounds.push(VoidRound { round: number, reason: reason.clone() });
+        if let Some(void) = round.void {
+            void_rounds.push(VoidRound { round: number, void, words: void.to_string() });
         }
         if let Some((status, after)) = exit_ms {
             times.push(after);
@@ -118,7 +118,7 @@ fn conclude(verdict: &mut ScenarioVerdict) {
     }
     if let (true, Some(void)) = (verdict.rounds < verdict.rounds_wanted, verdict.void_rounds.last()) {
         let of = verdict.rounds as usize + verdict.void_rounds.len();
-        doubts.push(format!("{} of {of} rounds were void: {}", verdict.void_rounds.len(), void.reason));
+        doubts.push(format!("{} of {of} rounds were void: {}", verdict.void_rounds.len(), void.words));
     }
     if verdict.control.is_some_and(|control| control.lost == 0) {
         doubts.push(
@@ -159,6 +159,7 @@ mod tests {
     use super::*;
     use crate::observe::{Answer, Connect, End, Observation};
     use crate::process::Exit;
+    use crate::round::Void;
     use std::time::{Duration, Instant};
 
     const LOSES: Option<Control> = Some(Control { rounds: 3, lost: 90 });
@@ -204,7 +205,7 @@ mod tests {
     }
 
     fn void(lost: u32) -> Round {
-        Round { void: Some("no load".to_owned()), ..round(lost, 1) }
+        Round { void: Some(Void::NoLoad { begun: 3, needed: 20 }), ..round(lost, 1) }
     }
 
     #[test]
@@ -225,7 +226,11 @@ mod tests {
     fn void_rounds_prove_nothing_but_what_they_lost() {
         let doubtful = verdict(2, &[round(0, 5), void(0), void(0)], LOSES);
         assert_eq!((doubtful.outcome, doubtful.rounds), (Outcome::Inconclusive, 1));
-        assert!(doubtful.reasons[0].contains("2 of 3 rounds were void: no load"), "{:?}", doubtful.reasons);
+        assert!(
+            doubtful.reasons[0].contains("2 of 3 rounds were void: only 3 requests began"),
+            "{:?}",
+            doubtful.reasons
+        );
         assert_eq!(verdict(1, &[round(0, 5), void(0)], LOSES).outcome, Outcome::Pass);
         assert_eq!(verdict(2, &[void(1), void(0)], LOSES).outcome, Outcome::Lost);
     }

@@ -13,6 +13,7 @@ pub(crate) use judge::{counting, judge, judge_scenario};
 
 use crate::observe::Class;
 use crate::process::{ExitStatus, Process};
+use crate::round::Void;
 use crate::scenario::Scenario;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -123,8 +124,11 @@ pub struct ScenarioVerdict {
 pub struct VoidRound {
     /// Its number, from 1.
     pub round: u32,
-    /// Why.
-    pub reason: String,
+    /// Why, with its particulars.
+    #[serde(flatten)]
+    pub void: Void,
+    /// The same in words.
+    pub words: String,
 }
 
 /// Losses of one class.
