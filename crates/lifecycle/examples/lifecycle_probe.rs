@@ -18,6 +18,9 @@ use std::time::Duration;
 const FOR_EVER: Duration = Duration::from_secs(3_600);
 
 fn main() -> ExitCode {
+    // A test that is killed must not leave us behind.
+    #[cfg(target_os = "linux")]
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)).unwrap();
     let scenario = std::env::args().nth(1).unwrap_or_default();
     match scenario.as_str() {
         "serve" => serve(),

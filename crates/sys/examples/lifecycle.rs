@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 fn main() {
+    // A test that is killed must not leave us behind.
+    assert_eq!(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }, 0);
     match std::env::args().nth(1).unwrap_or_default().as_str() {
         "terminal" => terminal(),
         "fork" => fork(),

@@ -18,6 +18,8 @@ use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 fn main() {
+    // A test that is killed must not leave us behind.
+    assert_eq!(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }, 0);
     let scenario = std::env::args().nth(1).unwrap_or_default();
     match scenario.as_str() {
         "report" => report(),
