@@ -9,10 +9,12 @@
 //! 2. The time is taken under the lock, so that the machine sees it in order.
 //! 3. In a forked child nothing locks: the lock may have been held by a thread that the child does not have (L17).
 
+mod effects;
+
 use crate::cause::{Cause, Failure, Received};
 use crate::clock::Clock;
 use crate::counts::{PhaseCell, Totals};
-use crate::machine::{Effect, Input, Limits, Machine, Notice, Phase, ScopeId, Time, Verdict};
+use crate::machine::{Input, Limits, Machine, Phase, ScopeId, Time, Verdict};
 use crate::scope::{CutWork, ScopeShared};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -62,15 +64,6 @@ pub(crate) struct ScopeEntry {
     pub(crate) cut: Vec<CutWork>,
     /// When its work was done.
     pub(crate) idle_since: Option<Time>,
-}
-
-/// What is to be made known once the lock is released.
-#[derive(Default)]
-struct News {
-    phases: Vec<Phase>,
-    notices: Vec<(Arc<ScopeShared>, Notice)>,
-    alarm: bool,
-    exit: Option<Verdict>,
 }
 
 impl Core {
@@ -230,69 +223,6 @@ impl Core {
             }
         }
         true
-    }
-
-    fn carry_out(&self, state: &mut State, effects: Vec<Effect>) -> News {
-        let mut news = News::default();
-        for effect in effects {
-            match effect {
-                Effect::Enter(phase) => {
-                    self.phase.set(phase);
-                    if phase == Phase::LameDuck {
-                        // After the phase is written (invariant 1 of the counts).
-                        state.scopes.values_mut().for_each(|entry| entry.at_stop = entry.shared.totals());
-                    }
-                    news.phases.push(phase);
-                }
-                Effect::Tell(scope) => Self::notify(state, scope, Notice::Told, &mut news),
-                Effect::Cut(scope) => Self::notify(state, scope, Notice::Cut, &mut news),
-                Effect::WakeAt(_) => news.alarm = true,
-                Effect::Exit(verdict) => {
-                    state.verdict = Some(verdict);
-                    news.exit = Some(verdict);
-                    news.alarm = true;
-                }
-            }
-        }
-        news
-    }
-
-    fn notify(state: &State, scope: ScopeId, notice: Notice, news: &mut News) {
-        if let Some(entry) = state.scopes.get(&scope) {
-            entry.shared.set_notice(notice);
-            news.notices.push((Arc::clone(&entry.shared), notice));
-        }
-    }
-
-    fn publish(&self, news: News) {
-        if let Some(phase) = news.phases.last() {
-            self.moved_on.notify_all();
-            #[cfg(feature = "tokio")]
-            self.phases.send_if_modified(|published| {
-                let forward = *published < *phase;
-                *published = (*published).max(*phase);
-                forward
-            });
-            #[cfg(not(feature = "tokio"))]
-            let _ = phase;
-        }
-        for (scope, notice) in &news.notices {
-            scope.publish(*notice);
-        }
-        if news.alarm {
-            match &self.alarm {
-                Alarm::Hub => crate::hub::wake(),
-                #[cfg(feature = "tokio")]
-                Alarm::Task(alarm) => alarm.notify_one(),
-            }
-        }
-        for phase in news.phases {
-            tracing::info!(target: "exeunt::lifecycle", %phase, "phase");
-        }
-        if let Some(verdict) = news.exit {
-            let status = verdict.exit_status();
-            tracing::info!(target: "exeunt::lifecycle", ?verdict, status, "stopped");
-        }
     }
 }
 
