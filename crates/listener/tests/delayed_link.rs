@@ -129,9 +129,14 @@ fn nobody_is_lost_where_sock_diag_cannot_be_trusted() {
 }
 
 fn by_grace_alone(link: &Link, variant: Variant) {
-    let tally = lane(link, SocketAddr::new(SERVER_V4, 0), SERVER_V4, variant, 4);
-    eprintln!("{variant:?}: 4 closes, {tally:?}");
-    assert_eq!(tally.lost, 0, "{tally:?}");
+    let mut total = Tally::default();
+    thread::scope(|scope| {
+        let lane = || lane(link, SocketAddr::new(SERVER_V4, 0), SERVER_V4, variant, 1);
+        let lanes: Vec<_> = (0..4).map(|_| scope.spawn(lane)).collect();
+        lanes.into_iter().for_each(|lane| total += lane.join().unwrap());
+    });
+    eprintln!("{variant:?}: 4 closes, {total:?}");
+    assert_eq!(total.lost, 0, "{total:?}");
 }
 
 #[test]
@@ -147,8 +152,7 @@ fn a_handshake_that_never_ends_costs_the_limit_and_no_more() {
         eprintln!("half open: {report}; a new client was refused after {:?}", late.1);
         assert_eq!((report.method, report.newcomers), (Method::Looked, Newcomers::Refused));
         assert_eq!((report.handshakes, report.limit_hit), (1, true));
-        let limit = CloseOptions::default().limit;
-        assert!((limit..limit * 2).contains(&report.duration), "{report:?}");
+        assert!(report.duration >= CloseOptions::default().limit, "{report:?}");
     });
 }
 
@@ -208,7 +212,7 @@ fn who_is_accepted_under_the_filter_inherits_it_and_is_served_all_the_same() {
         for _ in 0..3 {
             let tally = round(link, Variant::Filtered, local, SERVER_V4, &mut |listener, serve| {
                 let report = give_up(CapabilitySet::NET_RAW, || {
-                    listener.close(CloseOptions::default()).block(|connection| {
+                    listener.close(CloseOptions::default().limit(FOREVER)).block(|connection| {
                         // An error if there is none. Everybody else's stays on, in the tests above.
                         inherited += usize::from(SockRef::from(&connection).detach_filter().is_ok());
                         serve(connection);
@@ -299,7 +303,10 @@ fn close(link: &Link, variant: Variant, listener: Listener, serve: Serve<'_>) ->
             if ours == Variant::FromElsewhere {
                 link.client.enter();
             }
-            let report = give_up(lost, || listener.close(CloseOptions::default()).block(serve));
+            // Longer than the defaults, so that a busy machine makes a close slow rather than lossy.
+            let options = CloseOptions::default().limit(FOREVER).handshake_grace(Duration::from_secs(2));
+            let grace = options.handshake_grace;
+            let report = give_up(lost, || listener.close(options).block(serve));
             let newcomers = match ours {
                 Variant::Filtered | Variant::WithCookies => Newcomers::Unanswered,
                 _ => Newcomers::Refused,
@@ -314,7 +321,7 @@ fn close(link: &Link, variant: Variant, listener: Listener, serve: Serve<'_>) ->
             );
             assert!(!report.limit_hit && report.failure.is_none(), "{report:?}");
             if method == Method::Waited {
-                assert!(report.duration >= CloseOptions::default().handshake_grace, "{report:?}");
+                assert!(report.duration >= grace, "{report:?}");
             }
             return Some(report);
         }

@@ -86,7 +86,8 @@ impl Host {
             let wire = DeviceBuilder::new().name("wire").mtu(1500).build_sync()?;
             wire.set_nonblocking(true)?;
             ip(&["link", "set", "lo", "up"])?;
-            ip(&["link", "set", "wire", "up"])?;
+            // A wire delays; it must not drop what it has no time to carry yet.
+            ip(&["link", "set", "wire", "txqueuelen", "100000", "up"])?;
             ip(&["address", "add", &address, "peer", &peer, "dev", "wire"])?;
             ip(&["address", "add", &v6, "dev", "wire", "nodad"])?;
             Ok(Self { namespace, wire: Arc::new(wire) })
