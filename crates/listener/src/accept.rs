@@ -8,7 +8,7 @@ use std::{
 
 use rustix::io::Errno;
 
-use crate::{connection::Connection, system};
+use crate::connection::Connection;
 
 /// What [`Listener::accept`](crate::Listener::accept) came back with.
 #[derive(Debug)]
@@ -49,9 +49,10 @@ impl Backoff {
 /// Broken connections to step over in one call, so that a flood of them cannot hold the caller.
 const SKIPS: usize = 64;
 
-pub(crate) fn accept(socket: &socket2::Socket, backoff: &Backoff) -> Accept {
+/// Takes the first that `next` has to offer, which is accept(2) or stands for it.
+pub(crate) fn accept(mut next: impl FnMut() -> Result<Connection, Errno>, backoff: &Backoff) -> Accept {
     for _ in 0..SKIPS {
-        match system::accept(socket) {
+        match next() {
             Ok(connection) => {
                 backoff.reset();
                 return Accept::Connection(connection);
@@ -104,11 +105,29 @@ impl Fault {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{collections::VecDeque, os::unix::net::UnixStream, time::Duration};
 
     use rustix::io::Errno;
 
-    use super::{Backoff, Fault};
+    use super::{Accept, Backoff, Fault, accept};
+    use crate::connection::Connection;
+
+    #[test]
+    fn broken_connections_are_stepped_over() {
+        let backoff = Backoff::default();
+        let client = Connection::Unix { stream: UnixStream::pair().unwrap().0 };
+        let mut queue =
+            VecDeque::from([Err(Errno::CONNABORTED), Err(Errno::INTR), Ok(client), Err(Errno::PROTO)]);
+        let mut next = || queue.pop_front().unwrap_or(Err(Errno::AGAIN));
+        assert!(matches!(accept(&mut next, &backoff), Accept::Connection(_)));
+        assert!(matches!(accept(&mut next, &backoff), Accept::Nothing));
+        assert!(matches!(accept(|| Err(Errno::INVAL), &backoff), Accept::Failed(_)));
+    }
+
+    #[test]
+    fn a_flood_of_broken_connections_does_not_hold_the_caller() {
+        assert!(matches!(accept(|| Err(Errno::CONNABORTED), &Backoff::default()), Accept::BackOff(_)));
+    }
 
     #[test]
     fn the_wait_doubles_to_a_second_and_starts_anew_after_a_success() {

@@ -82,7 +82,7 @@ impl Listener {
     /// The next client, if one waits. Connections that broke while they waited are stepped over.
     #[must_use]
     pub fn accept(&self) -> Accept {
-        accept(&self.socket, &self.backoff)
+        accept(|| system::accept(&self.socket), &self.backoff)
     }
 
     /// A descriptor of the same socket to pass on, close-on-exec like ours. From here on the socket counts as shared:
