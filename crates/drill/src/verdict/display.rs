@@ -285,7 +285,7 @@ mod tests {
             such as round 1: sent 2.0 ms before the signal on a connection that had answered 3 times, 67 bytes sent after 0.3 ms of silence; no byte of an answer, connection ended by RST 2.0 ms after the signal
 
         fresh: LOST
-          round 2: it left processes behind, which were killed: worker (4242) (rule L12)
+          round 2: it left processes behind, which were killed: worker (4242) (if the command is a wrapper, have it exec the server, or signal the group with --to-group) (rule L12)
 
         slow: LOST
           1 × lost_reuse in 1 round

@@ -142,7 +142,11 @@ impl fmt::Display for FaultKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DiedAtStart { status, port } => {
-                write!(f, "the command ended ({status}) before port {port} answered")
+                write!(f, "the command ended ({status}) before port {port} answered")?;
+                if *status == ExitStatus::Code(0) {
+                    f.write_str(" (if it went into the background, have it stay in the foreground)")?;
+                }
+                Ok(())
             }
             Self::NeverOpened { port, after_ms, names_port } => {
                 write!(f, "nobody listened on port {port} within {after_ms} ms of the start")?;
@@ -177,7 +181,12 @@ impl fmt::Display for FaultKind {
             }
             Self::Crashed { status } => write!(f, "it crashed while stopping ({status})"),
             Self::LeftOver { processes } => {
-                write!(f, "it left processes behind, which were killed: {}", processes.join(", "))
+                write!(
+                    f,
+                    "it left processes behind, which were killed: {} (if the command is a wrapper, have it exec \
+                     the server, or signal the group with --to-group)",
+                    processes.join(", ")
+                )
             }
             Self::PortNotFree { port } => {
                 write!(f, "port {port} was still being listened on after the exit")

@@ -1,5 +1,6 @@
+mod checks;
+
 use crate::error::Error;
-use crate::observe::CROSSED_SILENCE;
 use crate::port::free_port;
 use crate::run::{self, Progress, Stop};
 use crate::scenario::Scenario;
@@ -192,92 +193,6 @@ impl Drill {
         };
         Ok((Ipv4Addr::LOCALHOST, port).into())
     }
-
-    /// Refuses what makes no sense; answers the scenarios to hold, in order.
-    fn checked(&self) -> Result<Vec<Scenario>, Error> {
-        let refuse = |message: String, hint: &str| Err(Error::config(message, hint));
-        if self.command.first().is_none_or(|program| program.is_empty()) {
-            return refuse("the command is empty".to_owned(), "name the program to drill");
-        }
-        if self.port == Some(0) {
-            return refuse(
-                "port 0 is no port to listen on".to_owned(),
-                "leave the port out to have a free one chosen, and write {port} in the command",
-            );
-        }
-        if self.port.is_none() && !self.command.iter().any(|arg| contains_port(arg)) {
-            return refuse(
-                "neither a port is given nor does the command say {port}".to_owned(),
-                "say where the command listens (--port 8000), or write {port} in it to have a free one put in",
-            );
-        }
-        for path in [Some(&self.path), self.slow_path.as_ref()].into_iter().flatten() {
-            if !path.starts_with('/') {
-                return refuse(
-                    format!("the path {path:?} does not begin with a slash"),
-                    "write it as in /index",
-                );
-            }
-            if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
-                return refuse(
-                    format!("the path {path:?} holds what no request line can carry"),
-                    "percent-encode blanks, controls and everything beyond ASCII",
-                );
-            }
-        }
-        for (what, number) in [
-            ("connections", self.connections),
-            ("idle connections", self.idle_connections),
-            ("rounds", self.rounds.unwrap_or(1)),
-            ("pipelined requests", self.pipeline),
-        ] {
-            if number == 0 {
-                return refuse(format!("0 {what} prove nothing"), "give at least 1, or leave the option out");
-            }
-        }
-        for (what, number, most) in [
-            ("connections", self.connections, 20_000),
-            ("idle connections", self.idle_connections, 20_000),
-            ("pipelined requests", self.pipeline, 100),
-        ] {
-            if number > most {
-                return refuse(
-                    format!("{number} {what} are too many"),
-                    &format!("{most} is the most: one client address has about 28,000 ports"),
-                );
-            }
-        }
-        if self.flight >= CROSSED_SILENCE {
-            return refuse(
-                format!("a flight of {} ms makes every request look crossed", self.flight.as_millis()),
-                "stay below 250 ms: from that silence on, a loss that meets a FIN is excused",
-            );
-        }
-        for (what, deadline) in [("deadline", self.deadline), ("start deadline", self.start_deadline)] {
-            if deadline.is_zero() {
-                return refuse(
-                    format!("a {what} of 0 leaves no time"),
-                    "give at least some milliseconds, as in 10s",
-                );
-            }
-        }
-        self.chosen()
-    }
-
-    fn chosen(&self) -> Result<Vec<Scenario>, Error> {
-        let wanted = |scenario: &Scenario| match scenario {
-            Scenario::Slow if self.slow_path.is_none() => false,
-            scenario => self.scenarios.is_empty() || self.scenarios.contains(scenario),
-        };
-        let chosen: Vec<_> = Scenario::ALL.into_iter().filter(wanted).collect();
-        if chosen.is_empty() {
-            return Err(Error::config(
-                "the scenario slow needs a path that takes its time",
-                "name one whose answer takes about 500 ms (--slow-path)",
-            ));
-        }
-        Ok(chosen)
-    }
 }
 
 pub(crate) fn contains_port(arg: &OsStr) -> bool {
@@ -287,53 +202,4 @@ pub(crate) fn contains_port(arg: &OsStr) -> bool {
 /// Puts the port in. An argument that is not UTF-8 stays as it is.
 pub(crate) fn with_port(arg: &OsString, port: u16) -> OsString {
     arg.to_str().map_or_else(|| arg.clone(), |arg| arg.replace("{port}", &port.to_string()).into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn drill() -> Drill {
-        Drill::new("server").arg("{port}")
-    }
-
-    #[test]
-    fn what_makes_no_sense_is_refused_with_a_hint() {
-        for (drill, word) in [
-            (Drill::new(""), "empty"),
-            (Drill::new("server"), "{port}"),
-            (drill().port(0), "port 0"),
-            (drill().path("index"), "slash"),
-            (drill().path("/a b"), "request line"),
-            (drill().slow_path("slow"), "slash"),
-            (drill().connections(0), "0 connections"),
-            (drill().connections(30_000), "30000 connections"),
-            (drill().idle_connections(0), "0 idle connections"),
-            (drill().rounds(0), "0 rounds"),
-            (drill().pipeline(0), "0 pipelined"),
-            (drill().flight(Duration::from_millis(250)), "250 ms"),
-            (drill().deadline(Duration::ZERO), "deadline of 0"),
-            (drill().start_deadline(Duration::ZERO), "start deadline of 0"),
-            (drill().scenario(Scenario::Slow), "slow"),
-        ] {
-            let error = drill.run(&mut (), &Stop::new()).unwrap_err();
-            assert!(matches!(error, Error::Config { .. }), "{error:?}");
-            assert!(error.to_string().contains(word), "{error} should name {word}");
-            assert!(error.hint().is_some_and(|hint| !hint.is_empty()));
-        }
-    }
-
-    #[test]
-    fn scenarios_are_chosen_by_name_or_by_what_is_known() {
-        use Scenario::{Fresh, Idle, Keepalive, Slow};
-        assert_eq!(drill().checked().unwrap(), [Keepalive, Fresh, Idle]);
-        assert_eq!(drill().slow_path("/s").checked().unwrap(), [Keepalive, Fresh, Slow, Idle]);
-        assert_eq!(drill().scenario(Idle).scenario(Fresh).checked().unwrap(), [Fresh, Idle]);
-        assert_eq!(drill().scenario(Slow).scenario(Fresh).checked().unwrap(), [Fresh]);
-    }
-
-    #[test]
-    fn the_port_is_put_in_everywhere() {
-        assert_eq!(with_port(&"a{port}b{port}".into(), 80), "a80b80");
-    }
 }
