@@ -45,7 +45,7 @@ impl Search {
                 Whose::Known(Ownership::Forked)
             };
         }
-        match self.owners.search(SLICE) {
+        match self.owners.search(SLICE.min(longest)) {
             Some(Ownership::Sole) if listener.socket.reuse_port().unwrap_or(false) => {
                 Whose::Known(Ownership::PortShared)
             }
