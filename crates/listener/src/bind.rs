@@ -50,8 +50,8 @@ impl Binder {
     /// sockets.
     ///
     /// Closing such a socket may lose clients whose handshake is under way: the kernel has given them to this socket,
-    /// and a filter would black-hole everybody else whom it gives to it. `net.ipv4.tcp_migrate_req=1` (Linux 5.14)
-    /// moves them to another socket of the group.
+    /// and would go on to give it new ones if these were turned away. `net.ipv4.tcp_migrate_req=1` (Linux 5.14) moves
+    /// them to another socket of the group.
     #[must_use]
     pub fn reuse_port(mut self, yes: bool) -> Self {
         self.reuse_port = yes;

@@ -13,8 +13,7 @@ pub struct CloseOptions {
     /// trip to the other side of the world.
     pub handshake_grace: Duration,
     /// The longest search in `/proc` for others who hold the socket, 500 ms by default; it takes some microseconds for
-    /// each open descriptor. If it does not suffice, new clients are not turned away, and the
-    /// queue is emptied.
+    /// each open descriptor. If it does not suffice, new clients are not turned away, and the queue is emptied.
     pub owner_search: Duration,
 }
 

@@ -129,7 +129,7 @@ fn a_look_that_fails_later_turns_to_the_grace() {
 }
 
 #[test]
-fn an_unfiltered_queue_is_emptied_twice_and_by_count() {
+fn a_queue_that_stays_open_is_emptied_twice_and_by_count() {
     let plan = Plan::Empty { at_most: 3 };
     let done = closes_at(plan, &[(0, Client), (0, Nobody), (1, Client), (1, Nobody)]);
     assert_eq!((done.method(), done.accepted, done.limit_hit), (Method::Emptied, 2, false));
