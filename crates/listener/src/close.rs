@@ -37,8 +37,8 @@ pub enum Step {
 
 /// A listener on its way out. See the crate's documentation for a loop that drives it.
 ///
-/// A step never waits. It takes as long as one pass over the kernel's table of connections does (a tenth of a
-/// millisecond for a table of 262,144), or at the beginning a slice of up to 5 ms of the search for other owners.
+/// A step never waits. It takes as long as one pass over the kernel's table of connections does (0.1 ms when it is
+/// empty, 2 ms with 49,000 in it), or at the beginning a slice of up to 5 ms of the search for other owners.
 ///
 /// Dropped before it says `Closed`, it closes the socket at once and loses whoever is on the way.
 pub struct Closing {
