@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Taken to join and to leave, and never by the signal thread, which is waited for under it.
 static CONTROL: Mutex<Control> = Mutex::new(Control { next: 0, thread: None, handlers: BTreeMap::new() });
@@ -35,6 +35,8 @@ struct Member {
     core: Arc<Core>,
     signals: Vec<Signal>,
     chain: bool,
+    /// Signals from before are not for it: nobody may have read them when the last member left.
+    since: Instant,
 }
 
 /// A lifecycle's place in the hub. Dropping it restores the handlers that nobody else needs, and ends the thread
@@ -61,7 +63,7 @@ pub(crate) fn join(core: Arc<Core>, signals: Vec<Signal>, chain: bool) -> Result
     let mut control = lock(&CONTROL);
     let id = control.next;
     control.next += 1;
-    lock(&MEMBERS).push(Member { id, core, signals: signals.clone(), chain });
+    lock(&MEMBERS).push(Member { id, core, signals: signals.clone(), chain, since: Instant::now() });
     let joined = control.start_thread(inbox).and_then(|()| control.handle(signals));
     match joined {
         Ok(ignored) => {
@@ -173,7 +175,7 @@ fn run(inbox: &sys::Inbox) {
 fn serve(member: &Member, records: &[sys::Record]) {
     for record in records {
         let signal = Signal::new(record.signal);
-        if member.signals.contains(&signal) {
+        if member.signals.contains(&signal) && record.at >= member.since {
             member.core.signal(Received { signal, sender: record.origin.into() }, record.at);
         }
     }

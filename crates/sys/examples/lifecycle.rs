@@ -10,6 +10,7 @@
 )]
 
 use exeunt_lifecycle::{Config, Forked, InstallError, Lifecycle, Phase};
+use exeunt_sys::signal::{Registered, register};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ fn main() {
         "terminal" => terminal(),
         "fork" => fork(),
         "chain" => chain(),
+        "stale" => stale(),
         other => panic!("no scenario {other:?}"),
     }
 }
@@ -93,4 +95,16 @@ fn chain() {
     drop(scope);
     assert_eq!(quiet.close().exit_status(), 0);
     assert_eq!(calls(), 1, "restored");
+}
+
+/// A signal that nobody read, from before the lifecycle.
+fn stale() {
+    let Ok(Registered::Handled(handler)) = register(libc::SIGINT) else { panic!("not registered") };
+    unsafe { libc::raise(libc::SIGINT) };
+    drop(handler);
+    let lifecycle = Lifecycle::install(Config::default()).unwrap();
+    unsafe { libc::raise(libc::SIGTERM) };
+    lifecycle.stop().wait().unwrap();
+    let cause = lifecycle.close().cause.unwrap().to_string();
+    assert!(cause.starts_with("SIGTERM"), "{cause}");
 }

@@ -220,6 +220,12 @@ fn l11_lifecycles_chain_when_one_of_them_asks() {
     assert!(status.success(), "{status}");
 }
 
+#[test]
+fn l10_a_signal_from_before_a_lifecycle_is_not_for_it() {
+    let status = Command::new(example("lifecycle")).arg("stale").stdin(Stdio::null()).status().unwrap();
+    assert!(status.success(), "{status}");
+}
+
 /// Starts the command in a session of its own with a terminal of its own; we are at its other end.
 fn on_terminal(command: &mut Command) -> (File, Running) {
     let (mut master, mut slave) = (-1, -1);
