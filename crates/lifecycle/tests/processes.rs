@@ -27,7 +27,8 @@ struct Running {
 
 impl Running {
     fn start(scenario: &str) -> Self {
-        Self::spawn(Command::new(probe()).arg(scenario))
+        // Whoever runs the tests in the background has SIGINT ignored, and so would we.
+        Self::spawn(Command::new("env").arg("--default-signal").arg(probe()).arg(scenario))
     }
 
     fn spawn(command: &mut Command) -> Self {
@@ -55,6 +56,18 @@ impl Running {
 
     fn kill(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// A standard signal that is still pending swallows the next, so three that are sent need not be three.
+    fn interrupt_until_it_ends(&mut self) -> ExitStatus {
+        for _ in 0..3_000 {
+            self.kill(Signal::INT);
+            thread::sleep(Duration::from_millis(20));
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+        }
+        panic!("it survived a minute of SIGINT");
     }
 
     /// The rest of what it says, and how it ended.
@@ -99,14 +112,7 @@ fn sigterm_is_a_clean_stop_with_a_report() {
 fn l9_the_third_signal_ends_what_is_busy_for_ever() {
     let mut probe = Running::start("busy");
     probe.wait_for("ready");
-    // A standard signal that is still pending swallows the next, so three need not be three: until it is over.
-    let status = loop {
-        probe.kill(Signal::INT);
-        thread::sleep(Duration::from_millis(20));
-        if let Some(status) = probe.child.try_wait().unwrap() {
-            break status;
-        }
-    };
+    let status = probe.interrupt_until_it_ends();
     let (report, _) = probe.finish();
     assert_eq!(status.code(), Some(130), "{report}");
     contains(&report, &["SIGINT", "1 left behind", "exit status 130 (forced by SIGINT, attempt 3)"]);
@@ -208,12 +214,6 @@ fn l18_two_lifecycles_see_one_signal_and_one_outlives_the_other() {
     probe.kill(Signal::TERM);
     assert_eq!((probe.line().as_str(), probe.line().as_str()), ("1", "1"));
     probe.wait_for("closed");
-    let status = loop {
-        probe.kill(Signal::INT);
-        thread::sleep(Duration::from_millis(20));
-        if let Some(status) = probe.child.try_wait().unwrap() {
-            break status;
-        }
-    };
+    let status = probe.interrupt_until_it_ends();
     assert_eq!(status.code(), Some(130));
 }

@@ -16,10 +16,6 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
-fn probe() -> PathBuf {
-    example("signal_probe")
-}
-
 fn example(name: &str) -> PathBuf {
     let mut path = std::env::current_exe().unwrap();
     path.pop();
@@ -30,8 +26,22 @@ fn example(name: &str) -> PathBuf {
     path
 }
 
+fn command(name: &str, scenario: &str) -> Command {
+    let mut command = Command::new(example(name));
+    command.arg(scenario).stdin(Stdio::null());
+    // SAFETY: signal(2) is async-signal-safe. Whoever runs the tests in the background has SIGINT ignored, and so
+    // would the scenario.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGINT, libc::SIG_DFL);
+            Ok(())
+        })
+    };
+    command
+}
+
 fn run(scenario: &str) -> ExitStatus {
-    Command::new(probe()).arg(scenario).stdin(Stdio::null()).status().unwrap()
+    command("signal_probe", scenario).status().unwrap()
 }
 
 #[track_caller]
@@ -84,7 +94,7 @@ impl Drop for Running {
 
 #[test]
 fn l10_a_main_thread_in_a_system_call_is_not_disturbed_and_the_signal_is_seen() {
-    let mut running = Running::start(Command::new(probe()).arg("blocked").stdin(Stdio::piped()));
+    let mut running = Running::start(command("signal_probe", "blocked").stdin(Stdio::piped()));
     running.kill(libc::SIGTERM);
     assert_eq!(running.line(), "seen");
     drop(running.child.stdin.take());
@@ -114,7 +124,7 @@ fn the_handler_preserves_errno() {
 #[test]
 fn l11_an_ignored_signal_stays_ignored() {
     let shell = "trap '' TERM; exec \"$0\" ignored";
-    let status = Command::new("sh").arg("-c").arg(shell).arg(probe()).status().unwrap();
+    let status = Command::new("sh").arg("-c").arg(shell).arg(example("signal_probe")).status().unwrap();
     assert!(status.success(), "{status}");
 }
 
@@ -160,7 +170,7 @@ fn l17_in_a_forked_child_the_previous_handler_acts() {
 
 #[test]
 fn l9_origins_of_processes() {
-    let mut running = Running::start(Command::new(probe()).arg("report").process_group(0));
+    let mut running = Running::start(command("signal_probe", "report").process_group(0));
     running.kill(libc::SIGTERM);
     let me = std::process::id();
     assert_eq!(running.line(), format!("15 Process {{ pid: {me}, related: true }}"), "our parent");
@@ -189,7 +199,7 @@ fn l9_origins_of_processes() {
 
 #[test]
 fn l9_a_key_on_the_terminal_comes_from_the_kernel() {
-    let (mut terminal, mut running) = on_terminal(Command::new(probe()).arg("report"));
+    let (mut terminal, mut running) = on_terminal(command("signal_probe", "report"));
     terminal.write_all(b"\x03").unwrap();
     assert_eq!(running.line(), "2 Kernel");
     running.finish();
@@ -197,7 +207,7 @@ fn l9_a_key_on_the_terminal_comes_from_the_kernel() {
 
 #[test]
 fn l9_a_relay_of_the_terminals_signal_is_no_further_attempt() {
-    let (mut terminal, mut running) = on_terminal(Command::new(example("lifecycle")).arg("terminal"));
+    let (mut terminal, mut running) = on_terminal(command("lifecycle", "terminal"));
     terminal.write_all(b"\x03").unwrap();
     // We are its parent, and pass on what the terminal said.
     running.kill(libc::SIGTERM);
@@ -210,24 +220,24 @@ fn l9_a_relay_of_the_terminals_signal_is_no_further_attempt() {
 
 #[test]
 fn l17_a_lifecycle_is_inert_in_a_forked_child() {
-    let status = Command::new(example("lifecycle")).arg("fork").stdin(Stdio::null()).status().unwrap();
+    let status = command("lifecycle", "fork").status().unwrap();
     assert!(status.success(), "{status}");
 }
 
 #[test]
 fn l11_lifecycles_chain_when_one_of_them_asks() {
-    let status = Command::new(example("lifecycle")).arg("chain").stdin(Stdio::null()).status().unwrap();
+    let status = command("lifecycle", "chain").status().unwrap();
     assert!(status.success(), "{status}");
 }
 
 #[test]
 fn l10_a_signal_from_before_a_lifecycle_is_not_for_it() {
-    let status = Command::new(example("lifecycle")).arg("stale").stdin(Stdio::null()).status().unwrap();
+    let status = command("lifecycle", "stale").status().unwrap();
     assert!(status.success(), "{status}");
 }
 
 /// Starts the command in a session of its own with a terminal of its own; we are at its other end.
-fn on_terminal(command: &mut Command) -> (File, Running) {
+fn on_terminal(mut command: Command) -> (File, Running) {
     let (mut master, mut slave) = (-1, -1);
     let none = std::ptr::null_mut();
     // SAFETY: room for two descriptors, and no names or settings asked for.
