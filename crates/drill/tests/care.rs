@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's panic is its failure")]
 
 use exeunt_drill::{Drill, Error, Outcome, Progress, Scenario, Stop};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs;
 use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -61,6 +62,8 @@ impl Progress for Panics {
 #[test]
 fn nothing_is_left_behind_and_nonsense_is_refused() {
     let dir = tempfile::tempdir().unwrap();
+    let hard = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: Some(500), maximum: hard }).unwrap();
     let limit = fs::read_to_string("/proc/self/limits").unwrap();
 
     let refused = Drill::new("/no/such/server").arg("{port}").run(&mut (), &Stop::new()).unwrap_err();
@@ -69,6 +72,10 @@ fn nothing_is_left_behind_and_nonsense_is_refused() {
 
     // After the first: tokio keeps a pair of sockets for signals for ever.
     let descriptors = open_descriptors();
+
+    // More connections than the soft limit allows.
+    let many = server(&dir.path().join("many"), "good").idle_connections(600).run(&mut (), &Stop::new());
+    assert!(many.unwrap().scenarios[0].void_rounds.is_empty());
 
     // Held to the end: the child stays and is ended.
     let file = dir.path().join("held");

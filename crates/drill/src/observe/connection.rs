@@ -318,4 +318,20 @@ mod tests {
         let opened = Connection::open(address, &mut Limits::default().watch()).await;
         assert!(matches!(opened, Opened::Not(Connect::Refused)), "{opened:?}");
     }
+
+    #[tokio::test]
+    async fn a_connect_that_meets_itself_is_refused() {
+        // A port of the clients' range, even, as connect() prefers them: within one sweep of the range the
+        // kernel chooses it as the source port of a connect to itself.
+        let listeners: Vec<_> = (0..50).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let addresses = listeners.iter().map(|listener| listener.local_addr().unwrap());
+        let address = addresses.into_iter().find(|address| address.port() % 2 == 0);
+        drop(listeners);
+        let address = address.unwrap_or_else(|| "127.0.0.1:40000".parse().unwrap());
+        let mut watch = Limits::default().watch();
+        for _ in 0..40_000 {
+            let opened = Connection::open(address, &mut watch).await;
+            assert!(matches!(opened, Opened::Not(Connect::Refused)), "{opened:?}");
+        }
+    }
 }

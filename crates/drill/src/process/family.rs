@@ -142,6 +142,8 @@ fn parse(line: &str) -> Option<Stat> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::process::CommandExt as _;
+    use std::process::Command;
 
     #[test]
     fn a_stat_line_is_read_whatever_the_name() {
@@ -158,5 +160,28 @@ mod tests {
         let stat = stat(own).unwrap();
         assert_eq!(stat.pid, own);
         assert!(stat.started > 0);
+    }
+
+    #[test]
+    fn the_mark_alone_tells_a_member() {
+        let (family, mark) = Family::expected();
+        let sleeper = |variable: (&str, &str)| {
+            Command::new("sleep").arg("600").env(variable.0, variable.1).process_group(0).spawn().unwrap()
+        };
+        let mut children = [sleeper(("OTHER", "1")), sleeper((mark.0, &mark.1))];
+        let pids = children.each_ref().map(|child| Pid::from_child(child).as_raw_nonzero().get());
+        // As if both had been ours for long: neither group nor parent speaks for them.
+        let known = pids.into_iter().chain(family.ours_before.clone()).collect();
+        let family = Family { ours_before: known, leader: Pid::from_raw(i32::MAX), ..family };
+        // Until exec has replaced the environment of the fork.
+        while !family.members().iter().any(|member| member.pid == pids[1]) {
+            std::thread::yield_now();
+        }
+        let members: Vec<_> = family.members().into_iter().map(|member| member.pid).collect();
+        assert!(members.contains(&pids[1]) && !members.contains(&pids[0]), "{members:?} of {pids:?}");
+        for child in &mut children {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
     }
 }

@@ -123,7 +123,7 @@ impl FaultKind {
 
     /// Whether no other scenario can fare better.
     pub(crate) fn ends_drill(&self) -> bool {
-        self.outcome() == Outcome::Inconclusive || matches!(self, Self::PortNotFree { .. })
+        self.outcome() == Outcome::Inconclusive
     }
 
     /// The rule of the design that it breaks, where one speaks of it.
