@@ -2,6 +2,10 @@ use super::{Drill, contains_port};
 use crate::error::Error;
 use crate::observe::CROSSED_SILENCE;
 use crate::scenario::Scenario;
+use std::time::Duration;
+
+/// Beyond it the clock's arithmetic would be the next thing to fail.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Drill {
     /// Refuses what makes no sense; answers the scenarios to hold, in order.
@@ -72,6 +76,14 @@ impl Drill {
                 );
             }
         }
+        for (what, deadline) in [("deadline", self.deadline), ("start deadline", self.start_deadline)] {
+            if deadline > LONGEST {
+                return refuse(
+                    format!("a {what} of {} s is no deadline", deadline.as_secs()),
+                    "give a day at most",
+                );
+            }
+        }
         self.chosen()
     }
 
@@ -96,7 +108,6 @@ mod tests {
     use super::super::with_port;
     use super::*;
     use crate::run::Stop;
-    use std::time::Duration;
 
     fn drill() -> Drill {
         Drill::new("server").arg("{port}")
@@ -119,6 +130,8 @@ mod tests {
             (drill().flight(Duration::from_millis(250)), "250 ms"),
             (drill().deadline(Duration::ZERO), "deadline of 0"),
             (drill().start_deadline(Duration::ZERO), "start deadline of 0"),
+            (drill().deadline(Duration::MAX), "no deadline"),
+            (drill().start_deadline(Duration::MAX), "start deadline"),
             (drill().scenario(Scenario::Slow), "slow"),
         ] {
             let error = drill.run(&mut (), &Stop::new()).unwrap_err();

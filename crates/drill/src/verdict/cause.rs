@@ -46,9 +46,11 @@ pub(super) fn cause(
             Answer::Garbage { why, .. } => format!("what came is not an HTTP/1 answer: {why}"),
             _ => "the connection ended before the whole answer was out".to_owned(),
         },
-        Class::Hung => "neither an answer nor the end of the connection came before the drill had to stop \
-                        waiting"
-            .to_owned(),
+        Class::Hung => format!(
+            "neither an answer nor the end of the connection had come {} ms after it began, when the drill \
+             closed its books",
+            seen.ended.saturating_duration_since(seen.begun).as_millis()
+        ),
         Class::ErrorStatus => match seen.answer {
             Answer::Whole { status, .. } => format!("it answered {status} to a request it had accepted"),
             _ => "it answered with an error".to_owned(),
@@ -88,6 +90,9 @@ mod tests {
         let fin = Observation { fin_at_send: true, silence: Duration::from_millis(5), ..seen.clone() };
         let early = cause(Class::LostReuse, &fin, None, StopSignal::TERM, false);
         assert!(early.contains("silent for 5 ms"), "{early}");
+        let late = Observation { ended: seen.begun + Duration::from_millis(443), ..seen.clone() };
+        let hung = cause(Class::Hung, &late, None, StopSignal::TERM, false);
+        assert!(hung.contains("443 ms after it began"), "{hung}");
         assert!(why(Class::LostAccept, None, false).contains("queue"));
         assert!(why(Class::ErrorStatus, died, false).contains("503"));
         assert!(why(Class::LostReuse, died, true).contains("before any signal"));
