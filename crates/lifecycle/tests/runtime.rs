@@ -223,6 +223,18 @@ fn without_a_runtime_or_a_timer_it_is_an_error() {
     assert!(matches!(error, InstallError::Config(ConfigError::MaxAttempts)));
 }
 
+#[tokio::test]
+async fn an_installed_lifecycle_keeps_its_deadlines_when_the_stop_was_called_for() {
+    let config = Config::default().grace(Duration::from_millis(50)).signals([]);
+    let lifecycle = Lifecycle::install(config).unwrap();
+    let (stop, scope) = (lifecycle.stop(), lifecycle.scope("stubborn"));
+    // The signal thread waits without a limit by now, or will see the stop when it begins to.
+    stop.request_stop("enough");
+    let finished = tokio::time::timeout(60 * SECOND, lifecycle.finished());
+    assert_eq!(finished.await.expect("nobody kept the deadline").exit_status(), 3);
+    drop(scope);
+}
+
 #[test]
 fn closing_needs_no_thread_of_the_runtime() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
