@@ -223,12 +223,24 @@ fn without_a_runtime_or_a_timer_it_is_an_error() {
     assert!(matches!(error, InstallError::Config(ConfigError::MaxAttempts)));
 }
 
+/// `proc_pid_stat(5)`: the name in parentheses, then the state.
+#[cfg(target_os = "linux")]
+fn signal_thread_sleeps() -> bool {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let mut stats = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("stat")).ok());
+    stats.any(|stat| stat.contains("(exeunt-signals) S"))
+}
+
+#[cfg(target_os = "linux")]
 #[tokio::test]
 async fn an_installed_lifecycle_keeps_its_deadlines_when_the_stop_was_called_for() {
     let config = Config::default().grace(Duration::from_millis(50)).signals([]);
     let lifecycle = Lifecycle::install(config).unwrap();
     let (stop, scope) = (lifecycle.stop(), lifecycle.scope("stubborn"));
-    // The signal thread waits without a limit by now, or will see the stop when it begins to.
+    // The signal thread waits without a limit, so somebody has to tell it of the deadline.
+    while !signal_thread_sleeps() {
+        sleep(Duration::from_millis(1)).await;
+    }
     stop.request_stop("enough");
     let finished = tokio::time::timeout(60 * SECOND, lifecycle.finished());
     assert_eq!(finished.await.expect("nobody kept the deadline").exit_status(), 3);
