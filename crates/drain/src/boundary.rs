@@ -23,11 +23,15 @@ pub(crate) struct Boundary {
     begun: bool,
     /// Bytes since the head ended, once it has.
     after_head: Option<u64>,
+    /// Whether the request's first byte came in a read of its own. Of one that was pipelined, the bytes that came with
+    /// its predecessor are counted there.
+    exact: bool,
 }
 
 impl Boundary {
-    /// Takes in what was read; answers whether a request is in progress.
-    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> bool {
+    /// Takes in what was read; answers whether a request is in progress. `silent`: none was before.
+    pub(crate) fn bytes(&mut self, bytes: &[u8], silent: bool) -> bool {
+        self.exact |= silent;
         let bytes = if self.begun { bytes } else { bytes.trim_ascii_start() };
         self.begun |= !bytes.is_empty();
         let mut counted = bytes;
@@ -44,6 +48,17 @@ impl Boundary {
         self.begun
     }
 
+    /// Whether the body of the request so framed has arrived, as far as is known: a pipelined one is taken to have.
+    pub(crate) fn is_whole(&self, framing: Framing) -> bool {
+        !self.exact
+            || match framing {
+                Framing::None => true,
+                Framing::Length(length) => self.after_head.is_some_and(|count| count >= length),
+                // Half a head behind the last chunk looks the same, and waits as long.
+                Framing::Chunked => self.ends_with_empty_line(),
+            }
+    }
+
     /// The request so framed is over; answers whether part of a further one is already here.
     ///
     /// A *whole* further request needs no care: the HTTP layer has it and will say so.
@@ -51,7 +66,8 @@ impl Boundary {
         let surplus = match framing {
             Framing::Length(length) => self.after_head.unwrap_or(0).saturating_sub(length),
             Framing::None => self.after_head.unwrap_or(0),
-            Framing::Chunked => u64::from(!self.ends_with_empty_line()),
+            // Whole, it ends with an empty line; what is behind that cannot be told.
+            Framing::Chunked => 0,
         };
         // Some clients end a body with a line end that its length does not count.
         let stray_line_end = surplus <= 2 && self.tail[2] == b'\n';
@@ -117,12 +133,13 @@ mod tests {
             ("a stray line end behind a body", POST, Framing::Length(5), b"\r\n", false),
             ("a whole GET behind a body", POST, Framing::Length(5), GET, false),
             ("nothing behind chunks", CHUNKED, Framing::Chunked, b"", false),
-            ("half a head behind chunks", CHUNKED, Framing::Chunked, b"GET / HT", true),
+            ("a whole GET behind chunks", CHUNKED, Framing::Chunked, GET, false),
             ("a bare LF ends a head too", b"GET / HTTP/1.1\nhost: a\n\n", Framing::None, b"", false),
         ];
         for (name, request, framing, behind, begun) in table {
             let mut boundary = Boundary::default();
-            assert!(boundary.bytes(&[request, *behind].concat()), "{name}");
+            assert!(boundary.bytes(&[request, *behind].concat(), true), "{name}");
+            assert!(boundary.is_whole(*framing), "{name}");
             assert_eq!(boundary.next(*framing), *begun, "{name}");
         }
     }
@@ -130,34 +147,62 @@ mod tests {
     #[test]
     fn empty_lines_before_a_request_are_not_a_request() {
         let mut boundary = Boundary::default();
-        assert!(!boundary.bytes(b"\r\n"));
-        assert!(!boundary.bytes(b"\r\n"));
-        assert!(boundary.bytes(b"G"));
+        assert!(!boundary.bytes(b"\r\n", true));
+        assert!(!boundary.bytes(b"\r\n", true));
+        assert!(boundary.bytes(b"G", true));
+    }
+
+    #[test]
+    fn a_body_is_whole_with_its_last_byte() {
+        let table: &[(&[u8], Framing, usize)] =
+            &[(GET, Framing::None, 0), (POST, Framing::Length(5), 5), (CHUNKED, Framing::Chunked, 11)];
+        for (request, framing, body) in table {
+            for missing in 0..=*body {
+                let mut boundary = Boundary::default();
+                boundary.bytes(&request[..request.len() - missing], true);
+                // A chunked body without any chunk yet looks like one that is over.
+                let whole = missing == 0 || (missing == *body && *framing == Framing::Chunked);
+                assert_eq!(
+                    boundary.is_whole(*framing),
+                    whole,
+                    "{framing:?} without its last {missing} bytes"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_pipelined_body_is_taken_for_whole() {
+        let mut boundary = Boundary::default();
+        boundary.bytes(&[GET, CHUNKED].concat(), true);
+        assert!(!boundary.next(Framing::None));
+        assert!(boundary.is_whole(Framing::Chunked), "its bytes came with the GET");
+        assert!(!boundary.next(Framing::Chunked), "nothing is behind it");
     }
 
     #[test]
     fn a_head_begun_behind_the_last_request_is_followed_to_its_end() {
         let mut boundary = Boundary::default();
-        boundary.bytes(&[GET, &GET[..20]].concat());
+        boundary.bytes(&[GET, &GET[..20]].concat(), true);
         assert!(boundary.next(Framing::None));
-        boundary.bytes(&GET[20..]);
+        boundary.bytes(&GET[20..], false);
         assert!(!boundary.next(Framing::None));
     }
 
     proptest! {
         /// However the bytes are split into reads, the answer is the same.
         #[test]
-        fn splits_do_not_matter(which in 0_usize..3, behind in "(GET / H)?", cuts in prop::collection::vec(1_usize..20, 0..40)) {
-            let (request, framing) = [(GET, Framing::None), (POST, Framing::Length(5)), (CHUNKED, Framing::Chunked)][which];
+        fn splits_do_not_matter(which in 0_usize..2, behind in "(GET / H)?", cuts in prop::collection::vec(1_usize..20, 0..40)) {
+            let (request, framing) = [(GET, Framing::None), (POST, Framing::Length(5))][which];
             let bytes = [request, behind.as_bytes()].concat();
             let mut split = Boundary::default();
             let mut rest = &bytes[..];
             for cut in cuts {
                 let (now, later) = rest.split_at(cut.min(rest.len()));
-                split.bytes(now);
+                split.bytes(now, true);
                 rest = later;
             }
-            split.bytes(rest);
+            split.bytes(rest, false);
             prop_assert_eq!(split.next(framing), !behind.is_empty());
         }
     }

@@ -11,7 +11,7 @@ enum Reading {
     Silent,
     /// Part of a head, since then.
     Head { since: Instant },
-    /// A request was handed to the program; its body may still be coming.
+    /// A request was handed to the program; its body may still be coming, even behind its response.
     Taken(Framing),
     /// The peer has ended its side.
     Ended,
@@ -46,7 +46,7 @@ enum Course {
     InputEnded,
     /// Our side is shut down (D7).
     Lingering {
-        until: Instant,
+        since: Instant,
         left: u64,
     },
     Closed,
@@ -103,18 +103,22 @@ impl Connection {
     /// When the machine wants an [`Input::Tick`], if nothing happens before. `None`: it waits for an event.
     #[must_use]
     pub fn wake_at(&self) -> Option<Instant> {
-        match (self.course, self.reading, self.wish) {
-            (Course::Closed, ..) => None,
-            (Course::Lingering { until, .. }, ..) => Some(until),
+        let (from, limit) = match (self.course, self.reading, self.wish) {
+            (Course::Closed, ..) => return None,
+            (Course::Lingering { since, .. }, ..) => (since, self.limits.linger),
             // A peer that does not read its 503 is not waited for longer than one that does not close.
-            (.., Wish::Cut { since }) => Some(since + self.limits.linger),
-            (Course::Open, Reading::Head { since }, _) => Some(since + self.limits.head),
+            (.., Wish::Cut { since }) => (since, self.limits.linger),
+            (Course::Open, Reading::Head { since }, _) => (since, self.limits.head),
             (Course::Open, Reading::Silent, Wish::Drain { since }) => {
-                Some(self.last_byte.max(since) + self.limits.idle_grace)
+                (self.last_byte.max(since), self.limits.idle_grace)
             }
-            (Course::Open, Reading::Silent, Wish::Serve) => Some(self.last_byte + self.limits.idle),
-            _ => None,
-        }
+            (Course::Open, Reading::Silent, Wish::Serve) => (self.last_byte, self.limits.idle),
+            // A body that still arrives behind its response.
+            (Course::Open, Reading::Taken(_), _) if !self.is_busy() => (self.last_byte, self.limits.idle),
+            _ => return None,
+        };
+        // A limit past the end of time is none.
+        from.checked_add(limit)
     }
 
     /// Whether a request is with the program, or its response not yet with the kernel.
@@ -123,19 +127,28 @@ impl Connection {
         self.writing != Writing::Nothing
     }
 
+    /// Whether a response was begun and its end is not yet with the kernel: a close has to be a reset now, or a peer
+    /// that reads to the end of the connection takes the torn response for whole.
+    #[must_use]
+    pub fn is_torn(&self) -> bool {
+        self.writing == Writing::Begun
+    }
+
     fn bytes(&mut self, now: Instant, bytes: &[u8]) -> Option<Effect> {
         self.last_byte = now;
         if let Course::Lingering { left, .. } = &mut self.course {
             *left = left.saturating_sub(bytes.len() as u64);
             return (*left == 0).then(|| self.close());
         }
-        let begun = self.boundary.bytes(bytes);
-        if begun && self.reading == Reading::Silent {
+        let silent = self.reading == Reading::Silent;
+        let begun = self.boundary.bytes(bytes, silent);
+        if begun && silent {
             self.reading = Reading::Head { since: now };
         }
         if self.course == Course::Looking {
             self.course = Course::Open;
         }
+        self.leave_request(now);
         None
     }
 
@@ -143,8 +156,16 @@ impl Connection {
         if self.course == Course::Closed {
             return None;
         }
+        // Behind a body whose end was not recognized: its count is not this one's.
+        if matches!(self.reading, Reading::Taken(_)) {
+            self.boundary = Boundary::default();
+        }
         self.reading = Reading::Taken(framing);
         self.writing = Writing::Pending;
+        // The HTTP layer had it already when the silence was judged.
+        if matches!(self.course, Course::Looking | Course::InputEnded) {
+            self.course = Course::Open;
+        }
         matches!(self.wish, Wish::Cut { .. }).then_some(Effect::Answer503)
     }
 
@@ -158,11 +179,19 @@ impl Connection {
     fn response_done(&mut self, now: Instant) -> Option<Effect> {
         self.writing = Writing::Nothing;
         self.last_byte = now;
-        if let Reading::Taken(framing) = self.reading {
+        self.leave_request(now);
+        None
+    }
+
+    /// Turns to the next request, if this one is answered and its body has arrived.
+    fn leave_request(&mut self, now: Instant) {
+        if let Reading::Taken(framing) = self.reading
+            && !self.is_busy()
+            && self.boundary.is_whole(framing)
+        {
             let begun = self.boundary.next(framing);
             self.reading = if begun { Reading::Head { since: now } } else { Reading::Silent };
         }
-        None
     }
 
     fn eof(&mut self) -> Option<Effect> {
@@ -206,10 +235,7 @@ impl Connection {
         match (self.course, self.reading, self.wish) {
             (Course::Lingering { .. }, ..) => Some(self.close()),
             (.., Wish::Cut { .. }) => Some(self.abort()),
-            (Course::Open, Reading::Head { .. }, _) => {
-                self.course = Course::InputEnded;
-                Some(Effect::EndInput)
-            }
+            // Of a head begun, too: if the process was stopped meanwhile, the rest of it waits in the queue (L2).
             _ => {
                 self.course = Course::Looking;
                 Some(Effect::LastLook)
@@ -232,8 +258,7 @@ impl Connection {
             Course::InputEnded => Some(self.close()),
             Course::Open | Course::Looking if self.reading == Reading::Ended => Some(self.close()),
             Course::Open | Course::Looking => {
-                let until = now + self.limits.linger;
-                self.course = Course::Lingering { until, left: self.limits.linger_bytes };
+                self.course = Course::Lingering { since: now, left: self.limits.linger_bytes };
                 Some(Effect::Linger)
             }
         }

@@ -125,7 +125,58 @@ fn d5_a_head_begun_keeps_its_own_timeout_in_the_drain() {
     assert_eq!(bench.wakes_at(), Some(30_100));
     bench.on(20_000, Input::Bytes(b"slow"));
     assert_eq!(bench.wakes_at(), Some(30_100), "a trickle does not renew it");
-    assert_eq!(bench.on(30_100, Input::Tick), Some(Effect::EndInput));
+    assert_eq!(bench.on(30_100, Input::Tick), Some(Effect::LastLook), "the rest may wait in the queue");
+    assert_eq!(bench.on(30_100, Input::NothingThere), Some(Effect::EndInput));
+}
+
+#[test]
+fn d5_a_body_that_arrives_behind_its_response_is_waited_for() {
+    let post = b"POST / HTTP/1.1\r\ncontent-length: 9\r\n\r\n";
+    for (rest, next) in [(&b"6789"[..], Some(4250)), (b"6789GET /", Some(34_000))] {
+        let mut bench = Bench::new();
+        bench.on(1, Input::Bytes(&[&post[..], b"12345"].concat()));
+        bench.on(1, Input::HeadDone(Framing::Length(9)));
+        bench.on(2, Input::ResponseHead { stopping: false });
+        bench.on(2, Input::ResponseDone);
+        bench.on(3, Input::Draining);
+        assert_eq!(bench.wakes_at(), Some(75_002), "silent for as long as a kept connection may be");
+        assert_eq!(bench.on(4000, Input::Bytes(rest)), None);
+        assert_eq!(bench.wakes_at(), next, "the body is whole");
+    }
+}
+
+#[test]
+fn a_request_that_the_http_layer_had_already_outlives_a_look() {
+    for looked in [&[][..], &[Input::NothingThere]] {
+        let mut bench = Bench::new();
+        bench.on(0, Input::Draining);
+        bench.on(250, Input::Tick);
+        looked.iter().for_each(|input| assert_eq!(bench.on(250, *input), Some(Effect::EndInput)));
+        bench.on(250, Input::HeadDone(Framing::None));
+        assert_eq!(bench.on(250, Input::NothingThere), None, "a request is there");
+        bench.on(251, Input::ResponseHead { stopping: true });
+        bench.on(251, Input::ResponseDone);
+        assert_eq!(bench.on(251, Input::Finished), Some(Effect::Linger), "its response is owed");
+    }
+}
+
+#[test]
+fn a_limit_past_the_end_of_time_is_none() {
+    let limits = Limits { idle: Duration::MAX, ..Limits::default() };
+    assert_eq!(Connection::new(limits, Instant::now()).wake_at(), None);
+}
+
+#[test]
+fn a_response_is_torn_between_its_head_and_its_end() {
+    let mut bench = Bench::new();
+    bench.on(1, Input::Bytes(GET));
+    let mut torn = |input| {
+        bench.on(1, input);
+        bench.connection.is_torn()
+    };
+    assert!(!torn(Input::HeadDone(Framing::None)));
+    assert!(torn(Input::ResponseHead { stopping: false }));
+    assert!(!torn(Input::ResponseDone));
 }
 
 #[test]
@@ -276,5 +327,76 @@ proptest! {
                 prop_assert_eq!(bench.wakes_at(), None);
             }
         }
+    }
+
+    /// After the drain deadline the end is a matter of time alone, whatever was before and whatever else happens: the
+    /// stop cannot hang on an HTTP layer, a program or a peer that does nothing, or the wrong thing.
+    #[test]
+    fn d8_after_the_deadline_ticks_bring_the_end(
+        before in prop::collection::vec((any_input(), 0_u64..40_000), 0..30),
+        after in prop::collection::vec(any_input(), 0..10),
+    ) {
+        let (mut bench, mut at) = (Bench::new(), 0);
+        for (input, later) in before {
+            at += later;
+            bench.on(at, input);
+        }
+        bench.on(at, Input::Cut);
+        for input in after {
+            bench.on(at, input);
+        }
+        let mut ticks = 0;
+        while let Some(wake) = bench.wakes_at() {
+            prop_assert!(wake <= at + 2000, "{wake} for a cut at {at}");
+            bench.on(wake, Input::Tick);
+            ticks += 1;
+            prop_assert!(ticks <= 2);
+        }
+        prop_assert_eq!(bench.connection.course, Course::Closed);
+    }
+
+    /// In the drain, with the program done and the peer silent, an HTTP layer that does what it is told to gets to the
+    /// end, in the time that the limits give.
+    #[test]
+    fn d5_in_the_drain_silence_brings_the_end(
+        before in prop::collection::vec((any_input(), 0_u64..40_000), 0..30),
+    ) {
+        let (mut bench, mut at) = (Bench::new(), 0);
+        let mut finished = false;
+        for (input, later) in before.into_iter().filter(|(input, _)| *input != Input::Cut) {
+            at += later;
+            let effect = bench.on(at, input);
+            // What it is told to do at once, it does.
+            finished |= input == Input::Finished || effect == Some(Effect::EndInput);
+            if effect == Some(Effect::LastLook) {
+                finished |= bench.on(at, Input::NothingThere) == Some(Effect::EndInput);
+            }
+        }
+        let begun = at;
+        bench.on(at, Input::Draining);
+        if bench.connection.is_busy() {
+            bench.on(at, Input::ResponseHead { stopping: true });
+            bench.on(at, Input::ResponseDone);
+            finished = true; // It said close.
+        }
+        // A peer's FIN ends what owes nothing.
+        finished |= bench.connection.reading == Reading::Ended;
+        let (mut next, mut wakes) = (finished.then_some(Input::Finished), 0);
+        loop {
+            let input = next.take().unwrap_or(Input::Tick);
+            next = match bench.on(at, input) {
+                Some(Effect::LastLook) => Some(Input::NothingThere),
+                Some(Effect::EndInput) => Some(Input::Finished),
+                _ => None,
+            };
+            if next.is_none() {
+                let Some(wake) = bench.wakes_at() else { break };
+                at = at.max(wake);
+                wakes += 1;
+                prop_assert!(wakes < 10, "it turns in a circle");
+            }
+        }
+        prop_assert_eq!(bench.connection.course, Course::Closed);
+        prop_assert!(at <= begun + 75_000 + 2000, "{at} after {begun}");
     }
 }
