@@ -22,6 +22,7 @@ fn main() {
         "fork" => fork(),
         "chain" => chain(),
         "stale" => stale(),
+        "masked" => masked(),
         other => panic!("no scenario {other:?}"),
     }
 }
@@ -107,4 +108,18 @@ fn stale() {
     lifecycle.stop().wait().unwrap();
     let cause = lifecycle.close().cause.unwrap().to_string();
     assert!(cause.starts_with("SIGTERM"), "{cause}");
+}
+
+/// Started with every signal blocked, as some launchers do.
+fn masked() {
+    let mut all = std::mem::MaybeUninit::uninit();
+    unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), std::ptr::null_mut());
+    }
+    let lifecycle = Lifecycle::install(Config::default()).unwrap();
+    unsafe { libc::kill(libc::getpid(), libc::SIGTERM) };
+    let seen = lifecycle.stop().wait_for(Phase::LameDuck, Duration::from_secs(60));
+    assert_eq!(seen, Ok(true), "nobody receives the signal");
+    assert_eq!(lifecycle.close().attempts, 1);
 }

@@ -236,6 +236,12 @@ fn l10_a_signal_from_before_a_lifecycle_is_not_for_it() {
     assert!(status.success(), "{status}");
 }
 
+#[test]
+fn l10_a_lifecycle_sees_signals_that_everybody_else_has_blocked() {
+    let status = command("lifecycle", "masked").status().unwrap();
+    assert!(status.success(), "{status}");
+}
+
 /// Starts the command in a session of its own with a terminal of its own; we are at its other end.
 fn on_terminal(mut command: Command) -> (File, Running) {
     let (mut master, mut slave) = (-1, -1);
