@@ -6,7 +6,7 @@ use crate::exchange::{Exchange, order};
 use crate::{BoxError, HttpService};
 use exeunt_drain::Framing;
 use http::header::{CONNECTION, HeaderValue};
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use std::convert::Infallible;
@@ -43,8 +43,10 @@ where
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.exchange.begin(request.method(), request.uri(), framing(request.body()));
+        let version = request.version();
         Responding {
             program: self.service.clone().oneshot(request),
+            version,
             exchange: Arc::clone(&self.exchange),
             body: PhantomData,
         }
@@ -67,6 +69,7 @@ pin_project_lite::pin_project! {
     {
         #[pin]
         program: Oneshot<S, Request<Incoming>>,
+        version: Version,
         exchange: Arc<Exchange>,
         body: PhantomData<fn() -> B>,
     }
@@ -106,6 +109,8 @@ where
         };
         if this.exchange.respond() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            // To a response that calls itself 1.1, hyper adds `keep-alive` for a client of 1.0 that asked for it.
+            *response.version_mut() = *this.version;
         }
         Poll::Ready(Ok(response))
     }
