@@ -47,7 +47,8 @@ impl<S, B> HttpService<B> for S where
 ///
 /// [`run`](Self::run) ends when the lifecycle's drain has: with no connection open, or with what was left cut.
 /// Dropping a server that does not run closes its listener at once and loses whoever waits in its queue; dropping the
-/// future of `run` does the same, and leaves open connections to their tasks.
+/// future of `run` does the same, and lets each open connection finish what it has and then close. Nothing cuts them
+/// then: what they still have at the hard deadline is left behind.
 #[derive(Debug)]
 pub struct Server<S = ()> {
     listener: Listener,
@@ -223,6 +224,13 @@ impl<S> House<S> {
         self.registry.cut();
         // The answers of 503 still go out; the lifecycle's hard deadline bounds this wait.
         self.registry.emptied().await;
+    }
+}
+
+impl<S> Drop for House<S> {
+    /// Nobody will tell the connections of the drain any more, if the future of `run` is dropped before.
+    fn drop(&mut self) {
+        self.registry.drain();
     }
 }
 
