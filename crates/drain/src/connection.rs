@@ -105,9 +105,8 @@ impl Connection {
     pub fn wake_at(&self) -> Option<Instant> {
         let (from, limit) = match (self.course, self.reading, self.wish) {
             (Course::Closed, ..) => return None,
-            (Course::Lingering { since, .. }, ..) => (since, self.limits.linger),
             // A peer that does not read its 503 is not waited for longer than one that does not close.
-            (.., Wish::Cut { since }) => (since, self.limits.linger),
+            (Course::Lingering { since, .. }, ..) | (.., Wish::Cut { since }) => (since, self.limits.linger),
             (Course::Open, Reading::Head { since }, _) => (since, self.limits.head),
             (Course::Open, Reading::Silent, Wish::Drain { since }) => {
                 (self.last_byte.max(since), self.limits.idle_grace)

@@ -131,6 +131,11 @@ impl Exchange {
         self.lock().drain.wake_at()
     }
 
+    /// Whether a response was begun and will not be whole if the connection ends now.
+    pub(crate) fn is_torn(&self) -> bool {
+        self.lock().drain.is_torn()
+    }
+
     /// A request's head is whole.
     pub(crate) fn begin(&self, method: &Method, uri: &Uri, framing: Framing) {
         let work = Some(self.scope.begin());

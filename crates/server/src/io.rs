@@ -31,19 +31,19 @@ impl<T: Transport> Watched<T> {
         Self { transport, exchange, finished: false, write_closed: false }
     }
 
-    /// The last look (D5).
-    fn look(&self, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
+    /// The last look (D5). False: it found nothing.
+    fn look(&self, buffer: &mut ReadBuf<'_>) -> io::Result<bool> {
         let before = buffer.filled().len();
         match self.transport.read_now(buffer.initialize_unfilled()) {
             Ok(read) => buffer.advance(read),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.exchange.tell(Input::NothingThere);
-                return Ok(());
+                return Ok(false);
             }
             Err(error) => return Err(error),
         }
         self.tell_read(&buffer.filled()[before..]);
-        Ok(())
+        Ok(true)
     }
 
     fn tell_read(&self, read: &[u8]) {
@@ -74,11 +74,11 @@ impl<T: Transport> AsyncRead for Watched<T> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.exchange.is_ordered(order::END_INPUT) {
+        if self.exchange.take_look() && self.look(buffer)? {
             return Poll::Ready(Ok(()));
         }
-        if self.exchange.take_look() {
-            return Poll::Ready(self.look(buffer));
+        if self.exchange.is_ordered(order::END_INPUT) {
+            return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.transport).poll_read(cx, buffer))?;
@@ -114,7 +114,6 @@ impl<T: Transport> AsyncWrite for Watched<T> {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.finished {
             self.finished = true;
-            self.exchange.flushed();
             self.exchange.tell(Input::Finished);
         }
         if self.exchange.is_ordered(order::LINGER) { self.poll_linger(cx) } else { Poll::Ready(Ok(())) }
@@ -123,7 +122,8 @@ impl<T: Transport> AsyncWrite for Watched<T> {
 
 impl<T: Transport> Drop for Watched<T> {
     fn drop(&mut self) {
-        if self.exchange.is_ordered(order::RESET) {
+        // Torn: the program's body failed or panicked, or the task was dropped.
+        if self.exchange.is_ordered(order::RESET) || self.exchange.is_torn() {
             self.transport.reset_on_close();
         }
     }

@@ -12,6 +12,8 @@ use std::future::{Future as _, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use tokio::io::AsyncWrite as _;
+use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Serves one connection until it is over, and closes it by ending.
@@ -25,7 +27,7 @@ where
     let io = TokioIo::new(Watched::new(transport, Arc::clone(&exchange)));
     let respond: Respond<S, B> = Respond::new(service, Arc::clone(&exchange));
     // `half_close`: a client that shuts down its write side behind a request still gets its answer.
-    let mut http = pin!(http1::Builder::new().half_close(true).serve_connection(io, respond));
+    let mut http = http1::Builder::new().half_close(true).serve_connection(io, respond);
     let mut alarm = Alarm::default();
     // A spawned task is woken by one waker all its life, here and in `Alarm`.
     poll_fn(|cx| {
@@ -33,16 +35,39 @@ where
         Poll::Ready(())
     })
     .await;
-    let outcome = poll_fn(|cx| {
+    match until_closed(&exchange, &mut alarm, |cx| Pin::new(&mut http).poll(cx)).await {
+        None => {}
+        Some(Ok(())) => {
+            // Where the client has ever offered an upgrade (as curl --http2 does), hyper leaves out the shutdown, and
+            // with it the linger. Where it did not, this has nothing left to do.
+            let mut io = http.into_parts().io.into_inner();
+            let shutdown = |cx: &mut Context<'_>| Pin::new(&mut io).poll_shutdown(cx);
+            // What does not work in a shutdown is the peer's reset.
+            until_closed(&exchange, &mut alarm, shutdown).await;
+        }
+        Some(Err(error)) if error.is_user() => {
+            tracing::error!(?exchange, error = chain(&error), "the response's body failed: it was torn off");
+        }
+        Some(Err(error)) => tracing::debug!(?exchange, error = chain(&error), "the connection broke"),
+    }
+}
+
+/// Drives `part` to its end, with the machine's clock. `None`: the machine has closed the connection before.
+async fn until_closed<T>(
+    exchange: &Exchange,
+    alarm: &mut Alarm,
+    mut part: impl FnMut(&mut Context<'_>) -> Poll<T>,
+) -> Option<T> {
+    poll_fn(|cx| {
         if alarm.rings() {
             exchange.tick();
         }
         loop {
             if exchange.is_ordered(order::CLOSE) {
-                return Poll::Ready(Ok(()));
+                return Poll::Ready(None);
             }
-            if let Poll::Ready(outcome) = http.as_mut().poll(cx) {
-                return Poll::Ready(outcome);
+            if let Poll::Ready(outcome) = part(cx) {
+                return Poll::Ready(Some(outcome));
             }
             if alarm.set(exchange.wake_at(), cx).is_pending() {
                 return Poll::Pending;
@@ -50,10 +75,11 @@ where
             exchange.tick();
         }
     })
-    .await;
-    if let Err(error) = outcome {
-        tracing::debug!(?exchange, error = &error as &dyn std::error::Error, "the connection broke");
-    }
+    .await
+}
+
+fn chain(error: &hyper::Error) -> &(dyn std::error::Error + 'static) {
+    error
 }
 
 /// A clock that is seldom set: it may ring too early, never too late.
@@ -79,8 +105,8 @@ impl Alarm {
             Some(sleep) => sleep.as_mut().reset(at),
             None => self.sleep = Some(Box::pin(sleep_until(at))),
         }
-        // Polled when it is set and not again.
-        self.sleep.as_mut().map_or(Poll::Pending, |sleep| sleep.as_mut().poll(cx))
+        // Polled when it is set and not again; so it must not put that off because the task's budget is used up.
+        self.sleep.as_mut().map_or(Poll::Pending, |sleep| pin!(unconstrained(sleep.as_mut())).poll(cx))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use exeunt_drain::{Input, Limits};
 use exeunt_lifecycle::{Config, Lifecycle};
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
 use std::convert::Infallible;
 use std::io;
 use std::sync::{Mutex, PoisonError};
@@ -67,16 +67,19 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::serving(tower::service_fn(|_: http::Request<hyper::body::Incoming>| async {
+            Ok::<_, Infallible>(http::Response::new(Full::<bytes::Bytes>::from("hello")))
+        }))
+    }
+
+    fn serving<S: HttpService<Full<bytes::Bytes>>>(service: S) -> Self {
         let lifecycle = Lifecycle::on_runtime(Config::default()).unwrap();
         let scope = Arc::new(lifecycle.scope("http"));
         let (peer, stream) = tokio::io::duplex(1 << 16);
         let kernel = Arc::new(Mutex::new(Vec::new()));
         let exchange = Arc::new(Exchange::new(Limits::default(), scope, None));
         let memory = Memory { stream, kernel: Arc::clone(&kernel) };
-        let hello = tower::service_fn(|_: http::Request<hyper::body::Incoming>| async {
-            Ok::<_, Infallible>(http::Response::new(Full::<bytes::Bytes>::from("hello")))
-        });
-        let task = tokio::spawn(serve(memory, hello, Arc::clone(&exchange)));
+        let task = tokio::spawn(serve(memory, service, Arc::clone(&exchange)));
         Self { peer, kernel, exchange, task, lifecycle, begun: Instant::now() }
     }
 
@@ -173,4 +176,53 @@ async fn d9_in_service_a_head_has_thirty_seconds_and_silence_seventy_five() {
     bench.peer.write_all(GET).await.unwrap();
     bench.answer().await;
     assert_eq!(bench.end().await.as_secs(), 85);
+}
+
+#[tokio::test(start_paused = true)]
+async fn d5_a_body_behind_its_response_is_not_taken_for_silence() {
+    let (sender, whole) = tokio::sync::oneshot::channel();
+    let sender = Arc::new(Mutex::new(Some(sender)));
+    let mut bench =
+        Bench::serving(tower::service_fn(move |request: http::Request<hyper::body::Incoming>| {
+            let sender = sender.lock().unwrap().take().unwrap();
+            tokio::spawn(async move {
+                let mut body = request.into_body();
+                let mut length = 0;
+                // Not to its end: hyper tells that only with the next request, once the response is done.
+                while length < 10 {
+                    length += body.frame().await.unwrap().unwrap().into_data().unwrap().len();
+                }
+                sender.send(length).unwrap();
+                std::future::pending::<()>().await;
+            });
+            async { Ok::<_, Infallible>(http::Response::new(Full::<bytes::Bytes>::from("hello"))) }
+        }));
+    bench.peer.write_all(b"POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 10\r\n\r\n12345").await.unwrap();
+    bench.answer().await;
+    bench.exchange.intervene(Input::Draining);
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    bench.peer.write_all(b"678").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    bench.peer.write_all(b"90").await.unwrap();
+    assert_eq!(whole.await.unwrap(), 10);
+    assert_eq!(bench.end().await.as_millis(), 80_250, "and now it is silent");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alarm_rings_though_it_was_set_with_the_last_of_the_budget() {
+    let at = Instant::now() + Duration::from_secs(1);
+    let task = tokio::spawn(async move {
+        let mut alarm = Alarm::default();
+        poll_fn(|cx| {
+            if alarm.rings() {
+                return Poll::Ready(());
+            }
+            while tokio::task::coop::has_budget_remaining() {
+                _ = pin!(tokio::task::coop::consume_budget()).poll(cx);
+            }
+            alarm.set(Some(at.into_std()), cx)
+        })
+        .await;
+    });
+    tokio::time::timeout(Duration::from_secs(10), task).await.expect("nothing wakes it").unwrap();
 }

@@ -1,4 +1,5 @@
 //! A server under test, and a peer that sees every byte.
+#![allow(dead_code, reason = "not every test needs all of it")]
 
 use bytes::Bytes;
 use exeunt_lifecycle::{Config, Lifecycle, Phase, Report, Stop};
@@ -6,7 +7,6 @@ use exeunt_server::{Health, Limits, Server};
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::{Frame, Incoming};
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -16,11 +16,11 @@ use tokio::sync::mpsc;
 /// Nothing here takes that long unless it hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-pub(crate) type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
+pub(crate) type Answer = Response<UnsyncBoxBody<Bytes, &'static str>>;
 
 /// A response with that body.
 pub(crate) fn whole(body: impl Into<Bytes>) -> Answer {
-    Response::new(http_body_util::Full::new(body.into()).boxed_unsync())
+    Response::new(http_body_util::Full::new(body.into()).map_err(|never| match never {}).boxed_unsync())
 }
 
 /// A response whose body comes piece by piece.
@@ -36,8 +36,8 @@ pub(crate) fn pieces() -> (mpsc::UnboundedSender<Bytes>, Answer) {
 pub(crate) struct House {
     pub(crate) stop: Stop,
     address: SocketAddr,
-    lifecycle: Lifecycle,
-    server: tokio::task::JoinHandle<Result<(), exeunt_server::ServeError>>,
+    pub(crate) lifecycle: Lifecycle,
+    pub(crate) server: tokio::task::JoinHandle<Result<(), exeunt_server::ServeError>>,
 }
 
 impl House {
