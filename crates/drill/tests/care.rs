@@ -75,7 +75,9 @@ fn nothing_is_left_behind_and_nonsense_is_refused() {
 
     // More connections than the soft limit allows.
     let many = server(&dir.path().join("many"), "good").idle_connections(600).run(&mut (), &Stop::new());
-    assert!(many.unwrap().scenarios[0].void_rounds.is_empty());
+    let many = many.unwrap();
+    assert!(many.scenarios[0].void_rounds.is_empty());
+    assert_eq!(many.settings.idle_connections, 600, "lowered: {:?}", many.notes);
 
     // Held to the end: the child stays and is ended.
     let file = dir.path().join("held");

@@ -144,6 +144,7 @@ mod tests {
     use super::*;
     use std::os::unix::process::CommandExt as _;
     use std::process::Command;
+    use std::time::{Duration, Instant};
 
     #[test]
     fn a_stat_line_is_read_whatever_the_name() {
@@ -173,15 +174,16 @@ mod tests {
         // As if both had been ours for long: neither group nor parent speaks for them.
         let known = pids.into_iter().chain(family.ours_before.clone()).collect();
         let family = Family { ours_before: known, leader: Pid::from_raw(i32::MAX), ..family };
-        // Until exec has replaced the environment of the fork.
-        while !family.members().iter().any(|member| member.pid == pids[1]) {
-            std::thread::yield_now();
+        // Until exec has replaced the environment of the fork, with a limit for the test's own sake.
+        let limit = Instant::now() + Duration::from_secs(30);
+        let mut members: Vec<i32> = Vec::new();
+        while !members.contains(&pids[1]) && Instant::now() < limit {
+            members = family.members().into_iter().map(|member| member.pid).collect();
         }
-        let members: Vec<_> = family.members().into_iter().map(|member| member.pid).collect();
-        assert!(members.contains(&pids[1]) && !members.contains(&pids[0]), "{members:?} of {pids:?}");
         for child in &mut children {
             child.kill().unwrap();
             child.wait().unwrap();
         }
+        assert!(members.contains(&pids[1]) && !members.contains(&pids[0]), "{members:?} of {pids:?}");
     }
 }
