@@ -40,9 +40,9 @@ impl Drill {
                 );
             }
         }
+        // No idle connection is a way to be stopped, too: the time that the server takes for nothing.
         for (what, number) in [
             ("connections", self.connections),
-            ("idle connections", self.idle_connections),
             ("rounds", self.rounds.unwrap_or(1)),
             ("pipelined requests", self.pipeline),
         ] {
@@ -124,7 +124,6 @@ mod tests {
             (drill().slow_path("slow"), "slash"),
             (drill().connections(0), "0 connections"),
             (drill().connections(30_000), "30000 connections"),
-            (drill().idle_connections(0), "0 idle connections"),
             (drill().rounds(0), "0 rounds"),
             (drill().pipeline(0), "0 pipelined"),
             (drill().flight(Duration::from_millis(250)), "250 ms"),
