@@ -33,6 +33,7 @@ mod clock;
 mod config;
 mod core;
 mod counts;
+mod environment;
 mod hub;
 mod lifecycle;
 mod loom;
@@ -46,6 +47,7 @@ mod stop;
 
 pub use cause::{Cause, Failure, Received, Sender};
 pub use config::{Config, ConfigError};
+pub use environment::{EnvironmentError, VARIABLES, Variable};
 pub use lifecycle::{InstallError, Lifecycle};
 pub use machine::{Phase, Verdict};
 pub use report::{PhaseTime, Report, ScopeReport};
