@@ -135,6 +135,7 @@ mod tests {
             ("nothing behind chunks", CHUNKED, Framing::Chunked, b"", false),
             ("a whole GET behind chunks", CHUNKED, Framing::Chunked, GET, false),
             ("a bare LF ends a head too", b"GET / HTTP/1.1\nhost: a\n\n", Framing::None, b"", false),
+            ("one byte behind a bare LF", b"GET / HTTP/1.1\nhost: a\n\n", Framing::None, b"G", true),
         ];
         for (name, request, framing, behind, begun) in table {
             let mut boundary = Boundary::default();
@@ -182,11 +183,14 @@ mod tests {
 
     #[test]
     fn a_head_begun_behind_the_last_request_is_followed_to_its_end() {
-        let mut boundary = Boundary::default();
-        boundary.bytes(&[GET, &GET[..20]].concat(), true);
-        assert!(boundary.next(Framing::None));
-        boundary.bytes(&GET[20..], false);
-        assert!(!boundary.next(Framing::None));
+        // The last cut leaves an empty line alone, which is not one before a request.
+        for cut in [1, 20, GET.len() - 2] {
+            let mut boundary = Boundary::default();
+            boundary.bytes(&[GET, &GET[..cut]].concat(), true);
+            assert!(boundary.next(Framing::None));
+            assert!(boundary.bytes(&GET[cut..], false));
+            assert!(!boundary.next(Framing::None));
+        }
     }
 
     proptest! {

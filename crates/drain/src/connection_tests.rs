@@ -107,6 +107,15 @@ fn d5_what_the_last_look_finds_is_served() {
 }
 
 #[test]
+fn d5_a_look_that_finds_the_peers_end_ends_the_input() {
+    let mut bench = Bench::new();
+    bench.on(0, Input::Draining);
+    assert_eq!(bench.on(250, Input::Tick), Some(Effect::LastLook));
+    assert_eq!(bench.on(250, Input::Eof), Some(Effect::EndInput));
+    assert_eq!(bench.on(250, Input::Finished), Some(Effect::Close));
+}
+
+#[test]
 fn d5_a_silent_connection_closes_without_a_linger() {
     let mut bench = Bench::new();
     bench.exchange(5);
