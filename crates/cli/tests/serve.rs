@@ -60,11 +60,16 @@ impl Running {
     /// Waits until the server answers 503 to `/readyz` on a new connection, or refuses it: the stop is under way.
     fn stopping(&self) {
         loop {
-            let Ok(mut stream) = TcpStream::connect_timeout(&self.address, Duration::from_millis(200)) else { return };
+            let Ok(mut stream) = TcpStream::connect_timeout(&self.address, Duration::from_millis(200)) else {
+                return;
+            };
             stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
             let asked = write!(stream, "GET /readyz HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n");
             let mut answer = String::new();
-            if asked.is_err() || stream.read_to_string(&mut answer).is_err() || answer.starts_with("HTTP/1.1 503") {
+            if asked.is_err()
+                || stream.read_to_string(&mut answer).is_err()
+                || answer.starts_with("HTTP/1.1 503")
+            {
                 return;
             }
         }
@@ -139,6 +144,19 @@ fn what_the_deadline_cuts_is_named_and_the_exit_status_is_3() {
 }
 
 #[test]
+fn nobody_has_to_read_what_it_prints() {
+    let mut server = Running::start(&["--built-in-site", "--log", "trace"]);
+    // The pipe breaks.
+    server.stderr =
+        BufReader::new(Command::new("true").stderr(Stdio::piped()).spawn().unwrap().stderr.take().unwrap());
+    for _ in 0..3 {
+        assert!(read_head(&server.get("/")).starts_with("HTTP/1.1 200"));
+    }
+    server.signal("-TERM");
+    assert_eq!(server.end().0, Some(0));
+}
+
+#[test]
 fn the_third_signal_forces_the_end() {
     let server = Running::start(&["--built-in-site"]);
     let _slow = server.get("/slow?ms=60000");
@@ -179,7 +197,10 @@ fn what_cannot_be_served_is_one_clear_line_with_a_hint() {
         let (code, stderr) = refused(arguments);
         assert_eq!(code, Some(2), "{arguments:?}: {stderr}");
         assert!(stderr.contains(words), "{arguments:?} says:\n{stderr}");
-        assert!(stderr.starts_with("error: ") && !stderr.contains("panicked"), "{arguments:?} says:\n{stderr}");
+        assert!(
+            stderr.starts_with("error: ") && !stderr.contains("panicked"),
+            "{arguments:?} says:\n{stderr}"
+        );
         assert!(stderr.lines().count() <= 7, "{arguments:?} says:\n{stderr}");
     }
     for arguments in [&table[0].0, &table[2].0, &table[3].0] {
