@@ -27,9 +27,10 @@ impl Client {
         Ok(client)
     }
 
-    /// Sends that many requests in all and reads their answers.
-    pub(crate) async fn turn(&mut self, requests: u32) -> Result<()> {
-        let each = requests as usize / self.connections.len();
+    /// Sends that many requests in all, or a few more so that each connection has as many, and reads their answers.
+    /// Says how many they were.
+    pub(crate) async fn turn(&mut self, requests: u32) -> Result<usize> {
+        let each = (requests as usize).div_ceil(self.connections.len());
         let answer = self.answer;
         let mut turns = tokio::task::JoinSet::new();
         for mut stream in self.connections.drain(..) {
@@ -46,7 +47,7 @@ impl Client {
         while let Some(stream) = turns.join_next().await {
             self.connections.push(stream??);
         }
-        Ok(())
+        Ok(each * self.connections.len())
     }
 }
 

@@ -63,9 +63,9 @@ fn measure(ours: &Running, bare: &Running, arguments: &Arguments) -> Result<Vec<
             for which in if turn % 2 == 0 { [0, 1] } else { [1, 0] } {
                 let server = [ours, bare][which];
                 let before = cpu_time(server.child.id())?;
-                clients[which].turn(arguments.requests).await?;
+                let requests = clients[which].turn(arguments.requests).await?;
                 let used = cpu_time(server.child.id())? - before;
-                costs[which] = used as f64 / 1e3 / f64::from(arguments.requests);
+                costs[which] = used as f64 / 1e3 / requests as f64;
             }
             // The first pair warms up.
             if turn > 0 {

@@ -14,6 +14,7 @@ use std::convert::Infallible;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tower_http::services::ServeDir;
 
@@ -37,7 +38,10 @@ pub(crate) enum Site {
 
 /// Runs a server until it is ended; its first line says where it listens.
 pub(crate) fn serve(kind: Kind, site: Site, dir: &Path) -> Result<()> {
-    tokio::runtime::Runtime::new()?.block_on(async {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    // The time of a thread that ends (ServeDir reads files on threads that come and go) is not to be had any more.
+    runtime.enable_all().thread_keep_alive(Duration::from_secs(3600));
+    runtime.build()?.block_on(async {
         match (kind, site) {
             (Kind::Ours, Site::Folder) => ours(ServeDir::new(dir)).await,
             (Kind::Ours, Site::Word) => ours(tower::service_fn(word)).await,
