@@ -14,7 +14,7 @@ pub(crate) fn describe() -> String {
     format!("machine: {model}, {cores} cores, Linux {}", kernel.trim())
 }
 
-/// The CPU time that a process has used, in nanoseconds, over all its threads (proc_pid_schedstat: first field).
+/// The CPU time that a process has used, in nanoseconds, over all its threads (`schedstat` of each: first field).
 pub(crate) fn cpu_time(pid: u32) -> std::io::Result<u64> {
     let mut sum = 0;
     for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
