@@ -45,12 +45,19 @@ pub struct Received {
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Sender {
-    /// The kernel; for SIGINT that is a key on the terminal.
+    /// The kernel; for SIGINT that is a key on the terminal. On Windows the console, or a program that generated its
+    /// event.
     Terminal,
     /// Our parent, or a process in our group: it may pass on what the terminal sent.
     Relative(u32),
     /// Another process, by its id.
     Process(u32),
+    /// Windows, as its console was closed.
+    ConsoleClosed,
+    /// Windows, as a user logged off.
+    Logoff,
+    /// Windows, as it shuts down.
+    Shutdown,
     /// Nobody knows.
     Unknown,
 }
@@ -60,7 +67,9 @@ impl Sender {
         match self {
             Self::Terminal => Origin::Terminal,
             Self::Relative(_) => Origin::Relative,
-            Self::Process(_) | Self::Unknown => Origin::Other,
+            Self::Process(_) | Self::ConsoleClosed | Self::Logoff | Self::Shutdown | Self::Unknown => {
+                Origin::Other
+            }
         }
     }
 }
@@ -69,6 +78,9 @@ impl From<sys::Origin> for Sender {
     fn from(origin: sys::Origin) -> Self {
         match origin {
             sys::Origin::Kernel => Self::Terminal,
+            sys::Origin::Close => Self::ConsoleClosed,
+            sys::Origin::Logoff => Self::Logoff,
+            sys::Origin::Shutdown => Self::Shutdown,
             sys::Origin::Process { pid, related: true } => Self::Relative(pid),
             // 0: it lives in a PID namespace outside ours.
             sys::Origin::Process { pid: 0, .. } | sys::Origin::Direct { pid: 0 } | sys::Origin::Unknown => {
@@ -118,6 +130,9 @@ impl fmt::Display for Received {
         match self.sender {
             Sender::Terminal => write!(f, "{} from the terminal", self.signal),
             Sender::Relative(pid) | Sender::Process(pid) => write!(f, "{} from process {pid}", self.signal),
+            Sender::ConsoleClosed => write!(f, "{}, as the console was closed", self.signal),
+            Sender::Logoff => write!(f, "{}, as a user logged off", self.signal),
+            Sender::Shutdown => write!(f, "{}, as the system shuts down", self.signal),
             Sender::Unknown => self.signal.fmt(f),
         }
     }

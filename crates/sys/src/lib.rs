@@ -1,7 +1,12 @@
-//! The only unsafe code of Exeunt: signal handlers.
+//! The only unsafe code of Exeunt: signal handlers, and on Windows the console's.
 //!
 //! Everything above a small safe surface; every `unsafe` block states what it relies on. What a signal *means*
-//! is not decided here: [`signal`] says which signal came, from whom and when, and no more.
+//! is not decided here: [`signal`] says which signal came, from whom and when, and no more. It is one interface with
+//! two insides: signals on Unix, console events on Windows.
 
 #[cfg(unix)]
 pub mod signal;
+#[cfg(windows)]
+#[path = "windows/mod.rs"]
+pub mod signal;
+mod vocabulary;

@@ -25,40 +25,6 @@ mod handler;
 mod inbox;
 mod register;
 
+pub use crate::vocabulary::{Origin, Record, Registered, SignalError};
 pub use inbox::Inbox;
-pub use register::{Registered, Registration, SignalError, is_forked, register, unblock};
-
-use std::time::Instant;
-
-/// One delivery of a signal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Record {
-    /// The signal's number, signal(7).
-    pub signal: i32,
-    /// Who sent it.
-    pub origin: Origin,
-    /// When the handler ran (`CLOCK_MONOTONIC`).
-    pub at: Instant,
-}
-
-/// Where a signal came from, by its `si_code` (sigaction(2)).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// The kernel itself (`SI_KERNEL`): for SIGINT and SIGQUIT a key on the terminal, for SIGHUP its end.
-    Kernel,
-    /// A process that called kill(2) (`SI_USER`).
-    Process {
-        /// The sender; 0 if it lives in a PID namespace that we cannot see into.
-        pid: u32,
-        /// Whether, when the handler ran, the sender was our parent or in our process group. Not known, and
-        /// false, of a sender that had ended by then and been waited for.
-        related: bool,
-    },
-    /// A process, by sigqueue(3), tgkill(2) or raise(3) (`SI_QUEUE`, `SI_TKILL`).
-    Direct {
-        /// The sender; 0 if it lives in a PID namespace that we cannot see into.
-        pid: u32,
-    },
-    /// Anything else, and deliveries that only a counter recorded, because nobody had emptied the inbox.
-    Unknown,
-}
+pub use register::{Registration, end_by, is_forked, register, unblock};

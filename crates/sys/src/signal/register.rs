@@ -2,6 +2,7 @@
 
 use super::handler::{INSTALLER, SLOTS, Slot, address, disposition, getpid};
 use super::inbox::Inbox;
+use super::{Registered, SignalError};
 use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
@@ -62,14 +63,27 @@ pub fn unblock(signal: i32) -> io::Result<()> {
     }
 }
 
-/// What became of a [`register`].
-#[derive(Debug)]
-#[must_use = "dropping a registration takes the handler back"]
-pub enum Registered {
-    /// The handler is in place.
-    Handled(Registration),
-    /// The signal was ignored and stays so, as whoever started us by nohup(1) wishes.
-    Ignored,
+/// Ends the process by `signal` itself, so that whoever waits for it sees `WIFSIGNALED`: puts back the default
+/// disposition, lets the calling thread receive the signal, and sends it to that thread.
+///
+/// Returns only when the process is still there: no such signal, or one whose default is not to end the process.
+/// Where the default is to dump core (SIGQUIT), that is done too. Nothing is flushed and no destructor runs.
+#[must_use = "it returns only if it has failed"]
+pub fn end_by(signal: i32) -> io::Error {
+    // SAFETY: zeroed is a valid sigaction: SIG_DFL, no flags, an empty mask.
+    let default = unsafe { MaybeUninit::<libc::sigaction>::zeroed().assume_init() };
+    // SAFETY: a complete action that has no handler.
+    if unsafe { libc::sigaction(signal, &raw const default, ptr::null_mut()) } != 0 {
+        return io::Error::last_os_error();
+    }
+    if let Err(error) = unblock(signal) {
+        return error;
+    }
+    // SAFETY: takes a number. It is delivered before this returns, since this thread has it unblocked (raise(3)).
+    if unsafe { libc::raise(signal) } != 0 {
+        return io::Error::last_os_error();
+    }
+    io::Error::other("the default of this signal is not to end the process")
 }
 
 /// Our handler in its place. Dropping it restores the disposition before it, if the handler in force is still
@@ -120,32 +134,6 @@ impl fmt::Debug for Registration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Registration").field("signal", &self.signal).finish_non_exhaustive()
     }
-}
-
-/// Why a handler could not be put in place.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SignalError {
-    /// The system refuses: no such signal, or one that nobody can handle (SIGKILL, SIGSTOP).
-    #[error("signal {signal} cannot be handled")]
-    Refused {
-        /// The signal's number.
-        signal: i32,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The signal is registered already; a process has one registration a signal.
-    #[error("signal {signal} is registered already; share that registration")]
-    Taken {
-        /// The signal's number.
-        signal: i32,
-    },
-    /// The pipe that the handlers write to cannot be made.
-    #[error("no pipe for signals")]
-    Inbox(#[source] io::Error),
-    /// This is a forked child of the process that registered signals.
-    #[error("this process was forked from one that handles signals; exec first, or install after the fork")]
-    Forked,
 }
 
 fn slot(signal: i32) -> Option<&'static Slot> {
