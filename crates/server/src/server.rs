@@ -51,6 +51,7 @@ impl<S, B> HttpService<B> for S where
 /// then: what they still have at the hard deadline is left behind.
 #[derive(Debug)]
 pub struct Server<S = ()> {
+    name: String,
     listener: Listener,
     limits: Limits,
     service: S,
@@ -71,7 +72,7 @@ impl Server {
     /// Serves on a listener that exists.
     #[must_use]
     pub fn over(listener: Listener) -> Self {
-        Self { listener, limits: Limits::default(), service: () }
+        Self { name: "http".to_owned(), listener, limits: Limits::default(), service: () }
     }
 }
 
@@ -79,13 +80,25 @@ impl<S> Server<S> {
     /// With this service.
     #[must_use]
     pub fn service<T>(self, service: T) -> Server<T> {
-        Server { listener: self.listener, limits: self.limits, service }
+        Server { name: self.name, listener: self.listener, limits: self.limits, service }
     }
 
     /// With what `wrap` makes of the service: a layer.
     #[must_use]
     pub fn map<T>(self, wrap: impl FnOnce(S) -> T) -> Server<T> {
-        Server { listener: self.listener, limits: self.limits, service: wrap(self.service) }
+        Server {
+            name: self.name,
+            listener: self.listener,
+            limits: self.limits,
+            service: wrap(self.service),
+        }
+    }
+
+    /// With this name in the report; `http` unless told otherwise.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
     }
 
     /// With these limits; [`Limits`] tells the defaults and their reasons.
@@ -124,7 +137,7 @@ impl<S> Server<S> {
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
         // Before the first poll: whoever has called `run` is waited for.
-        let scope = Arc::new(lifecycle.scope("http"));
+        let scope = Arc::new(lifecycle.scope(self.name));
         let house = House { limits: self.limits, service: self.service, scope, registry: Arc::default() };
         let listener = self.listener;
         async move {
@@ -153,7 +166,7 @@ impl<S> House<S> {
     {
         let stop = self.scope.stop();
         let failed = |error: io::Error| {
-            stop.fail("http", error.to_string());
+            stop.fail(self.scope.name(), error.to_string());
             ServeError::from(error)
         };
         let acceptor = Acceptor::new(listener).map_err(failed)?;
