@@ -1,0 +1,128 @@
+//! From the start-up to the report.
+
+use crate::app::App;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::start::StartError;
+use exeunt_lifecycle::{Config, CutWork, InstallError, Lifecycle, Report};
+use futures_util::FutureExt as _;
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+/// A whole program: owns the runtime, starts it up with `body`, and sees its stop through.
+///
+/// ```no_run
+/// fn main() -> exeunt::Exit {
+///     exeunt::main(async |app| {
+///         println!("hello");
+///         app.ready();
+///         Ok(()) // until SIGINT or SIGTERM
+///     })
+/// }
+/// ```
+///
+/// - Signals are handled before anything else happens. SIGINT and SIGTERM request the stop, unless
+///   [`main_with`] is told otherwise; the environment has the last word (`docs/environment.md`).
+/// - `body` is the start-up. That it returns means that the program is [ready](Lifecycle::ready), if it has not said
+///   so before. The program then lives until a stop is requested: by a signal, by [`Stop::request_stop`], by
+///   something that fails.
+/// - While it runs, the body is work like any other: nothing closes under it. A stop does not interrupt it; at the
+///   drain deadline it is dropped where it awaits, and reported as cut.
+/// - An error of the body is the cause of a stop, with exit status 1. After a stop request it is none: then the
+///   start-up was told to give up. A panic is a failure at any time.
+/// - A blocking job that never returns does not keep the program from ending.
+///
+/// What is said on stderr, and when, is told at [`Exit`].
+///
+/// [`Stop::request_stop`]: exeunt_lifecycle::Stop::request_stop
+pub fn main<F>(body: F) -> Exit
+where
+    F: AsyncFnOnce(&App) -> Result<(), Error>,
+{
+    main_with(Config::default(), body)
+}
+
+/// [`main`](fn@main), with this configuration under what the environment says.
+pub fn main_with<F>(config: Config, body: F) -> Exit
+where
+    F: AsyncFnOnce(&App) -> Result<(), Error>,
+{
+    Exit::new(program(config, body))
+}
+
+/// A program inside a runtime of one's own: handles the signals, starts up with `body`, sees the stop through, and
+/// tells how it went. [`main`](fn@main) says what the body is.
+///
+/// Reads no environment: `Config::from_environment()?` does.
+///
+/// # Errors
+///
+/// The lifecycle cannot be installed; the body has not run.
+///
+/// # Cancel safety
+///
+/// Dropping the future ends the stop at once, as dropping a [`Lifecycle`] does.
+pub async fn run<F>(config: Config, body: F) -> Result<Report, InstallError>
+where
+    F: AsyncFnOnce(&App) -> Result<(), Error>,
+{
+    Ok(conduct(Lifecycle::install(config)?, body).await)
+}
+
+fn program<F>(config: Config, body: F) -> Result<Report, StartError>
+where
+    F: AsyncFnOnce(&App) -> Result<(), Error>,
+{
+    // Before the runtime has threads: a signal in between would end the program as if it had no lifecycle.
+    let lifecycle = Lifecycle::install(config.with_environment()?)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(StartError::Runtime)?;
+    let report = runtime.block_on(conduct(lifecycle, body));
+    // A blocking job may never return.
+    runtime.shutdown_background();
+    Ok(report)
+}
+
+async fn conduct<F>(lifecycle: Lifecycle, body: F) -> Report
+where
+    F: AsyncFnOnce(&App) -> Result<(), Error>,
+{
+    let app = App::new(lifecycle);
+    start_up(&app, body).await;
+    app.into_lifecycle().finished().await
+}
+
+/// Drives the body to its end, or to the drain deadline.
+async fn start_up<F>(app: &App, body: F)
+where
+    F: AsyncFnOnce(&App) -> Result<(), Error>,
+{
+    let begun = Instant::now();
+    let scope = app.scope(BODY);
+    let work = scope.begin();
+    let outcome = tokio::select! {
+        // The body first: what is ready at the deadline is not cut.
+        biased;
+        outcome = AssertUnwindSafe(body(app)).catch_unwind() => outcome,
+        () = scope.cut_requested() => {
+            work.cut(CutWork { name: BODY.to_owned(), kind: "start-up", peer: None, age: begun.elapsed() });
+            return;
+        }
+    };
+    match outcome {
+        Ok(outcome) => app.body_ended(outcome),
+        Err(panic) => _ = app.stop().fail(BODY, panicked(&*panic)),
+    }
+}
+
+/// The name that the report gives to the body.
+const BODY: &str = "main";
+
+fn panicked(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    match text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)) {
+        Some(text) => format!("panicked: {text}"),
+        None => "panicked".to_owned(),
+    }
+}

@@ -1,0 +1,297 @@
+//! Runs the example programs, sends them signals, and looks at what they leave.
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Beyond this a program hangs, on however busy a machine.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// An example program, not yet started.
+#[derive(Clone, Debug)]
+pub struct Program {
+    name: &'static str,
+    arguments: Vec<String>,
+    variables: Vec<(&'static str, String)>,
+}
+
+/// A program that runs, in a process group of its own. The whole group is killed when a test leaves it.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    lines: Vec<String>,
+    stderr: thread::JoinHandle<String>,
+    what: String,
+}
+
+/// A program that has ended, and left nothing behind.
+#[derive(Debug)]
+pub struct Ended {
+    pub status: ExitStatus,
+    /// What it said on stdout.
+    pub lines: Vec<String>,
+    pub stderr: String,
+    what: String,
+}
+
+/// Whom a signal is sent to.
+#[derive(Clone, Copy, Debug)]
+pub enum To {
+    Process,
+    Group,
+}
+
+/// A signal at some point of a program's life, and perhaps once more.
+#[derive(Clone, Copy, Debug)]
+pub struct Blow {
+    pub after: Duration,
+    pub signal: Signal,
+    pub to: To,
+    pub again_after: Option<Duration>,
+}
+
+impl Program {
+    pub fn example(name: &'static str) -> Self {
+        Self { name, arguments: Vec::new(), variables: Vec::new() }
+    }
+
+    pub fn argument(mut self, argument: impl Into<String>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    pub fn variable(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.variables.push((name, value.into()));
+        self
+    }
+
+    /// Where cargo has built it.
+    pub fn path(&self) -> PathBuf {
+        let mut path = std::env::current_exe().unwrap();
+        path.pop();
+        path.pop();
+        path.push("examples");
+        path.push(self.name);
+        assert!(path.exists(), "{} is not built; run `cargo build -p exeunt --examples`", path.display());
+        path
+    }
+
+    pub fn start(&self) -> Running {
+        // Whoever runs the tests in the background has SIGINT ignored, and so would the program.
+        let mut command = Command::new("env");
+        command.arg("--default-signal").arg(self.path());
+        self.start_by(command)
+    }
+
+    /// By another program, such as a shell that ignores a signal first.
+    pub fn start_by(&self, mut command: Command) -> Running {
+        for variable in exeunt::VARIABLES {
+            command.env_remove(variable.name);
+        }
+        command.args(&self.arguments).envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut stderr = child.stderr.take().unwrap();
+        let stderr = thread::spawn(move || {
+            let mut text = String::new();
+            stderr.read_to_string(&mut text).unwrap();
+            text
+        });
+        let what = format!("{} {}", self.name, self.arguments.join(" "));
+        Running { child, stdout, lines: Vec::new(), stderr, what }
+    }
+
+    /// Starts it, strikes it, and waits for its end.
+    pub fn struck(&self, blow: Blow) -> Ended {
+        let mut running = self.start();
+        running.what = format!("{} under {blow:?}", running.what);
+        thread::sleep(blow.after);
+        running.send(blow.signal, blow.to);
+        if let Some(pause) = blow.again_after {
+            thread::sleep(pause);
+            running.send(blow.signal, blow.to);
+        }
+        running.end()
+    }
+}
+
+impl Running {
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    pub fn send(&self, signal: Signal, to: To) {
+        // It has not been waited for, so that its id is nobody else's.
+        match to {
+            To::Process => kill_process(self.pid(), signal).unwrap(),
+            To::Group => kill_process_group(self.pid(), signal).unwrap(),
+        }
+    }
+
+    /// The next line that it says; `None` when it says no more.
+    pub fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        (!line.is_empty()).then(|| {
+            self.lines.push(line.trim_end().to_owned());
+            line.trim_end().to_owned()
+        })
+    }
+
+    /// Waits until it says a line that begins so, and answers the rest of the line.
+    #[track_caller]
+    pub fn wait_for(&mut self, beginning: &str) -> String {
+        loop {
+            let Some(line) = self.line() else {
+                panic!("{} ended without saying {beginning:?}: {:?}", self.what, self.lines)
+            };
+            if let Some(rest) = line.strip_prefix(beginning) {
+                return rest.to_owned();
+            }
+        }
+    }
+
+    /// Waits for its end, and sees that nothing is left of it.
+    #[track_caller]
+    pub fn end(mut self) -> Ended {
+        let status = self.status();
+        while self.line().is_some() {}
+        let group = test_kill_process_group(self.pid());
+        assert!(group.is_err(), "{} has left processes behind", self.what);
+        let stderr = std::mem::replace(&mut self.stderr, thread::spawn(String::new)).join().unwrap();
+        let (lines, what) = (std::mem::take(&mut self.lines), self.what.clone());
+        Ended { status, lines, stderr, what }
+    }
+
+    #[track_caller]
+    fn status(&mut self) -> ExitStatus {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(begun.elapsed() < LIMIT, "{} hangs; it said {:?}", self.what, self.lines);
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.child.try_wait().is_ok_and(|status| status.is_none()) {
+            _ = kill_process_group(self.pid(), Signal::KILL);
+        }
+        _ = self.child.wait();
+    }
+}
+
+impl Ended {
+    /// The signal came before the program had begun to handle any, when it had not done anything either.
+    pub fn before_it_began(&self) -> bool {
+        self.status.signal().is_some() && self.lines.is_empty()
+    }
+
+    #[track_caller]
+    pub fn status_is(&self, code: i32) {
+        assert_eq!(self.status.code(), Some(code), "{}", self.story());
+    }
+
+    /// What was opened was closed, each once, the last first.
+    #[track_caller]
+    pub fn closed_in_reverse_order(&self) {
+        let mut opened = Vec::new();
+        for line in &self.lines {
+            if let Some(name) = line.strip_prefix("opened ") {
+                opened.push(name);
+            } else if let Some(name) = line.strip_prefix("closed ") {
+                assert_eq!(opened.pop(), Some(name), "closed out of order or twice: {}", self.story());
+            }
+        }
+        assert!(opened.is_empty(), "{opened:?} is still open: {}", self.story());
+    }
+
+    /// What was begun was finished, each once.
+    #[track_caller]
+    pub fn all_finished(&self) {
+        let (begun, finished) = (self.those("began "), self.those("finished "));
+        assert_eq!(begun, finished, "{}", self.story());
+    }
+
+    /// What is said behind lines that begin so; each at most once.
+    #[track_caller]
+    pub fn those(&self, beginning: &str) -> BTreeSet<&str> {
+        let mut found = BTreeSet::new();
+        for rest in self.lines.iter().filter_map(|line| line.strip_prefix(beginning)) {
+            assert!(found.insert(rest), "{beginning}{rest} twice: {}", self.story());
+        }
+        found
+    }
+
+    #[track_caller]
+    pub fn says(&self, beginning: &str) -> &str {
+        let found = self.lines.iter().find_map(|line| line.strip_prefix(beginning));
+        found.unwrap_or_else(|| panic!("{beginning:?} is missing: {}", self.story()))
+    }
+
+    #[track_caller]
+    pub fn complains(&self, parts: &[&str]) {
+        for part in parts {
+            assert!(self.stderr.contains(part), "{part:?} is missing on stderr: {}", self.story());
+        }
+    }
+
+    pub fn story(&self) -> String {
+        let Self { status, lines, stderr, what } = self;
+        format!("{what}: {status}\n{}\nstderr:\n{stderr}", lines.join("\n"))
+    }
+}
+
+/// Strikes a program at many points of its life, alone and doubled, to the process and to its group, and checks what
+/// it leaves each time.
+///
+/// At 24 points unless `EXEUNT_SOAK` is set: then at each of the first 300 milliseconds, in all ways.
+pub fn sweep(program: &Program, check: impl Fn(&Ended) + Sync) {
+    let soak = std::env::var_os("EXEUNT_SOAK").is_some();
+    let ways = [(To::Process, false), (To::Group, false), (To::Process, true), (To::Group, true)];
+    let mut blows = Vec::new();
+    for at in (0..300).step_by(if soak { 1 } else { 13 }) {
+        for (number, (to, twice)) in (0..).zip(ways) {
+            if !soak && at % 4 != number {
+                continue;
+            }
+            let signal = if (at / 4) % 2 == 0 { Signal::TERM } else { Signal::INT };
+            // All lengths up to that of a close, in no particular order.
+            let again_after = twice.then(|| Duration::from_millis(at * 37 % 100));
+            blows.push(Blow { after: Duration::from_millis(at), signal, to, again_after });
+        }
+    }
+    let (total, left) = (blows.len(), Mutex::new(blows));
+    let struck_in_time = Mutex::new(0);
+    thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                while let Some(blow) = { left.lock().unwrap().pop() } {
+                    let ended = program.struck(blow);
+                    if !ended.before_it_began() {
+                        check(&ended);
+                        *struck_in_time.lock().unwrap() += 1;
+                    }
+                }
+            });
+        }
+    });
+    let struck_in_time = struck_in_time.into_inner().unwrap();
+    assert!(struck_in_time * 2 > total, "only {struck_in_time} of {total} had begun when they were struck");
+}
