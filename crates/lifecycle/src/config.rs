@@ -11,14 +11,16 @@ pub struct Config {
     pub(crate) limits: Limits,
     pub(crate) signals: Vec<Signal>,
     pub(crate) chain: bool,
+    pub(crate) terminate_on_logoff: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             limits: Limits { grace: Duration::from_secs(25), lame_duck: Duration::ZERO, max_attempts: 3 },
-            signals: vec![Signal::INTERRUPT, Signal::TERMINATE],
+            signals: Signal::DEFAULT.to_vec(),
             chain: false,
+            terminate_on_logoff: true,
         }
     }
 }
@@ -47,7 +49,7 @@ impl Config {
         self
     }
 
-    /// The signals that request a stop. SIGINT and SIGTERM unless told otherwise. Only
+    /// The signals that request a stop. SIGINT and SIGTERM unless told otherwise, and on Windows Ctrl-Break. Only
     /// [`Lifecycle::install`](crate::Lifecycle::install) handles signals.
     pub fn signals(mut self, signals: impl IntoIterator<Item = Signal>) -> Self {
         self.signals = signals.into_iter().collect();
@@ -56,9 +58,17 @@ impl Config {
         self
     }
 
-    /// Whether a handler that was there before is called after ours (L11). Not unless told so.
+    /// Whether a handler that was there before is called after ours (L11). Not unless told so. On Windows, where
+    /// nobody can ask whether there is one, the default ends the process if there is none.
     pub fn chain(mut self, chain: bool) -> Self {
         self.chain = chain;
+        self
+    }
+
+    /// Whether the end of a user's session on Windows requests a stop, where [`Signal::TERMINATE`] does (L16). It does
+    /// unless told otherwise; services outlive their users, and are the ones that hear of it. No effect elsewhere.
+    pub fn terminate_on_logoff(mut self, terminate: bool) -> Self {
+        self.terminate_on_logoff = terminate;
         self
     }
 

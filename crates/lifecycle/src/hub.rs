@@ -35,6 +35,8 @@ struct Member {
     core: Arc<Core>,
     signals: Vec<Signal>,
     chain: bool,
+    /// Whether the end of a user's session is for it (L16).
+    logoff: bool,
     /// Signals from before are not for it: nobody may have read them when the last member left.
     since: Instant,
 }
@@ -55,7 +57,12 @@ impl Membership {
 }
 
 /// Makes `core` a member: signals reach it from the moment that each handler is in place.
-pub(crate) fn join(core: Arc<Core>, signals: Vec<Signal>, chain: bool) -> Result<Membership, InstallError> {
+pub(crate) fn join(
+    core: Arc<Core>,
+    signals: Vec<Signal>,
+    chain: bool,
+    logoff: bool,
+) -> Result<Membership, InstallError> {
     if sys::is_forked() {
         return Err(InstallError::Forked);
     }
@@ -63,7 +70,7 @@ pub(crate) fn join(core: Arc<Core>, signals: Vec<Signal>, chain: bool) -> Result
     let mut control = lock(&CONTROL);
     let id = control.next;
     control.next += 1;
-    lock(&MEMBERS).push(Member { id, core, signals: signals.clone(), chain, since: Instant::now() });
+    lock(&MEMBERS).push(Member { id, core, signals: signals.clone(), chain, logoff, since: Instant::now() });
     let joined = control.start_thread(inbox).and_then(|()| control.handle(signals));
     match joined {
         Ok(ignored) => {
@@ -138,10 +145,10 @@ impl Control {
     fn settle(&mut self) {
         let members = lock(&MEMBERS);
         self.handlers.retain(|signal, registration| {
-            let mut needed = members.iter().filter(|member| member.signals.contains(signal)).peekable();
-            let keep = needed.peek().is_some();
-            registration.chain(needed.any(|member| member.chain));
-            keep
+            let needed: Vec<_> = members.iter().filter(|member| member.signals.contains(signal)).collect();
+            registration.chain(needed.iter().any(|member| member.chain));
+            registration.logoff(needed.iter().any(|member| member.logoff));
+            !needed.is_empty()
         });
     }
 }
@@ -175,7 +182,8 @@ fn run(inbox: &sys::Inbox) {
 fn serve(member: &Member, records: &[sys::Record]) {
     for record in records {
         let signal = Signal::new(record.signal);
-        if member.signals.contains(&signal) && record.at >= member.since {
+        let is_for_it = member.logoff || record.origin != sys::Origin::Logoff;
+        if is_for_it && member.signals.contains(&signal) && record.at >= member.since {
             member.core.signal(Received { signal, sender: record.origin.into() }, record.at);
         }
     }

@@ -47,7 +47,8 @@ impl Lifecycle {
     pub fn install(config: Config) -> Result<Self, InstallError> {
         config.validate()?;
         let core = Core::new(config.limits, Clock::system(), Alarm::Hub);
-        let membership = hub::join(Arc::clone(&core), config.signals, config.chain)?;
+        let membership =
+            hub::join(Arc::clone(&core), config.signals, config.chain, config.terminate_on_logoff)?;
         Ok(Self { core, driver: Driver::Hub(membership) })
     }
 

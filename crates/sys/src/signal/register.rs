@@ -108,6 +108,9 @@ impl Registration {
             slot.chain.store(chain, Ordering::Release);
         }
     }
+
+    /// Whether the end of a Windows session is taken: nothing to do here, where there is none.
+    pub fn logoff(&self, _logoff: bool) {}
 }
 
 impl Drop for Registration {
