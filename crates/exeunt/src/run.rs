@@ -106,7 +106,7 @@ where
         biased;
         outcome = AssertUnwindSafe(body(app)).catch_unwind() => outcome,
         () = scope.cut_requested() => {
-            work.cut(CutWork { name: BODY.to_owned(), kind: "start-up", peer: None, age: begun.elapsed() });
+            work.cut(CutWork { name: BODY.to_owned(), kind: "start-up", peer: None, age: begun.elapsed(), site: None });
             return;
         }
     };

@@ -84,6 +84,7 @@ fn cut() -> ExitCode {
             kind: "request",
             peer: Some("192.0.2.1:4711".to_owned()),
             age: Duration::from_millis(1_500),
+            site: None,
         });
     });
     ready(&lifecycle);
@@ -128,7 +129,13 @@ fn stopped_process() -> ExitCode {
         println!("draining");
         std::io::stdin().read_exact(&mut [0]).unwrap();
         if scope.is_cut() {
-            work.cut(CutWork { name: "read".to_owned(), kind: "test", peer: None, age: Duration::ZERO });
+            work.cut(CutWork {
+                name: "read".to_owned(),
+                kind: "test",
+                peer: None,
+                age: Duration::ZERO,
+                site: None,
+            });
         }
     });
     ready(&lifecycle);

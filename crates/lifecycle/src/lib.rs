@@ -43,7 +43,9 @@ mod report;
 mod runtime;
 mod scope;
 mod signal;
+mod site;
 mod stop;
+mod work;
 
 pub use cause::{Cause, Failure, Received, Sender};
 pub use config::{Config, ConfigError};
@@ -53,4 +55,6 @@ pub use machine::{Phase, Verdict};
 pub use report::{PhaseTime, Report, ScopeReport};
 pub use scope::{CutWork, Scope, Work};
 pub use signal::Signal;
+pub use site::Site;
 pub use stop::{Forked, Stop};
+pub use work::{LiveWork, OnFailure, Outcome, Pool, PoolBuilder, PushError, Tasks, Tracked};

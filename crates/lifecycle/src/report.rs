@@ -187,7 +187,7 @@ impl fmt::Display for ScopeReport {
 }
 
 /// A duration in the unit that suits it.
-struct Span(Duration);
+pub(crate) struct Span(pub(crate) Duration);
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

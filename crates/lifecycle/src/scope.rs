@@ -1,14 +1,16 @@
 //! Scopes, and the work that is counted in them (L5).
 
-use crate::core::Core;
+use crate::core::{Core, State};
 use crate::counts::{SHARDS, Shard, Totals};
 use crate::loom::{AtomicU8, Ordering};
-use crate::machine::{Input, Notice, ScopeId};
+use crate::machine::{Input, Notice, ScopeId, Time};
+use crate::site::Site;
 use crate::stop::Stop;
+use crate::work::{LiveWork, Registry};
 use std::cell::Cell;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering as Plain};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 /// Somebody whose work must be done before the program closes: a server, a consumer, a pool.
@@ -48,6 +50,8 @@ pub struct CutWork {
     /// How long it had been in flight.
     #[cfg_attr(feature = "serde", serde(serialize_with = "crate::report::seconds"))]
     pub age: Duration,
+    /// Where it was spawned; `None` for work that comes from outside, such as a request.
+    pub site: Option<Site>,
 }
 
 impl Scope {
@@ -73,11 +77,7 @@ impl Scope {
     /// Who may not begin work once a stop is requested begins it first and looks at
     /// [`Stop::is_requested`] afterwards: then it either sees the stop or is counted by it.
     pub fn begin(&self) -> Work {
-        let index = SHARD.try_with(Cell::get).unwrap_or(0) % SHARDS;
-        // The index is in range, so the first one is never taken instead.
-        let shard = self.shared.shards.get(index).unwrap_or(&self.shared.shards[0]);
-        shard.count.begin();
-        Work { shard: Arc::clone(shard) }
+        self.begin_on().0
     }
 
     /// How much work is in flight. Exact when nothing begins or ends meanwhile; otherwise never too low.
@@ -121,10 +121,24 @@ impl Scope {
     }
 }
 
+impl Scope {
+    pub(crate) fn shared(&self) -> &Arc<ScopeShared> {
+        &self.shared
+    }
+
+    /// Begins work, and tells on which shard.
+    pub(crate) fn begin_on(&self) -> (Work, usize) {
+        let index = SHARD.try_with(Cell::get).unwrap_or(0) % SHARDS;
+        // The index is in range, so the first one is never taken instead.
+        let shard = self.shared.shards.get(index).unwrap_or(&self.shared.shards[0]);
+        shard.count.begin();
+        (Work { shard: Arc::clone(shard) }, index)
+    }
+}
+
 impl Drop for Scope {
     fn drop(&mut self) {
-        self.shared.shards.iter().for_each(|shard| shard.count.seal());
-        self.shared.look_if_idle();
+        self.shared.seal();
     }
 }
 
@@ -132,17 +146,27 @@ impl Work {
     /// Says that this work was ended before it was finished. It is named in the report, and the exit status says
     /// so too (L14).
     pub fn cut(self, what: CutWork) {
-        // Counted out under the same lock that records it: a report in between would take it for finished.
+        self.end_as(Input::WorkCut, |state, scope| {
+            if let Some(entry) = state.scopes.get_mut(&scope) {
+                entry.cut.push(what);
+            }
+        });
+    }
+
+    /// Counts it out under the same lock that records why: a report in between would take it for finished.
+    pub(crate) fn end_as(
+        self,
+        input: impl FnOnce(ScopeId) -> Input,
+        record: impl FnOnce(&mut State, ScopeId),
+    ) {
         let shard = Arc::clone(&self.shard);
         std::mem::forget(self);
         let Some(scope) = shard.scope.upgrade() else { return };
         let Some(core) = scope.core.upgrade() else { return };
         let mut last = false;
-        core.apply(Input::WorkCut(scope.id), |state| {
+        core.apply(input(scope.id), |state| {
             last = shard.count.end();
-            if let Some(entry) = state.scopes.get_mut(&scope.id) {
-                entry.cut.push(what);
-            }
+            record(state, scope.id);
         });
         if last {
             scope.look_if_idle();
@@ -167,9 +191,15 @@ pub(crate) struct ScopeShared {
     core: Weak<Core>,
     shards: [Arc<ScopeShard>; SHARDS],
     notice: AtomicU8,
+    registry: OnceLock<Box<Registry>>,
+    on_notice: Mutex<Option<OnNotice>>,
     #[cfg(feature = "tokio")]
     notices: tokio::sync::watch::Sender<Notice>,
 }
+
+/// What a scope's owner does at once when it is told something. Runs on any thread, so it must not block, nor run
+/// foreign code.
+pub(crate) type OnNotice = Arc<dyn Fn(Notice) + Send + Sync>;
 
 /// Work holds its shard and not its scope, so that threads do not meet at one reference count.
 struct ScopeShard {
@@ -187,6 +217,8 @@ impl ScopeShared {
                 Arc::new(ScopeShard { count: Shard::new(), scope: Weak::clone(scope) })
             }),
             notice: AtomicU8::new(Notice::None as u8),
+            registry: OnceLock::new(),
+            on_notice: Mutex::new(None),
             #[cfg(feature = "tokio")]
             notices: tokio::sync::watch::Sender::new(Notice::None),
         })
@@ -201,14 +233,78 @@ impl ScopeShared {
         self.notice.store(notice as u8, Ordering::SeqCst);
     }
 
-    #[cfg_attr(not(feature = "tokio"), expect(unused_variables, reason = "nobody waits for it"))]
+    pub(crate) fn is_told(&self) -> bool {
+        self.notice.load(Ordering::SeqCst) >= Notice::Told as u8
+    }
+
+    pub(crate) fn is_cut(&self) -> bool {
+        self.notice.load(Ordering::SeqCst) >= Notice::Cut as u8
+    }
+
+    pub(crate) fn is_forked(&self) -> bool {
+        self.core.upgrade().is_some_and(|core| core.is_forked())
+    }
+
+    /// The lifecycle's time.
+    pub(crate) fn now(&self) -> Time {
+        self.core.upgrade().map(|core| core.clock().now()).unwrap_or_default()
+    }
+
+    /// The work that has a name.
+    pub(crate) fn registry(&self) -> &Registry {
+        self.registry.get_or_init(Box::default)
+    }
+
+    pub(crate) fn live(&self, most: usize) -> Vec<LiveWork> {
+        if self.is_forked() {
+            return Vec::new();
+        }
+        self.registry.get().map_or_else(Vec::new, |registry| registry.oldest(self.now(), most))
+    }
+
+    /// Calls `act` for each notice from now on, and once for the one that was given already.
+    pub(crate) fn on_notice(&self, act: OnNotice) {
+        *self.on_notice.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&act));
+        if self.is_cut() {
+            act(Notice::Cut);
+        } else if self.is_told() {
+            act(Notice::Told);
+        }
+    }
+
+    /// No work begins from outside any more: idle as soon as nothing is in flight.
+    pub(crate) fn seal(&self) {
+        self.shards.iter().for_each(|shard| shard.count.seal());
+        self.look_if_idle();
+    }
+
+    /// Called after work has begun: in a scope that seals itself when it is told, that may have been idle.
+    pub(crate) fn busy_again(&self) {
+        if self.is_told()
+            && let Some(core) = self.core.upgrade()
+        {
+            core.scope_busy(self.id);
+        }
+    }
+
     pub(crate) fn publish(&self, notice: Notice) {
+        let act = self.on_notice.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(act) = act {
+            act(notice);
+        }
         #[cfg(feature = "tokio")]
         self.notices.send_if_modified(|published| {
             let forward = *published < notice;
             *published = (*published).max(notice);
             forward
         });
+    }
+
+    /// Runs `work`, and drops it at the cut.
+    #[cfg(feature = "tokio")]
+    pub(crate) async fn unless_cut(&self, work: impl Future<Output = ()>) {
+        let cut = std::pin::pin!(self.reached(Notice::Cut));
+        futures_util::future::select(std::pin::pin!(work), cut).await;
     }
 
     #[cfg(feature = "tokio")]

@@ -44,7 +44,13 @@ async fn every_phase_takes_its_time_and_is_in_the_report() {
             assert_eq!(begun.elapsed(), 12 * SECOND);
             assert!(scope.is_cut());
             sleep(SECOND / 2).await;
-            work.cut(CutWork { name: "GET /".into(), kind: "request", peer: None, age: 8 * SECOND });
+            work.cut(CutWork {
+                name: "GET /".into(),
+                kind: "request",
+                peer: None,
+                age: 8 * SECOND,
+                site: None,
+            });
         }
     });
     let report = lifecycle.finished().await;
@@ -313,7 +319,13 @@ async fn the_report_for_machines() {
     let scope = lifecycle.scope("http");
     sleep(SECOND).await;
     lifecycle.stop().request_stop("enough");
-    scope.begin().cut(CutWork { name: "GET /".into(), kind: "request", peer: None, age: SECOND / 2 });
+    scope.begin().cut(CutWork {
+        name: "GET /".into(),
+        kind: "request",
+        peer: None,
+        age: SECOND / 2,
+        site: None,
+    });
     drop(scope);
     let report = serde_json::to_value(lifecycle.finished().await).unwrap();
     let expected = serde_json::json!({
@@ -328,7 +340,7 @@ async fn the_report_for_machines() {
         "took": 0.0,
         "scopes": [{
             "name": "http", "in_flight_at_stop": 0, "finished": 0, "left": 0, "held": 0.0,
-            "cut": [{"name": "GET /", "kind": "request", "peer": null, "age": 0.5}],
+            "cut": [{"name": "GET /", "kind": "request", "peer": null, "age": 0.5, "site": null}],
         }],
         "failures": [],
         "attempts": 0,

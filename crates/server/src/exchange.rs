@@ -203,6 +203,7 @@ impl Exchange {
             kind: "request",
             peer: self.peer.map(|peer| peer.to_string()),
             age: now().saturating_duration_since(request.began),
+            site: None,
         });
     }
 

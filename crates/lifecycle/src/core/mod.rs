@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::counts::{PhaseCell, Totals};
 use crate::machine::{Input, Limits, Machine, Phase, ScopeId, Time, Verdict};
 use crate::scope::{CutWork, ScopeShared};
+use crate::work::Account;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -50,6 +51,7 @@ pub(crate) struct State {
     pub(crate) machine: Machine,
     pub(crate) cause: Option<Cause>,
     pub(crate) failures: Vec<Failure>,
+    pub(crate) failures_left_out: u64,
     pub(crate) scopes: BTreeMap<ScopeId, ScopeEntry>,
     pub(crate) verdict: Option<Verdict>,
     next_scope: usize,
@@ -62,6 +64,7 @@ pub(crate) struct ScopeEntry {
     /// What had begun and ended when the stop was requested.
     pub(crate) at_stop: Totals,
     pub(crate) cut: Vec<CutWork>,
+    pub(crate) account: Account,
     /// When its work was done.
     pub(crate) idle_since: Option<Time>,
 }
@@ -78,6 +81,7 @@ impl Core {
                 machine,
                 cause: None,
                 failures: Vec::new(),
+                failures_left_out: 0,
                 scopes: BTreeMap::new(),
                 verdict: None,
                 next_scope: 0,
@@ -118,8 +122,16 @@ impl Core {
 
     /// Applies an input. `record` runs first, under the same lock.
     pub(crate) fn apply(&self, input: Input, record: impl FnOnce(&mut State)) {
+        self.apply_if(|state| {
+            record(state);
+            Some(input)
+        });
+    }
+
+    /// Decides on an input under the lock, and applies it.
+    pub(crate) fn apply_if(&self, decide: impl FnOnce(&mut State) -> Option<Input>) {
         let Some(mut state) = self.state() else { return };
-        record(&mut state);
+        let Some(input) = decide(&mut state) else { return };
         let effects = state.machine.apply(self.clock.now(), input);
         let news = self.carry_out(&mut state, effects);
         drop(state);
@@ -163,6 +175,7 @@ impl Core {
             shared: Arc::clone(&shared),
             at_stop: Totals::default(),
             cut: Vec::new(),
+            account: Account::default(),
             idle_since: None,
         };
         state.scopes.insert(id, entry);
@@ -173,13 +186,18 @@ impl Core {
 
     /// The scope's handle is gone and so is its last work.
     pub(crate) fn scope_idle(&self, id: ScopeId) {
-        self.apply(Input::Idle(id), |state| {
+        self.apply_if(|state| {
+            if state.scopes.get(&id).is_some_and(|entry| entry.shared.totals().in_flight() > 0) {
+                // Work began again since that was seen; its end looks once more.
+                return None;
+            }
             if state.machine.requested().is_none() {
                 // Nobody will ask what became of it, and programs that run long may have many.
                 state.scopes.remove(&id);
             } else if let Some(entry) = state.scopes.get_mut(&id) {
                 entry.idle_since.get_or_insert_with(|| self.clock.now());
             }
+            Some(Input::Idle(id))
         });
     }
 

@@ -121,6 +121,7 @@ impl Machine {
             Input::Busy(scope) => self.begin(scope, effects),
             Input::Idle(scope) => _ = self.busy.remove(&scope),
             Input::WorkCut(_) => self.work_cut = true,
+            Input::WorkFailed => self.failed = true,
             Input::Abandoned => {
                 self.request(now, now, effects);
                 self.work_cut |= !self.busy.is_empty();

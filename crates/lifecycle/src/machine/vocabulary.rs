@@ -25,6 +25,8 @@ pub(crate) enum Input {
     Idle(ScopeId),
     /// A piece of the scope's work was ended before it was finished.
     WorkCut(ScopeId),
+    /// A piece of work failed that the program can go on without.
+    WorkFailed,
     /// Nobody is left to see this through: end at once.
     Abandoned,
     /// Time has passed. Too many ticks do no harm.

@@ -1,0 +1,13 @@
+//! What became of a scope's work after the stop request, beside what was finished and what was cut.
+
+use super::LiveWork;
+
+/// Each piece of work is in one of them at most.
+#[derive(Debug, Default)]
+pub(crate) struct Account {
+    pub(crate) failed: u64,
+    /// Given back to whoever brought it.
+    pub(crate) refused: u64,
+    /// Not begun, and given back to the owner.
+    pub(crate) handed_back: Vec<LiveWork>,
+}

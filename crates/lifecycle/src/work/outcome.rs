@@ -1,0 +1,56 @@
+//! How a piece of work ended.
+
+use crate::cause::Failure;
+use std::any::Any;
+use std::error::Error;
+
+/// What a task, a job or a thread may return: nothing, or a result whose error is a failure of whoever returned it.
+pub trait Outcome {
+    /// The error, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// The work's own.
+    fn outcome(self) -> Result<(), Box<dyn Error + Send + Sync>>;
+}
+
+impl Outcome for () {
+    fn outcome(self) -> Result<(), Box<dyn Error + Send + Sync>> {
+        Ok(())
+    }
+}
+
+impl<E: Into<Box<dyn Error + Send + Sync>>> Outcome for Result<(), E> {
+    fn outcome(self) -> Result<(), Box<dyn Error + Send + Sync>> {
+        self.map_err(Into::into)
+    }
+}
+
+/// What becomes of the program when a piece of work fails. The failure is in the report in either case, and makes
+/// the exit status 1 (L14).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnFailure {
+    /// It goes on: for work of which there is much, such as jobs.
+    #[default]
+    GoOn,
+    /// It stops: for work that the program cannot do without.
+    Stop,
+}
+
+/// The failure that an error, or a panic, of `name` is.
+pub(crate) fn failure<R: Outcome>(name: String, ended: Result<R, Box<dyn Any + Send>>) -> Option<Failure> {
+    match ended.map(Outcome::outcome) {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(Failure::new(name, &*error)),
+        Err(panic) => Some(Failure { name, error: panicked(&*panic) }),
+    }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    match text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)) {
+        Some(text) => format!("panicked: {text}"),
+        None => "panicked".to_owned(),
+    }
+}

@@ -1,0 +1,191 @@
+//! The queue of a pool, which stops without a worker's help.
+//!
+//! Closing the channel refuses every later push, and what was pushed before can still be taken out: by the workers,
+//! or by whoever tells the pool that the drain has begun or its deadline come. Each job is taken out once.
+
+use super::guard::Guard;
+use super::outcome::OnFailure;
+use super::pool::PushError;
+use super::registry::Name;
+use super::tracked::Tracked;
+use crate::machine::Notice;
+use crate::scope::Scope;
+use async_channel::{Receiver, Sender, TrySendError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What becomes of the jobs that wait when the drain begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leftovers {
+    Finish,
+    HandBack,
+}
+
+pub(super) struct Queue<J> {
+    sender: Sender<Queued<J>>,
+    receiver: Receiver<Queued<J>>,
+    leftovers: Leftovers,
+    /// Nobody is left to whom anything could be handed back.
+    abandoned: AtomicBool,
+    rest: Mutex<Vec<J>>,
+    name: Arc<str>,
+    next: AtomicU64,
+    name_of: Option<Box<dyn Fn(&J) -> String + Send + Sync>>,
+}
+
+/// A job in the queue, or waiting to be. Dropped there, it never was.
+pub(super) struct Queued<J> {
+    job: J,
+    ticket: Ticket,
+}
+
+struct Ticket(Option<Tracked>);
+
+impl<J> Queued<J> {
+    pub(super) fn new(job: J, tracked: Tracked) -> Self {
+        Self { job, ticket: Ticket(Some(tracked)) }
+    }
+
+    fn open(mut self) -> (J, Option<Tracked>) {
+        let tracked = self.ticket.0.take();
+        (self.job, tracked)
+    }
+
+    fn refuse(self) -> J {
+        self.job
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if let Some(tracked) = self.0.take() {
+            tracked.refuse();
+        }
+    }
+}
+
+impl<J: Send + 'static> Queue<J> {
+    pub(super) fn new(
+        scope: &Scope,
+        length: usize,
+        leftovers: Leftovers,
+        name_of: Option<Box<dyn Fn(&J) -> String + Send + Sync>>,
+    ) -> Arc<Self> {
+        let (sender, receiver) = async_channel::bounded(length);
+        let queue = Arc::new(Self {
+            sender,
+            receiver,
+            leftovers,
+            abandoned: AtomicBool::new(false),
+            rest: Mutex::new(Vec::new()),
+            name: Arc::from(scope.name()),
+            next: AtomicU64::new(1),
+            name_of,
+        });
+        let shared = Arc::downgrade(scope.shared());
+        let told = Arc::downgrade(&queue);
+        scope.shared().on_notice(Arc::new(move |notice| {
+            if let Some(queue) = told.upgrade() {
+                queue.told(notice);
+            }
+            if let Some(scope) = shared.upgrade() {
+                scope.seal();
+            }
+        }));
+        queue
+    }
+
+    pub(super) fn push(&self, queued: Queued<J>) -> Result<(), J> {
+        self.sender.send_blocking(queued).map_err(|refused| refused.0.refuse())
+    }
+
+    pub(super) fn try_push(&self, queued: Queued<J>) -> Result<(), PushError<J>> {
+        self.sender.try_send(queued).map_err(|refused| match refused {
+            TrySendError::Full(queued) => PushError::Full(queued.refuse()),
+            TrySendError::Closed(queued) => PushError::Draining(queued.refuse()),
+        })
+    }
+
+    pub(super) async fn push_async(&self, queued: Queued<J>) -> Result<(), J> {
+        self.sender.send(queued).await.map_err(|refused| refused.0.refuse())
+    }
+
+    /// The next job for a worker; `None` when there will be none.
+    pub(super) fn next_blocking(&self, then: OnFailure) -> Option<(J, Guard)> {
+        loop {
+            let queued = self.receiver.recv_blocking().ok()?;
+            if let Some(begun) = self.begin(queued, then) {
+                return Some(begun);
+            }
+        }
+    }
+
+    /// The next job for a worker; `None` when there will be none.
+    #[cfg(feature = "tokio")]
+    pub(super) async fn next(&self, then: OnFailure) -> Option<(J, Guard)> {
+        loop {
+            let queued = self.receiver.recv().await.ok()?;
+            if let Some(begun) = self.begin(queued, then) {
+                return Some(begun);
+            }
+        }
+    }
+
+    pub(super) fn take_rest(&self) -> Vec<J> {
+        std::mem::take(&mut *self.rest.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.receiver.len()
+    }
+
+    pub(super) fn name_of(&self, job: &J) -> Option<String> {
+        self.name_of.as_ref().map(|name_of| name_of(job))
+    }
+
+    pub(super) fn number(&self) -> Name {
+        Name::Numbered { of: Arc::clone(&self.name), number: self.next.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    /// A job that a worker took while the deadline came is not begun any more.
+    fn begin(&self, queued: Queued<J>, then: OnFailure) -> Option<(J, Guard)> {
+        let (job, tracked) = queued.open();
+        let tracked = tracked?;
+        if tracked.is_cut() {
+            self.keep(job);
+            tracked.cut();
+            return None;
+        }
+        tracked.becomes("job");
+        Some((job, Guard::new(tracked, then)))
+    }
+
+    fn told(&self, notice: Notice) {
+        self.receiver.close();
+        let hand_back = self.leftovers == Leftovers::HandBack && !self.abandoned.load(Ordering::SeqCst);
+        if notice < Notice::Cut && !hand_back {
+            return;
+        }
+        while let Ok(queued) = self.receiver.try_recv() {
+            let (job, tracked) = queued.open();
+            // Kept first: whoever sees the work ended finds the job.
+            self.keep(job);
+            match tracked {
+                Some(tracked) if notice >= Notice::Cut => tracked.cut(),
+                Some(tracked) => tracked.hand_back(),
+                None => {}
+            }
+        }
+    }
+
+    fn keep(&self, job: J) {
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner).push(job);
+    }
+}
+
+impl<J> Queue<J> {
+    pub(super) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::SeqCst);
+        self.receiver.close();
+    }
+}

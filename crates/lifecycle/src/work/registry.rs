@@ -1,0 +1,180 @@
+//! Work by name, while it is in flight.
+//!
+//! 1. A slot is taken after its work was counted in, and freed before it is counted out: nothing is ever named that
+//!    is not counted.
+//! 2. An abort handle is put in under the slot's lock, and whoever puts it in looks for the cut afterwards; whoever
+//!    cuts sets the notice first and takes the locks afterwards. So no task escapes both.
+
+use crate::counts::SHARDS;
+use crate::machine::Time;
+use crate::site::Site;
+use slab::Slab;
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+#[cfg(feature = "tokio")]
+use tokio::task::AbortHandle;
+
+/// A piece of work that is in flight, as held-up notices name it, or was left behind, as the report does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct LiveWork {
+    /// What it is.
+    pub name: String,
+    /// What sort of work: `task`, `blocking`, `thread`, `job`, or what [`Scope::track`](crate::Scope::track) was told.
+    pub kind: &'static str,
+    /// How long it has been in flight.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::report::seconds"))]
+    pub age: Duration,
+    /// Where it was spawned, or pushed.
+    pub site: Site,
+}
+
+/// What a piece of work is called; text is made of it only when somebody asks.
+#[derive(Clone, Debug)]
+pub(crate) enum Name {
+    Text(Cow<'static, str>),
+    Numbered { of: Arc<str>, number: u64 },
+}
+
+/// One named piece of work.
+pub(crate) struct Entry {
+    pub(crate) name: Name,
+    pub(crate) kind: &'static str,
+    pub(crate) since: Time,
+    pub(crate) site: Site,
+    #[cfg(feature = "tokio")]
+    abort: Option<AbortHandle>,
+    sequence: u64,
+}
+
+/// Where an entry is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Key {
+    shard: usize,
+    slot: usize,
+    /// Slots are used again; this tells one use from the next.
+    sequence: u64,
+}
+
+/// The named work of one scope.
+#[derive(Default)]
+pub(crate) struct Registry {
+    shards: [Slots; SHARDS],
+}
+
+#[derive(Default)]
+#[repr(align(128))]
+struct Slots(Mutex<(Slab<Entry>, u64)>);
+
+impl Registry {
+    pub(crate) fn insert(
+        &self,
+        shard: usize,
+        name: Name,
+        kind: &'static str,
+        since: Time,
+        site: Site,
+    ) -> Key {
+        let shard = shard % SHARDS;
+        let mut slots = self.slots(shard);
+        let (entries, next) = &mut *slots;
+        let sequence = *next;
+        *next += 1;
+        let slot = entries.insert(Entry {
+            name,
+            kind,
+            since,
+            site,
+            #[cfg(feature = "tokio")]
+            abort: None,
+            sequence,
+        });
+        Key { shard, slot, sequence }
+    }
+
+    pub(crate) fn remove(&self, key: Key) -> Option<Entry> {
+        let (entries, _) = &mut *self.slots(key.shard);
+        entries.get(key.slot).filter(|entry| entry.sequence == key.sequence)?;
+        entries.try_remove(key.slot)
+    }
+
+    /// What was waiting has begun, or the like.
+    pub(crate) fn becomes(&self, key: Key, kind: &'static str) {
+        let (entries, _) = &mut *self.slots(key.shard);
+        if let Some(entry) = entries.get_mut(key.slot).filter(|entry| entry.sequence == key.sequence) {
+            entry.kind = kind;
+        }
+    }
+
+    /// How to end it from outside. Look for the cut after this (invariant 2).
+    #[cfg(feature = "tokio")]
+    pub(crate) fn abort_by(&self, key: Key, abort: AbortHandle) {
+        let (entries, _) = &mut *self.slots(key.shard);
+        if let Some(entry) = entries.get_mut(key.slot).filter(|entry| entry.sequence == key.sequence) {
+            entry.abort = Some(abort);
+        }
+    }
+
+    /// Ends whatever can be ended from outside, without holding a lock: to end work may drop it at once.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn abort_all(&self) {
+        for shard in 0..SHARDS {
+            let aborts: Vec<_> =
+                self.slots(shard).0.iter_mut().filter_map(|(_, entry)| entry.abort.take()).collect();
+            aborts.iter().for_each(AbortHandle::abort);
+        }
+    }
+
+    /// The `most` oldest pieces of work, oldest first.
+    pub(crate) fn oldest(&self, now: Time, most: usize) -> Vec<LiveWork> {
+        let mut live = Vec::new();
+        for shard in 0..SHARDS {
+            live.extend(
+                self.slots(shard).0.iter().map(|(_, entry)| {
+                    (entry.since, entry.sequence, entry.name.clone(), entry.kind, entry.site)
+                }),
+            );
+        }
+        live.sort_by_key(|(since, sequence, ..)| (*since, *sequence));
+        live.truncate(most);
+        let live = live.into_iter();
+        live.map(|(since, _, name, kind, site)| LiveWork {
+            name: name.to_string(),
+            kind,
+            age: now.since(since),
+            site,
+        })
+        .collect()
+    }
+
+    fn slots(&self, shard: usize) -> MutexGuard<'_, (Slab<Entry>, u64)> {
+        // The shard is in range, so the first one is never taken instead.
+        let slots = self.shards.get(shard).unwrap_or(&self.shards[0]);
+        slots.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Numbered { of, number } => write!(f, "{of} #{number}"),
+        }
+    }
+}
+
+impl fmt::Display for LiveWork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, kind, age, site } = self;
+        write!(f, "{kind} {name}, for {}, from {site}", crate::report::Span(*age))
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").finish_non_exhaustive()
+    }
+}

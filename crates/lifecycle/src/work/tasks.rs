@@ -1,0 +1,272 @@
+//! Tasks, blocking jobs and threads (L12).
+
+use super::guard::Guard;
+use super::outcome::{OnFailure, Outcome};
+use super::registry::Name;
+use super::tracked::Tracked;
+use crate::lifecycle::Lifecycle;
+use crate::machine::Notice;
+use crate::scope::Scope;
+use crate::site::Site;
+use crate::stop::Stop;
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::{Arc, mpsc};
+
+/// A group of tasks, blocking jobs and threads, which a stop tells, awaits, aborts where it can, and names.
+///
+/// Each gets the [`Stop`] and is told by it when `Draining` begins
+/// ([`stop.reached(Phase::Draining)`](Stop::reached), or [`Stop::requested`] for those that need not go on in a lame
+/// duck); until the drain deadline it is awaited. Then tasks are aborted, and the abort is awaited: a task that does
+/// not yield goes on until it does. Blocking jobs that have not begun are dropped. A thread, or a blocking job that
+/// has begun, cannot be ended from outside: it delays the end until the hard deadline at most, and the report names
+/// it as left behind.
+///
+/// What returns an error, or panics, has failed: the failure is in the report, and the exit status is 1. The program
+/// goes on, unless [`on_failure`](Self::on_failure) says otherwise.
+///
+/// Clones share the group. It holds the stop up only while something is in flight, however many clones there are;
+/// what is spawned during the drain is awaited like the rest, and what is spawned after the drain deadline never
+/// begins, and is in the report as cut. In a forked child nothing is spawned (L17).
+///
+/// Unlike `tokio_util::task::TaskTracker` it needs no `close` and no token beside it, and knows its tasks by name,
+/// age and site.
+///
+/// ```
+/// # use exeunt_lifecycle::{Config, Lifecycle};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+/// let tasks = lifecycle.tasks("mail");
+/// for address in ["a@example.org", "b@example.org"] {
+///     tasks.spawn(address, async |stop| {
+///         stop.requested().await;
+///     });
+/// }
+/// assert_eq!(tasks.in_flight(), 2);
+/// lifecycle.stop().request_stop("enough");
+/// let report = lifecycle.finished().await;
+/// assert_eq!((report.exit_status(), report.scopes[0].finished), (0, 2));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Tasks {
+    scope: Arc<Scope>,
+    then: OnFailure,
+    #[cfg(feature = "tokio")]
+    runtime: Option<tokio::runtime::Handle>,
+}
+
+impl Tasks {
+    /// A group of the scope's name, in its place. Tasks run on the runtime that they are spawned in, or else on the
+    /// one that this is called in.
+    #[must_use]
+    pub fn new(scope: Scope) -> Self {
+        let shared = Arc::downgrade(scope.shared());
+        scope.shared().on_notice(Arc::new(move |notice| {
+            let Some(scope) = shared.upgrade() else { return };
+            #[cfg(feature = "tokio")]
+            if notice >= Notice::Cut {
+                scope.registry().abort_all();
+            }
+            if notice >= Notice::Told {
+                scope.seal();
+            }
+        }));
+        Self {
+            scope: Arc::new(scope),
+            then: OnFailure::GoOn,
+            #[cfg(feature = "tokio")]
+            runtime: tokio::runtime::Handle::try_current().ok(),
+        }
+    }
+
+    /// What becomes of the program when something spawned by this handle fails.
+    #[must_use]
+    pub fn on_failure(mut self, then: OnFailure) -> Self {
+        self.then = then;
+        self
+    }
+
+    /// How much is in flight.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        self.scope.in_flight()
+    }
+
+    /// The `most` oldest of what is in flight, oldest first.
+    #[must_use]
+    pub fn live(&self, most: usize) -> Vec<super::LiveWork> {
+        self.scope.live(most)
+    }
+
+    /// Spawns a task. Where there is no runtime that is the task's failure.
+    #[cfg(feature = "tokio")]
+    #[track_caller]
+    pub fn spawn<T, F>(&self, name: impl Into<Cow<'static, str>>, task: T)
+    where
+        T: FnOnce(Stop) -> F + Send + 'static,
+        F: Future<Output: Outcome> + Send + 'static,
+    {
+        let Some(tracked) = self.track(name.into(), "task") else { return };
+        self.on_a_runtime(tracked, |runtime, guard, stop| {
+            runtime.spawn(super::guard::Run::new(async move { task(stop).await }, guard)).abort_handle()
+        });
+    }
+
+    /// Runs a blocking job on the runtime's threads for that. Where there is no runtime that is the job's failure.
+    #[cfg(feature = "tokio")]
+    #[track_caller]
+    pub fn spawn_blocking<T, R>(&self, name: impl Into<Cow<'static, str>>, job: T)
+    where
+        T: FnOnce(Stop) -> R + Send + 'static,
+        R: Outcome,
+    {
+        let Some(tracked) = self.track(name.into(), "blocking") else { return };
+        self.on_a_runtime(tracked, |runtime, guard, stop| {
+            runtime.spawn_blocking(move || guard.run(|| job(stop))).abort_handle()
+        });
+    }
+
+    /// Runs something on a thread of its own, with this name. That no thread can be had is its failure.
+    #[track_caller]
+    pub fn spawn_thread<T, R>(&self, name: impl Into<Cow<'static, str>>, body: T)
+    where
+        T: FnOnce(Stop) -> R + Send + 'static,
+        R: Outcome,
+    {
+        let name = name.into();
+        // `std::thread::Builder` panics over a NUL.
+        let thread = std::thread::Builder::new().name(name.replace('\0', ""));
+        let Some(tracked) = self.track(name, "thread") else { return };
+        let stop = self.scope.stop();
+        // The thread gets its guard only once it exists, so that the failure to start it can be told from its end.
+        let (give, take) = mpsc::channel::<Guard>();
+        let spawned = thread.spawn(move || {
+            if let Ok(guard) = take.recv() {
+                guard.run(|| body(stop));
+            }
+        });
+        match spawned {
+            // A thread that is gone already drops the guard, and the work is cut.
+            Ok(_) => _ = give.send(Guard::new(tracked, self.then)),
+            Err(error) => tracked.fail(error, self.then),
+        }
+    }
+
+    #[track_caller]
+    fn track(&self, name: Cow<'static, str>, kind: &'static str) -> Option<Tracked> {
+        if self.scope.shared().is_forked() {
+            return None;
+        }
+        let tracked = self.scope.track_as(Name::Text(name), kind, Site::here());
+        if tracked.is_cut() {
+            tracked.cut();
+            return None;
+        }
+        Some(tracked)
+    }
+
+    #[cfg(feature = "tokio")]
+    fn on_a_runtime(
+        &self,
+        tracked: Tracked,
+        spawn: impl FnOnce(&tokio::runtime::Handle, Guard, Stop) -> tokio::task::AbortHandle,
+    ) {
+        let here = tokio::runtime::Handle::try_current().ok();
+        let Some(runtime) = here.as_ref().or(self.runtime.as_ref()) else {
+            return tracked.fail(NoRuntime, self.then);
+        };
+        let Some((scope, key)) = tracked.live().map(|(scope, key)| (Arc::clone(scope), key)) else { return };
+        let abort = spawn(runtime, Guard::new(tracked, self.then), self.scope.stop());
+        scope.registry().abort_by(key, abort.clone());
+        if scope.is_cut() {
+            abort.abort();
+        }
+    }
+}
+
+/// There is nothing to run a task.
+#[cfg(feature = "tokio")]
+#[derive(Debug, thiserror::Error)]
+#[error("there is no tokio runtime here to run it; spawn it inside one, or use a thread")]
+struct NoRuntime;
+
+impl Lifecycle {
+    /// A group of tasks, blocking jobs and threads that `Closing` waits for.
+    #[must_use]
+    pub fn tasks(&self, name: impl Into<String>) -> Tasks {
+        Tasks::new(self.scope(name))
+    }
+
+    /// Spawns a task that the program cannot do without: its failure is a stop request. See [`Tasks::spawn`].
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// lifecycle.task("reindex", async |_stop| Err::<(), _>("the index is gone"));
+    /// let report = lifecycle.finished().await;
+    /// assert_eq!(report.exit_status(), 1);
+    /// assert_eq!(report.cause.unwrap().to_string(), "reindex failed: the index is gone");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "tokio")]
+    #[track_caller]
+    pub fn task<T, F>(&self, name: impl Into<Cow<'static, str>>, task: T)
+    where
+        T: FnOnce(Stop) -> F + Send + 'static,
+        F: Future<Output: Outcome> + Send + 'static,
+    {
+        let name = name.into();
+        self.needed(&name).spawn(name, task);
+    }
+
+    /// Runs a blocking job that the program cannot do without: its failure is a stop request. See
+    /// [`Tasks::spawn_blocking`].
+    #[cfg(feature = "tokio")]
+    #[track_caller]
+    pub fn blocking<T, R>(&self, name: impl Into<Cow<'static, str>>, job: T)
+    where
+        T: FnOnce(Stop) -> R + Send + 'static,
+        R: Outcome,
+    {
+        let name = name.into();
+        self.needed(&name).spawn_blocking(name, job);
+    }
+
+    /// Runs a thread that the program cannot do without: its failure is a stop request. See
+    /// [`Tasks::spawn_thread`].
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// lifecycle.thread("poller", |stop| {
+    ///     _ = stop.wait();
+    /// });
+    /// assert_eq!(lifecycle.close().exit_status(), 0);
+    /// # Ok::<(), exeunt_lifecycle::InstallError>(())
+    /// ```
+    #[track_caller]
+    pub fn thread<T, R>(&self, name: impl Into<Cow<'static, str>>, body: T)
+    where
+        T: FnOnce(Stop) -> R + Send + 'static,
+        R: Outcome,
+    {
+        let name = name.into();
+        self.needed(&name).spawn_thread(name, body);
+    }
+
+    fn needed(&self, name: &str) -> Tasks {
+        self.tasks(name).on_failure(OnFailure::Stop)
+    }
+}
+
+impl fmt::Debug for Tasks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tasks").field("scope", &self.scope).finish_non_exhaustive()
+    }
+}
