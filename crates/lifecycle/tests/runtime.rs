@@ -339,10 +339,12 @@ async fn the_report_for_machines() {
         ],
         "took": 0.0,
         "scopes": [{
-            "name": "http", "in_flight_at_stop": 0, "finished": 0, "left": 0, "held": 0.0,
+            "name": "http", "in_flight_at_stop": 0, "finished": 0, "failed": 0, "refused": 0, "left": 0,
+            "handed_back": [], "left_behind": [], "held": 0.0,
             "cut": [{"name": "GET /", "kind": "request", "peer": null, "age": 0.5, "site": null}],
         }],
         "failures": [],
+        "failures_left_out": 0,
         "attempts": 0,
         "verdict": "cut",
     });

@@ -166,13 +166,6 @@ impl fmt::Display for Name {
     }
 }
 
-impl fmt::Display for LiveWork {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, kind, age, site } = self;
-        write!(f, "{kind} {name}, for {}, from {site}", crate::report::Span(*age))
-    }
-}
-
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Registry").finish_non_exhaustive()

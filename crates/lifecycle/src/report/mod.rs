@@ -1,10 +1,12 @@
 //! What happened in the stop (L15).
 
+mod display;
+
 use crate::cause::{Cause, Failure};
 use crate::core::{Core, ScopeEntry, State};
 use crate::machine::{Phase, Verdict};
 use crate::scope::CutWork;
-use std::fmt;
+use crate::work::{Account, LiveWork};
 use std::time::Duration;
 
 /// What happened in the stop: why, how long, and what became of the work.
@@ -24,8 +26,10 @@ pub struct Report {
     pub took: Duration,
     /// What became of the work of each scope that was busy when the stop was requested, or later.
     pub scopes: Vec<ScopeReport>,
-    /// Everything that failed, in the order in which it did.
+    /// Everything that failed, in the order in which it did. Of failed work, the first thousand.
     pub failures: Vec<Failure>,
+    /// How many failures more there were.
+    pub failures_left_out: u64,
     /// Stop signals that counted (L9).
     pub attempts: u32,
     /// How it ended.
@@ -54,10 +58,18 @@ pub struct ScopeReport {
     pub in_flight_at_stop: u64,
     /// Work finished after the stop request; more than was in flight if some began after it.
     pub finished: u64,
+    /// Work that failed after the stop request: by an error, or a panic.
+    pub failed: u64,
+    /// Work that was given back to whoever brought it, because the drain had begun.
+    pub refused: u64,
+    /// Queued work that was not begun, and was given back to the queue's owner (L13).
+    pub handed_back: Vec<LiveWork>,
     /// Work that was cut.
     pub cut: Vec<CutWork>,
     /// Work that was neither finished nor cut by name when the stop was over.
     pub left: u64,
+    /// That of it which has a name, oldest first: threads that could not be ended, say.
+    pub left_behind: Vec<LiveWork>,
     /// From the stop request until the scope had no work and would get none; `None` if that never came.
     #[cfg_attr(feature = "serde", serde(serialize_with = "optional_seconds"))]
     pub held: Option<Duration>,
@@ -102,6 +114,7 @@ impl Report {
             took: took.unwrap_or_default(),
             scopes: state.scopes.values().map(|entry| ScopeReport::build(entry, state)).collect(),
             failures: state.failures.clone(),
+            failures_left_out: state.failures_left_out,
             attempts: state.machine.attempts(),
             verdict: state.verdict.unwrap_or(Verdict::Clean),
         }
@@ -115,6 +128,7 @@ impl Report {
             took: Duration::ZERO,
             scopes: Vec::new(),
             failures: Vec::new(),
+            failures_left_out: 0,
             attempts: 0,
             verdict: Verdict::Clean,
         }
@@ -123,81 +137,30 @@ impl Report {
 
 impl ScopeReport {
     fn build(entry: &ScopeEntry, state: &State) -> Self {
+        // Named work is counted: looked at in this order, no name is left that is not counted.
+        let left_behind = entry.shared.live(usize::MAX);
         let now = entry.shared.totals();
+        let Account { failed, refused, handed_back } = &entry.account;
         let ended = now.ended.saturating_sub(entry.at_stop.ended);
-        let cut = u64::try_from(entry.cut.len()).unwrap_or(u64::MAX);
+        let otherwise = failed + refused + count(handed_back) + count(&entry.cut);
         let held = entry.idle_since.zip(state.machine.requested());
         Self {
             name: entry.shared.name.clone(),
             in_flight_at_stop: entry.at_stop.in_flight(),
-            finished: ended.saturating_sub(cut),
+            finished: ended.saturating_sub(otherwise),
+            failed: *failed,
+            refused: *refused,
+            handed_back: handed_back.clone(),
             cut: entry.cut.clone(),
             left: now.in_flight(),
+            left_behind,
             held: held.map(|(idle, requested)| idle.since(requested)),
         }
     }
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.cause {
-            Some(cause) => write!(f, "stopped in {}: {cause}", Span(self.took))?,
-            None => f.write_str("not stopped: this is a forked child")?,
-        }
-        for (index, PhaseTime { phase, time }) in self.phases.iter().enumerate() {
-            f.write_str(if index == 0 { "\n  " } else { ", " })?;
-            write!(f, "{phase} {}", Span(*time))?;
-        }
-        for scope in &self.scopes {
-            write!(f, "\n  {scope}")?;
-        }
-        for failure in &self.failures {
-            write!(f, "\n  {failure}")?;
-        }
-        write!(f, "\n  exit status {}", self.exit_status())?;
-        match self.verdict {
-            Verdict::Forced { signal } => {
-                write!(f, " (forced by {}, attempt {})", crate::Signal::new(signal), self.attempts)
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-impl fmt::Display for ScopeReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, in_flight_at_stop, finished, cut, left, .. } = self;
-        write!(
-            f,
-            "{name}: {in_flight_at_stop} in flight at the stop, {finished} finished after it, {} cut",
-            cut.len()
-        )?;
-        if *left > 0 {
-            write!(f, ", {left} left behind")?;
-        }
-        for work in cut {
-            write!(f, "\n    cut: {} {}", work.kind, work.name)?;
-            if let Some(peer) = &work.peer {
-                write!(f, " for {peer}")?;
-            }
-            write!(f, ", after {}", Span(work.age))?;
-        }
-        Ok(())
-    }
-}
-
-/// A duration in the unit that suits it.
-pub(crate) struct Span(pub(crate) Duration);
-
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.as_millis() {
-            0 if self.0.is_zero() => f.write_str("0 ms"),
-            0..10 => write!(f, "{:.1} ms", self.0.as_secs_f64() * 1e3),
-            10..1_000 => write!(f, "{} ms", self.0.as_millis()),
-            _ => write!(f, "{:.1} s", self.0.as_secs_f64()),
-        }
-    }
+fn count<T>(work: &[T]) -> u64 {
+    u64::try_from(work.len()).unwrap_or(u64::MAX)
 }
 
 #[cfg(feature = "serde")]

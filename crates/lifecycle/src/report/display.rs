@@ -1,0 +1,103 @@
+//! The report for people.
+
+use super::{PhaseTime, Report, ScopeReport};
+use crate::machine::Verdict;
+use crate::scope::CutWork;
+use crate::work::LiveWork;
+use std::fmt;
+use std::time::Duration;
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.cause {
+            Some(cause) => write!(f, "stopped in {}: {cause}", Span(self.took))?,
+            None => f.write_str("not stopped: this is a forked child")?,
+        }
+        for (index, PhaseTime { phase, time }) in self.phases.iter().enumerate() {
+            f.write_str(if index == 0 { "\n  " } else { ", " })?;
+            write!(f, "{phase} {}", Span(*time))?;
+        }
+        for scope in &self.scopes {
+            write!(f, "\n  {scope}")?;
+        }
+        for failure in &self.failures {
+            write!(f, "\n  {failure}")?;
+        }
+        if self.failures_left_out > 0 {
+            write!(f, "\n  and {} failures more", self.failures_left_out)?;
+        }
+        write!(f, "\n  exit status {}", self.exit_status())?;
+        match self.verdict {
+            Verdict::Forced { signal } => {
+                write!(f, " (forced by {}, attempt {})", crate::Signal::new(signal), self.attempts)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for ScopeReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, in_flight_at_stop, finished, cut, .. } = self;
+        let cuts = cut.len();
+        write!(
+            f,
+            "{name}: {in_flight_at_stop} in flight at the stop, {finished} finished after it, {cuts} cut"
+        )?;
+        let handed_back = u64::try_from(self.handed_back.len()).unwrap_or(u64::MAX);
+        let others = [
+            (self.failed, "failed"),
+            (handed_back, "handed back"),
+            (self.refused, "refused"),
+            (self.left, "left behind"),
+        ];
+        for (count, what) in others.into_iter().filter(|(count, _)| *count > 0) {
+            write!(f, ", {count} {what}")?;
+        }
+        for work in cut {
+            write!(f, "\n    cut: {work}")?;
+        }
+        for work in &self.handed_back {
+            write!(f, "\n    handed back: {work}")?;
+        }
+        for work in &self.left_behind {
+            write!(f, "\n    left behind: {work}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for CutWork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind, self.name)?;
+        if let Some(peer) = &self.peer {
+            write!(f, " for {peer}")?;
+        }
+        write!(f, ", after {}", Span(self.age))?;
+        match &self.site {
+            Some(site) => write!(f, ", from {site}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for LiveWork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, kind, age, site } = self;
+        write!(f, "{kind} {name}, for {}, from {site}", Span(*age))
+    }
+}
+
+/// A duration in the unit that suits it.
+pub(crate) struct Span(pub(crate) Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_millis() {
+            0 if self.0.is_zero() => f.write_str("0 ms"),
+            0..10 => write!(f, "{:.1} ms", self.0.as_secs_f64() * 1e3),
+            10..1_000 => write!(f, "{} ms", self.0.as_millis()),
+            _ => write!(f, "{:.1} s", self.0.as_secs_f64()),
+        }
+    }
+}
