@@ -1,7 +1,7 @@
 # Everything that a developer or CI runs. `make help` lists it.
 CARGO ?= cargo
 
-.PHONY: help test lint loom drill bench soak deny
+.PHONY: help test test-windows lint loom drill bench soak deny
 .DEFAULT_GOAL := help
 
 help: ## Lists these targets
@@ -12,6 +12,9 @@ test: ## Runs all tests
 	$(CARGO) build --workspace
 	$(CARGO) test --workspace
 	$(MAKE) --no-print-directory loom
+
+test-windows: ## Builds the lifecycle for Windows and runs its tests under wine; installs what that takes
+	scripts/test-windows
 
 loom: ## Explores the orderings of whatever has atomics (part of test)
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom $(CARGO) test -p exeunt-lifecycle --lib --release loom_

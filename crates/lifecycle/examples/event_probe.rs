@@ -1,0 +1,104 @@
+//! Lives a program's life for the tests of console events: `event_probe SCENARIO`. Says on stdout how far it is, prints its
+//! report, and exits by it.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a scenario's panic is its failure, and stdout is for the test that runs it"
+)]
+
+use exeunt_lifecycle::{Config, Lifecycle, Phase, Stop};
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+const FOR_EVER: Duration = Duration::from_secs(3_600);
+
+fn main() -> ExitCode {
+    let scenario = std::env::args().nth(1).unwrap_or_default();
+    match scenario.as_str() {
+        "serve" => serve(Config::default()),
+        "users-come-and-go" => serve(Config::default().terminate_on_logoff(false)),
+        "busy" => busy(),
+        "two" => two(),
+        "after-close" => after(|lifecycle| drop(lifecycle.close())),
+        "after-drop" => after(drop),
+        other => panic!("no scenario {other:?}"),
+    }
+}
+
+/// Threads work until the stop, and the rest is finished; what comes after the report is part of the program too.
+fn serve(config: Config) -> ExitCode {
+    let lifecycle = Lifecycle::install(config.grace(FOR_EVER)).unwrap();
+    let workers = ["one", "two"].map(|name| {
+        let scope = lifecycle.scope(name);
+        thread::spawn(move || {
+            while !scope.stop().is_requested() {
+                let _work = scope.begin();
+                thread::sleep(Duration::from_millis(1));
+            }
+        })
+    });
+    let watcher = thread::spawn({
+        let stop = lifecycle.stop();
+        move || Phase::ALL.into_iter().for_each(|phase| reach(&stop, phase))
+    });
+    lifecycle.ready();
+    println!("ready");
+    lifecycle.stop().wait().unwrap();
+    workers.into_iter().for_each(|worker| worker.join().unwrap());
+    let report = lifecycle.close();
+    watcher.join().unwrap();
+    thread::sleep(Duration::from_millis(200));
+    println!("{report}");
+    ExitCode::from(report.exit_status())
+}
+
+/// Work that never ends, and more grace than Windows gives.
+fn busy() -> ExitCode {
+    let lifecycle = Lifecycle::install(Config::default().grace(FOR_EVER).lame_duck(FOR_EVER / 2)).unwrap();
+    let scope = lifecycle.scope("stubborn");
+    let _work = scope.begin();
+    let stop = lifecycle.stop();
+    thread::spawn(move || {
+        [Phase::LameDuck, Phase::Draining, Phase::Closing].into_iter().for_each(|phase| reach(&stop, phase));
+    });
+    lifecycle.ready();
+    println!("ready");
+    lifecycle.stop().wait().unwrap();
+    let report = lifecycle.close();
+    println!("{report}");
+    ExitCode::from(report.exit_status())
+}
+
+/// Two lifecycles see the same event; one that does not want it does not, and one outlives the others.
+fn two() -> ExitCode {
+    let install = |config: Config| Lifecycle::install(config.grace(FOR_EVER)).unwrap();
+    let one = install(Config::default());
+    let other = install(Config::default());
+    let indifferent = install(Config::default().terminate_on_logoff(false));
+    println!("ready");
+    one.stop().wait().unwrap();
+    other.stop().wait().unwrap();
+    let left = [one.close(), other.close()].map(|report| report.exit_status());
+    assert_eq!(left, [0, 0]);
+    println!("requested {}", indifferent.stop().is_requested());
+    let report = indifferent.close();
+    println!("{report}");
+    ExitCode::from(report.exit_status())
+}
+
+/// When the lifecycle has gone, an event ends the program as if there had been none.
+fn after(leave: impl FnOnce(Lifecycle)) -> ExitCode {
+    leave(Lifecycle::install(Config::default()).unwrap());
+    println!("ready");
+    thread::sleep(FOR_EVER);
+    ExitCode::from(99)
+}
+
+fn reach(stop: &Stop, phase: Phase) {
+    stop.wait_for(phase, FOR_EVER).unwrap();
+    println!("{phase}");
+}
