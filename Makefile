@@ -5,7 +5,7 @@ CARGO ?= cargo
 .DEFAULT_GOAL := help
 
 help: ## Lists these targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 test: ## Runs all tests
 	scripts/test-tools
