@@ -18,6 +18,8 @@ pub enum Cause {
         /// In the caller's words.
         why: String,
     },
+    /// Stdin has ended, with [`Config::stop_on_stdin_end`](crate::Config::stop_on_stdin_end).
+    StdinEnded,
     /// Something failed that the program cannot do without.
     Failure(Failure),
     /// The [`Lifecycle`](crate::Lifecycle) was dropped without being closed.
@@ -120,6 +122,7 @@ impl fmt::Display for Cause {
             Self::Signal(received) => received.fmt(f),
             Self::Call { why } => f.write_str(why),
             Self::Failure(failure) => failure.fmt(f),
+            Self::StdinEnded => f.write_str("stdin ended"),
             Self::Dropped => f.write_str("the lifecycle was dropped"),
         }
     }

@@ -1,7 +1,11 @@
 //! How a lifecycle behaves.
 
+use crate::cause::Received;
+use crate::hooks::{HookOutcome, HookSet, end_hook, signal_hook};
 use crate::machine::Limits;
+use crate::report::Report;
 use crate::signal::Signal;
+use crate::stop::Stop;
 use std::time::Duration;
 
 /// How long a stop may take and what starts it. Checked when the lifecycle is installed.
@@ -12,6 +16,9 @@ pub struct Config {
     pub(crate) signals: Vec<Signal>,
     pub(crate) chain: bool,
     pub(crate) terminate_on_logoff: bool,
+    pub(crate) terminate_on_hup: bool,
+    pub(crate) stdin: bool,
+    pub(crate) hooks: HookSet,
 }
 
 impl Default for Config {
@@ -21,6 +28,9 @@ impl Default for Config {
             signals: Signal::DEFAULT.to_vec(),
             chain: false,
             terminate_on_logoff: true,
+            terminate_on_hup: true,
+            stdin: false,
+            hooks: HookSet::default(),
         }
     }
 }
@@ -49,7 +59,9 @@ impl Config {
         self
     }
 
-    /// The signals that request a stop. SIGINT and SIGTERM unless told otherwise, and on Windows Ctrl-Break. Only
+    /// The signals that request a stop. SIGHUP, SIGINT, SIGQUIT and SIGTERM unless told otherwise: the ways in which a
+    /// terminal and a service manager ask for the end. (Without SIGQUIT, Ctrl-\ dumps core as ever.) On Windows Ctrl-C,
+    /// Ctrl-Break, and what ends a session, see [`Signal`]. Only
     /// [`Lifecycle::install`](crate::Lifecycle::install) handles signals.
     pub fn signals(mut self, signals: impl IntoIterator<Item = Signal>) -> Self {
         self.signals = signals.into_iter().collect();
@@ -70,6 +82,97 @@ impl Config {
     pub fn terminate_on_logoff(mut self, terminate: bool) -> Self {
         self.terminate_on_logoff = terminate;
         self
+    }
+
+    /// Whether SIGHUP stops the program (L16), if it is among the [`signals`](Self::signals). It does unless told
+    /// otherwise: the terminal is gone. If not, SIGHUP is handled all the same, and does what its hooks do.
+    pub fn terminate_on_hup(mut self, terminate: bool) -> Self {
+        self.terminate_on_hup = terminate;
+        self
+    }
+
+    /// Adds a hook that runs at every SIGHUP, before it stops the program: SIGHUP takes effect when these hooks have
+    /// returned, but no later than 2 s after its delivery. Other stop signals do not wait for it.
+    ///
+    /// It runs as [`on_signal`](Self::on_signal) hooks do, in one order with them.
+    pub fn before_hup<O: HookOutcome>(
+        mut self,
+        hook: impl Fn(Received, &Stop) -> O + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.before_hup.push(signal_hook(hook));
+        self
+    }
+
+    /// Adds a hook that runs at every delivery of `signal`, which is handled for that. No signal that is neither
+    /// named here nor among the stop signals is ever touched. A stop signal stops the program beside its hooks, and
+    /// waits for none.
+    ///
+    /// Hooks run on a thread of the lifecycle, never in the signal handler, one after the other in the order of
+    /// deliveries; they may lock, allocate, wait and stop the program. A hook that fails or panics is in the report,
+    /// and the next runs. Up to 1,024 deliveries wait their turn; beyond, the last of a signal replaces the one
+    /// before it, so that a hook still begins after every delivery. Hooks run in every phase; what still waits or
+    /// runs at the end has 2 s.
+    ///
+    /// ```
+    /// use exeunt_lifecycle::{Config, Signal};
+    ///
+    /// # #[cfg(unix)]
+    /// let config = Config::default().on_signal(Signal::USER1, |_, stop| println!("{}", stop.phase()));
+    /// ```
+    pub fn on_signal<O: HookOutcome>(
+        mut self,
+        signal: Signal,
+        hook: impl Fn(Received, &Stop) -> O + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.on_signal.push((signal, signal_hook(hook)));
+        self
+    }
+
+    /// Adds a hook that runs once, at the very end, however the end came about: after a clean stop, at the hard
+    /// deadline, forced, or when the lifecycle was dropped.
+    ///
+    /// All work is done with by then, or given up. The hooks run one after the other on a thread of their own;
+    /// [`close`](crate::Lifecycle::close), [`finished`](crate::Lifecycle::finished) and the drop of the lifecycle
+    /// wait for them, for 2 s together. One that fails, panics or takes longer is in the report, and changes neither
+    /// the verdict nor the exit status.
+    pub fn before_termination<O: HookOutcome>(
+        mut self,
+        hook: impl Fn(&Report) -> O + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.before_termination.push(end_hook(hook));
+        self
+    }
+
+    /// Whether the end of stdin requests the stop (L16): for a program whose parent holds the other end of a pipe
+    /// and should not be outlived. Not unless told so.
+    ///
+    /// A thread then reads stdin and throws away what it reads, so that nothing else can use it. With a stdin that
+    /// has ended already (`/dev/null`) the stop comes at once. In the background of a terminal, reading stops the
+    /// process (SIGTTIN). Only [`Lifecycle::install`](crate::Lifecycle::install) does this.
+    pub fn stop_on_stdin_end(mut self, stop: bool) -> Self {
+        self.stdin = stop;
+        self
+    }
+
+    /// Whether a program that a signal has ended should end by that signal and not by an exit status: then
+    /// [`Report::ends_by`] names it. Not unless told so.
+    pub fn re_raise(mut self, re_raise: bool) -> Self {
+        self.hooks.re_raise = re_raise;
+        self
+    }
+
+    /// The signals to be handled.
+    pub(crate) fn handled(&self) -> Vec<Signal> {
+        let mut signals: Vec<Signal> = self.signals.iter().copied().chain(self.hooks.signals()).collect();
+        signals.sort_unstable();
+        signals.dedup();
+        signals
+    }
+
+    /// Those of them that stop the program.
+    pub(crate) fn stopping(&self) -> Vec<Signal> {
+        let stays = |signal: &Signal| *signal == Signal::HANGUP && !self.terminate_on_hup;
+        self.signals.iter().copied().filter(|signal| !stays(signal)).collect()
     }
 
     /// Checks the values against each other; installing does so as well.

@@ -29,14 +29,22 @@ struct Control {
     handlers: BTreeMap<Signal, sys::Registration>,
 }
 
+/// What a lifecycle wants of signals.
+#[derive(Clone)]
+pub(crate) struct Wishes {
+    pub(crate) handled: Vec<Signal>,
+    /// Those of them that stop it.
+    pub(crate) stopping: Vec<Signal>,
+    pub(crate) chain: bool,
+    /// Whether the end of a user's session is for it (L16).
+    pub(crate) logoff: bool,
+}
+
 #[derive(Clone)]
 struct Member {
     id: u64,
     core: Arc<Core>,
-    signals: Vec<Signal>,
-    chain: bool,
-    /// Whether the end of a user's session is for it (L16).
-    logoff: bool,
+    wishes: Wishes,
     /// Signals from before are not for it: nobody may have read them when the last member left.
     since: Instant,
 }
@@ -54,15 +62,40 @@ impl Membership {
     pub(crate) fn ignored(&self) -> &[Signal] {
         &self.ignored
     }
+
+    /// Handles one more signal; false if it stays ignored.
+    pub(crate) fn add(&self, signal: Signal) -> Result<bool, InstallError> {
+        if sys::is_forked() {
+            return Err(InstallError::Forked);
+        }
+        let mut control = lock(&CONTROL);
+        let wants = |wishes: &mut Wishes| {
+            let new = !wishes.handled.contains(&signal);
+            new.then(|| wishes.handled.push(signal)).is_some()
+        };
+        if !with_wishes(self.id, wants) {
+            return Ok(!self.ignored.contains(&signal));
+        }
+        // The signal thread lets it land.
+        wake();
+        match control.handle(&[signal]) {
+            Ok(ignored) => {
+                control.settle();
+                Ok(ignored.is_empty())
+            }
+            Err(error) => {
+                with_wishes(self.id, |wishes| {
+                    wishes.handled.retain(|handled| *handled != signal);
+                    true
+                });
+                Err(error)
+            }
+        }
+    }
 }
 
 /// Makes `core` a member: signals reach it from the moment that each handler is in place.
-pub(crate) fn join(
-    core: Arc<Core>,
-    signals: Vec<Signal>,
-    chain: bool,
-    logoff: bool,
-) -> Result<Membership, InstallError> {
+pub(crate) fn join(core: Arc<Core>, wishes: Wishes) -> Result<Membership, InstallError> {
     if sys::is_forked() {
         return Err(InstallError::Forked);
     }
@@ -70,8 +103,9 @@ pub(crate) fn join(
     let mut control = lock(&CONTROL);
     let id = control.next;
     control.next += 1;
-    lock(&MEMBERS).push(Member { id, core, signals: signals.clone(), chain, logoff, since: Instant::now() });
-    let joined = control.start_thread(inbox).and_then(|()| control.handle(signals));
+    let handled = wishes.handled.clone();
+    lock(&MEMBERS).push(Member { id, core, wishes, since: Instant::now() });
+    let joined = control.start_thread(inbox).and_then(|()| control.handle(&handled));
     match joined {
         Ok(ignored) => {
             control.settle();
@@ -96,7 +130,7 @@ impl Drop for Membership {
         let id = self.id;
         if self.process != std::process::id() {
             // A forked child: the locks may be held by threads that are not here.
-        } else if IS_SIGNAL_THREAD.try_with(Cell::get).unwrap_or(false) {
+        } else if is_signal_thread() {
             // A waker that ran here dropped the lifecycle, and this thread cannot wait for its own end.
             // Where no thread can be had, the handlers stay, as if the lifecycle did.
             _ = std::thread::Builder::new().spawn(move || lock(&CONTROL).leave(id));
@@ -116,9 +150,9 @@ impl Control {
     }
 
     /// Puts handlers in place where there are none yet; answers those that stay ignored.
-    fn handle(&mut self, signals: Vec<Signal>) -> Result<Vec<Signal>, InstallError> {
+    fn handle(&mut self, signals: &[Signal]) -> Result<Vec<Signal>, InstallError> {
         let mut ignored = Vec::new();
-        for signal in signals {
+        for &signal in signals {
             if self.handlers.contains_key(&signal) {
                 continue;
             }
@@ -145,12 +179,29 @@ impl Control {
     fn settle(&mut self) {
         let members = lock(&MEMBERS);
         self.handlers.retain(|signal, registration| {
-            let needed: Vec<_> = members.iter().filter(|member| member.signals.contains(signal)).collect();
-            registration.chain(needed.iter().any(|member| member.chain));
-            registration.logoff(needed.iter().any(|member| member.logoff));
-            !needed.is_empty()
+            let needed = || members.iter().filter(|member| member.wishes.handled.contains(signal));
+            registration.chain(needed().any(|member| member.wishes.chain));
+            registration.logoff(needed().any(|member| member.wishes.logoff));
+            needed().next().is_some()
         });
     }
+}
+
+impl Member {
+    fn wake_in(&self) -> Option<Duration> {
+        let deadline = self.core.wake_at().map(|(_, left)| left);
+        deadline.into_iter().chain(self.core.hooks().wake_in()).min()
+    }
+}
+
+/// Whether this is the signal thread, which cannot wait for what it brings about itself.
+pub(crate) fn is_signal_thread() -> bool {
+    IS_SIGNAL_THREAD.try_with(Cell::get).unwrap_or(false)
+}
+
+fn with_wishes(id: u64, change: impl FnOnce(&mut Wishes) -> bool) -> bool {
+    let mut members = lock(&MEMBERS);
+    members.iter_mut().find(|member| member.id == id).is_some_and(|member| change(&mut member.wishes))
 }
 
 fn run(inbox: &sys::Inbox) {
@@ -161,14 +212,14 @@ fn run(inbox: &sys::Inbox) {
         if members.is_empty() {
             return;
         }
-        for signal in members.iter().flat_map(|member| &member.signals) {
+        for signal in members.iter().flat_map(|member| &member.wishes.handled) {
             // Everybody else may have been started with the signal blocked; it has to land somewhere. One that
             // does not exist is refused to whoever asked for it.
             if unblocked.insert(*signal) {
                 _ = sys::unblock(signal.number());
             }
         }
-        let left: Option<Duration> = members.iter().filter_map(|member| Some(member.core.wake_at()?.1)).min();
+        let left = members.iter().filter_map(Member::wake_in).min();
         drop(members);
         let records = inbox.wait(left);
         // Asked for again: whoever joined while we waited may be the one it is for.
@@ -182,11 +233,14 @@ fn run(inbox: &sys::Inbox) {
 fn serve(member: &Member, records: &[sys::Record]) {
     for record in records {
         let signal = Signal::new(record.signal);
-        let is_for_it = member.logoff || record.origin != sys::Origin::Logoff;
-        if is_for_it && member.signals.contains(&signal) && record.at >= member.since {
-            member.core.signal(Received { signal, sender: record.origin.into() }, record.at);
+        let is_for_it = member.wishes.logoff || record.origin != sys::Origin::Logoff;
+        if is_for_it && member.wishes.handled.contains(&signal) && record.at >= member.since {
+            let received = Received { signal, sender: record.origin.into() };
+            let stops = member.wishes.stopping.contains(&signal);
+            member.core.hooks().deliver(&member.core, received, record.at, stops);
         }
     }
+    member.core.hooks().tick(&member.core);
     member.core.apply(Input::Tick, |_| {});
 }
 

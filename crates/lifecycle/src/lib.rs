@@ -4,8 +4,8 @@
 //! budget: everybody is told, what is in flight finishes or is cut at a deadline, and a [`Report`] says truthfully
 //! what happened. The rules are numbered (L1 and so on) in `docs/semantics.md`.
 //!
-//! - [`Lifecycle::install`] handles SIGINT and SIGTERM and needs no runtime; [`Lifecycle::on_runtime`] handles no
-//!   signals and runs on tokio's clock, so that tests can pause time.
+//! - [`Lifecycle::install`] handles signals and needs no runtime; [`Lifecycle::on_runtime`] handles none and runs on
+//!   tokio's clock, so that tests can pause time.
 //! - [`Stop`] is what everybody else holds: ask it, wait for it, request it.
 //! - [`Scope`] is somebody whose work must be done before closing; [`Work`] is one counted piece of it.
 //!
@@ -34,6 +34,7 @@ mod config;
 mod core;
 mod counts;
 mod environment;
+mod hooks;
 mod hub;
 mod lifecycle;
 mod loom;
@@ -44,12 +45,14 @@ mod runtime;
 mod scope;
 mod signal;
 mod site;
+mod stdin;
 mod stop;
 mod work;
 
 pub use cause::{Cause, Failure, Received, Sender};
 pub use config::{Config, ConfigError};
 pub use environment::{EnvironmentError, VARIABLES, Variable};
+pub use hooks::HookOutcome;
 pub use lifecycle::{InstallError, Lifecycle};
 pub use machine::{Phase, Verdict};
 pub use report::{PhaseTime, Report, ScopeReport};

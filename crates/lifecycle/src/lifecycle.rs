@@ -1,14 +1,16 @@
 //! The handle of whoever is responsible for the program's end.
 
-use crate::cause::{Cause, Failure};
+use crate::cause::{Cause, Failure, Received};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::core::{Alarm, Core};
-use crate::hub::{self, Membership};
+use crate::hooks::{HookOutcome, Hooks, signal_hook};
+use crate::hub::{self, Membership, Wishes};
 use crate::machine::{Input, Phase};
 use crate::report::Report;
 use crate::scope::Scope;
 use crate::signal::Signal;
+use crate::stdin;
 use crate::stop::Stop;
 use std::error::Error;
 use std::io;
@@ -31,7 +33,11 @@ pub struct Lifecycle {
 
 #[derive(Debug)]
 enum Driver {
-    Hub(Membership),
+    Hub {
+        membership: Membership,
+        #[expect(dead_code, reason = "held for its drop")]
+        stdin: Option<stdin::Watch>,
+    },
     #[cfg(feature = "tokio")]
     Task(#[expect(dead_code, reason = "held for its drop")] crate::runtime::Task),
 }
@@ -46,10 +52,26 @@ impl Lifecycle {
     /// child of a process that has done this. Nothing is left behind then.
     pub fn install(config: Config) -> Result<Self, InstallError> {
         config.validate()?;
-        let core = Core::new(config.limits, Clock::system(), Alarm::Hub);
-        let membership =
-            hub::join(Arc::clone(&core), config.signals, config.chain, config.terminate_on_logoff)?;
-        Ok(Self { core, driver: Driver::Hub(membership) })
+        let wishes = Wishes {
+            handled: config.handled(),
+            stopping: config.stopping(),
+            chain: config.chain,
+            logoff: config.terminate_on_logoff,
+        };
+        let core = Core::new(config.limits, Clock::system(), Alarm::Hub, Hooks::new(config.hooks));
+        let installed = || {
+            core.hooks().start().map_err(InstallError::Thread)?;
+            let membership = hub::join(Arc::clone(&core), wishes)?;
+            let stdin = config.stdin.then(|| stdin::watch(&core)).transpose()?;
+            Ok(Driver::Hub { membership, stdin })
+        };
+        match installed() {
+            Ok(driver) => Ok(Self { core, driver }),
+            Err(error) => {
+                core.hooks().dismiss();
+                Err(error)
+            }
+        }
     }
 
     /// Handles no signals, and keeps the deadlines on the clock of the present tokio runtime, which tests can pause.
@@ -58,12 +80,16 @@ impl Lifecycle {
     ///
     /// A configuration that cannot be; no runtime here, or one without a timer.
     #[cfg(feature = "tokio")]
-    #[expect(clippy::needless_pass_by_value, reason = "as `install` takes it")]
     pub fn on_runtime(config: Config) -> Result<Self, InstallError> {
         config.validate()?;
         let runtime = crate::runtime::with_timer()?;
         let alarm = Alarm::Task(tokio::sync::Notify::new());
-        let core = Core::new(config.limits, Clock::of(runtime.clone()), alarm);
+        let hooks = Hooks::new(config.hooks);
+        let core = Core::new(config.limits, Clock::of(runtime.clone()), alarm, hooks);
+        if let Err(error) = core.hooks().start() {
+            core.hooks().dismiss();
+            return Err(InstallError::Thread(error));
+        }
         let task = crate::runtime::Task::spawn(&runtime, Arc::clone(&core));
         Ok(Self { core, driver: Driver::Task(task) })
     }
@@ -98,11 +124,37 @@ impl Lifecycle {
         Scope::new(Arc::clone(&self.core), name.into())
     }
 
+    /// Adds a hook for a signal, as [`Config::on_signal`] does: for hooks that need what did not exist before. It is
+    /// gone with the lifecycle, and should hold no [`Lifecycle`] itself.
+    ///
+    /// False if the signal was ignored at our start, and so stays ignored (L11).
+    ///
+    /// # Errors
+    ///
+    /// The signal cannot be handled; there are no descriptors or threads left; the lifecycle is one that handles no
+    /// signals ([`on_runtime`](Self::on_runtime)), or belongs to the parent of this forked process. Nothing is left
+    /// behind then.
+    pub fn on_signal<O: HookOutcome>(
+        &self,
+        signal: Signal,
+        hook: impl Fn(Received, &Stop) -> O + Send + Sync + 'static,
+    ) -> Result<bool, InstallError> {
+        match &self.driver {
+            Driver::Hub { membership, .. } => {
+                let hook = signal_hook(hook);
+                self.core.hooks().add(signal, Arc::clone(&hook)).map_err(InstallError::Thread)?;
+                membership.add(signal).inspect_err(|_| self.core.hooks().remove(&hook))
+            }
+            #[cfg(feature = "tokio")]
+            Driver::Task(_) => Err(InstallError::NoSignals),
+        }
+    }
+
     /// The configured signals that were ignored at our start, and stay so (L11).
     #[must_use]
     pub fn ignored_signals(&self) -> &[Signal] {
         match &self.driver {
-            Driver::Hub(membership) => membership.ignored(),
+            Driver::Hub { membership, .. } => membership.ignored(),
             #[cfg(feature = "tokio")]
             Driver::Task(_) => &[],
         }
@@ -119,6 +171,7 @@ impl Lifecycle {
     #[cfg(feature = "tokio")]
     pub async fn finished(self) -> Report {
         self.stop().reached(Phase::Stopped).await;
+        self.core.hooks().over().await;
         Report::of(&self.core)
     }
 
@@ -131,6 +184,7 @@ impl Lifecycle {
     pub fn close(self) -> Report {
         self.core.request(Cause::Call { why: "the program closed its lifecycle".to_owned() });
         self.core.wait_for(Phase::Stopped, None);
+        self.core.hooks().wait();
         Report::of(&self.core)
     }
 }
@@ -138,6 +192,9 @@ impl Lifecycle {
 impl Drop for Lifecycle {
     fn drop(&mut self) {
         self.core.abandon();
+        if !hub::is_signal_thread() {
+            self.core.hooks().wait();
+        }
     }
 }
 
@@ -159,8 +216,8 @@ pub enum InstallError {
     /// There are no descriptors left for the pipe that signals travel by.
     #[error("no pipe for signals could be made; raise the limit of open files")]
     Pipe(#[source] io::Error),
-    /// The signal thread cannot be started.
-    #[error("the signal thread could not be started")]
+    /// A thread of the lifecycle cannot be started.
+    #[error("a thread of the lifecycle could not be started; raise the limit of processes")]
     Thread(#[source] io::Error),
     /// There is no tokio runtime here.
     #[error("there is no tokio runtime here; call this inside one, or use Lifecycle::install")]
@@ -168,6 +225,9 @@ pub enum InstallError {
     /// The tokio runtime has no timer.
     #[error("this tokio runtime has no timer; build it with enable_time or enable_all")]
     NoTimer,
+    /// This lifecycle handles no signals.
+    #[error("this lifecycle handles no signals; use Lifecycle::install")]
+    NoSignals,
     /// This process was forked from one that handles signals.
     #[error("this process was forked from one that handles signals; install before the fork, or exec first")]
     Forked,

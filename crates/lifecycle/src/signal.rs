@@ -1,14 +1,25 @@
 //! Signals by name.
 
 use std::fmt;
+use std::io;
 
 /// A signal, signal(7). On Windows a console event, by the number of the signal that it stands for (L16).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Signal(i32);
 
 impl Signal {
+    /// The terminal is gone. By custom it tells daemons to read their configuration again. Not on Windows.
+    pub const HANGUP: Self = Self(1);
     /// Ctrl-C on the terminal, or the Windows console.
     pub const INTERRUPT: Self = Self(2);
+    /// Ctrl-\ on the terminal. Not on Windows.
+    pub const QUIT: Self = Self(3);
+    /// The program's own; handled only where it is asked for.
+    #[cfg(unix)]
+    pub const USER1: Self = Self(USER.0);
+    /// The program's own; handled only where it is asked for.
+    #[cfg(unix)]
+    pub const USER2: Self = Self(USER.1);
     /// What service managers and kill(1) send. On Windows: the console is closed, a user logs off, the system shuts
     /// down.
     pub const TERMINATE: Self = Self(15);
@@ -19,7 +30,7 @@ impl Signal {
 
     /// What requests a stop unless told otherwise.
     #[cfg(not(windows))]
-    pub(crate) const DEFAULT: &[Self] = &[Self::INTERRUPT, Self::TERMINATE];
+    pub(crate) const DEFAULT: &[Self] = &[Self::HANGUP, Self::INTERRUPT, Self::QUIT, Self::TERMINATE];
     #[cfg(windows)]
     pub(crate) const DEFAULT: &[Self] = &[Self::INTERRUPT, Self::TERMINATE, Self::BREAK];
 
@@ -35,6 +46,17 @@ impl Signal {
         self.0
     }
 
+    /// Ends the process by this signal itself, by its default action, so that its parent sees that (`WIFSIGNALED`,
+    /// wait(2)).
+    ///
+    /// For the very end of `main`: no destructor runs and nothing is flushed. Where the default is to dump core
+    /// (SIGQUIT), that is done too. Returns only if the process is still there, and says why: no such signal, or one
+    /// whose default is not to end the process.
+    #[must_use = "it returns only if it has failed"]
+    pub fn end_process(self) -> io::Error {
+        exeunt_sys::signal::end_by(self.0)
+    }
+
     /// Its name, where its number is the same on every Unix.
     const fn name(self) -> Option<&'static str> {
         Some(match self.0 {
@@ -48,14 +70,20 @@ impl Signal {
             15 => "SIGTERM",
             #[cfg(windows)]
             21 => "SIGBREAK",
-            #[cfg(target_os = "linux")]
-            10 => "SIGUSR1",
-            #[cfg(target_os = "linux")]
-            12 => "SIGUSR2",
+            #[cfg(unix)]
+            number if number == USER.0 => "SIGUSR1",
+            #[cfg(unix)]
+            number if number == USER.1 => "SIGUSR2",
             _ => return None,
         })
     }
 }
+
+/// SIGUSR1 and SIGUSR2: as on Linux everywhere but on MIPS and SPARC (signal(7)), as on the BSDs elsewhere.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const USER: (i32, i32) = (10, 12);
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+const USER: (i32, i32) = (30, 31);
 
 impl fmt::Display for Signal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

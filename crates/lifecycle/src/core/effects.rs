@@ -50,6 +50,16 @@ impl Core {
 
     /// Without the lock: tells everybody.
     pub(super) fn publish(&self, news: News) {
+        // First: a waker may drop the lifecycle on this very thread, which waits for the hooks.
+        if news.exit.is_some()
+            && let Some(me) = self.me.upgrade()
+        {
+            self.hooks.end(&me);
+            #[cfg(feature = "tokio")]
+            if matches!(self.alarm, Alarm::Task(_)) {
+                self.hooks.watch();
+            }
+        }
         if let Some(phase) = news.phases.last() {
             self.moved_on.notify_all();
             #[cfg(feature = "tokio")]

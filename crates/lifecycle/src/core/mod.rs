@@ -9,16 +9,20 @@
 //! 2. The time is taken under the lock, so that the machine sees it in order.
 //! 3. In a forked child nothing locks: the lock may have been held by a thread that the child does not have (L17).
 
+mod attempt;
 mod effects;
 
 use crate::cause::{Cause, Failure, Received};
 use crate::clock::Clock;
 use crate::counts::{PhaseCell, Totals};
-use crate::machine::{Input, Limits, Machine, Phase, ScopeId, Time, Verdict};
+use crate::hooks::Hooks;
+use crate::machine::{Input, Limits, Machine, Origin, Phase, RELAY, ScopeId, Time, Verdict};
 use crate::scope::{CutWork, ScopeShared};
+use crate::signal::Signal;
 use crate::work::Account;
+use attempt::Attempt;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// What all handles of one lifecycle share.
@@ -29,6 +33,9 @@ pub(crate) struct Core {
     /// Whoever installed this; any other process is a forked child.
     process: u32,
     alarm: Alarm,
+    hooks: Hooks,
+    max_attempts: u32,
+    me: Weak<Self>,
     state: Mutex<State>,
     moved_on: Condvar,
     #[cfg(feature = "tokio")]
@@ -55,6 +62,8 @@ pub(crate) struct State {
     pub(crate) scopes: BTreeMap<ScopeId, ScopeEntry>,
     pub(crate) verdict: Option<Verdict>,
     next_scope: usize,
+    /// When the terminal last said that it is gone.
+    hung_up: Option<Time>,
 }
 
 /// A scope and what the report will say of it.
@@ -70,13 +79,16 @@ pub(crate) struct ScopeEntry {
 }
 
 impl Core {
-    pub(crate) fn new(limits: Limits, clock: Clock, alarm: Alarm) -> Arc<Self> {
+    pub(crate) fn new(limits: Limits, clock: Clock, alarm: Alarm, hooks: Hooks) -> Arc<Self> {
         let machine = Machine::new(limits, clock.now());
-        Arc::new(Self {
+        Arc::new_cyclic(|me| Self {
             phase: PhaseCell::new(),
             clock,
             process: std::process::id(),
             alarm,
+            hooks,
+            max_attempts: limits.max_attempts,
+            me: Weak::clone(me),
             state: Mutex::new(State {
                 machine,
                 cause: None,
@@ -85,6 +97,7 @@ impl Core {
                 scopes: BTreeMap::new(),
                 verdict: None,
                 next_scope: 0,
+                hung_up: None,
             }),
             moved_on: Condvar::new(),
             #[cfg(feature = "tokio")]
@@ -102,6 +115,10 @@ impl Core {
 
     pub(crate) fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    pub(crate) fn hooks(&self) -> &Hooks {
+        &self.hooks
     }
 
     #[cfg(feature = "tokio")]
@@ -152,11 +169,19 @@ impl Core {
     }
 
     pub(crate) fn signal(&self, received: Received, at: Instant) {
-        let (signal, origin) = (received.signal.number(), received.sender.origin());
-        tracing::info!(target: "exeunt::lifecycle", signal = %received, "stop signal");
-        self.apply(Input::Signal { signal, origin, at: self.clock.time(at) }, |state| {
-            _ = state.cause.get_or_insert(Cause::Signal(received));
-        });
+        let (signal, at) = (received.signal.number(), self.clock.time(at));
+        let Some(mut state) = self.state() else { return };
+        let first = state.cause.is_none();
+        state.cause.get_or_insert(Cause::Signal(received));
+        let origin = state.origin(received, at);
+        let before = state.machine.attempts();
+        let effects = state.machine.apply(self.clock.now(), Input::Signal { signal, origin, at });
+        let attempt = state.machine.attempts();
+        let news = self.carry_out(&mut state, effects);
+        drop(state);
+        let counts = attempt != before;
+        Attempt { received, attempt, max_attempts: self.max_attempts, counts, first }.trace();
+        self.publish(news);
     }
 
     pub(crate) fn abandon(&self) {
@@ -241,6 +266,21 @@ impl Core {
             }
         }
         true
+    }
+}
+
+impl State {
+    /// A terminal that goes tells its session's leader and its foreground group, and so may tell one process twice
+    /// (`tty_vhangup` of the leader's exit, after the hang-up itself): the second is no wish of its own.
+    fn origin(&mut self, received: Received, at: Time) -> Origin {
+        let origin = received.sender.origin();
+        if received.signal != Signal::HANGUP || origin != Origin::Terminal {
+            return origin;
+        }
+        match self.hung_up.replace(at) {
+            Some(before) if before.0.abs_diff(at.0) <= RELAY => Origin::Relative,
+            _ => origin,
+        }
     }
 }
 

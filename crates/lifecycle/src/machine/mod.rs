@@ -14,7 +14,7 @@ mod random;
 mod table;
 mod vocabulary;
 
-pub(crate) use attempts::Origin;
+pub(crate) use attempts::{Origin, RELAY};
 pub(crate) use deadline::Limits;
 pub use phase::Phase;
 pub(crate) use phase::{PhaseLog, Time};

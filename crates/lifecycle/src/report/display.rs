@@ -26,6 +26,9 @@ impl fmt::Display for Report {
         if self.failures_left_out > 0 {
             write!(f, "\n  and {} failures more", self.failures_left_out)?;
         }
+        for failure in &self.hook_failures {
+            write!(f, "\n  {failure}")?;
+        }
         write!(f, "\n  exit status {}", self.exit_status())?;
         match self.verdict {
             Verdict::Forced { signal } => {

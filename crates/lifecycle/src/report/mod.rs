@@ -6,6 +6,7 @@ use crate::cause::{Cause, Failure};
 use crate::core::{Core, ScopeEntry, State};
 use crate::machine::{Phase, Verdict};
 use crate::scope::CutWork;
+use crate::signal::Signal;
 use crate::work::{Account, LiveWork};
 use std::time::Duration;
 
@@ -30,10 +31,16 @@ pub struct Report {
     pub failures: Vec<Failure>,
     /// How many failures more there were.
     pub failures_left_out: u64,
+    /// Hooks that failed, panicked or did not return; they change neither the verdict nor the exit status.
+    pub hook_failures: Vec<Failure>,
     /// Stop signals that counted (L9).
     pub attempts: u32,
     /// How it ended.
     pub verdict: Verdict,
+    /// The signal that the process should end by ([`Signal::end_process`](crate::Signal::end_process)), where
+    /// [`Config::re_raise`](crate::Config::re_raise) asks for it: the one that forced the end, or the one that caused
+    /// it if nothing failed.
+    pub ends_by: Option<Signal>,
 }
 
 /// How long a phase lasted.
@@ -96,8 +103,22 @@ impl Report {
 
     pub(crate) fn of(core: &Core) -> Self {
         match core.state() {
-            Some(state) => Self::build(&state),
+            Some(state) => {
+                let mut report = Self::build(&state);
+                drop(state);
+                report.hook_failures = core.hooks().failures();
+                report.ends_by = report.ending_signal().filter(|_| core.hooks().re_raise());
+                report
+            }
             None => Self::inert(),
+        }
+    }
+
+    fn ending_signal(&self) -> Option<Signal> {
+        match (self.verdict, &self.cause) {
+            (Verdict::Forced { signal }, _) => Some(Signal::new(signal)),
+            (Verdict::Clean | Verdict::Cut, Some(Cause::Signal(received))) => Some(received.signal),
+            _ => None,
         }
     }
 
@@ -117,6 +138,8 @@ impl Report {
             failures_left_out: state.failures_left_out,
             attempts: state.machine.attempts(),
             verdict: state.verdict.unwrap_or(Verdict::Clean),
+            hook_failures: Vec::new(),
+            ends_by: None,
         }
     }
 
@@ -131,6 +154,8 @@ impl Report {
             failures_left_out: 0,
             attempts: 0,
             verdict: Verdict::Clean,
+            hook_failures: Vec::new(),
+            ends_by: None,
         }
     }
 }

@@ -1,0 +1,107 @@
+//! The hooks that a configuration asks for.
+
+use crate::cause::Received;
+use crate::report::Report;
+use crate::signal::Signal;
+use crate::stop::Stop;
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+/// What a hook may return: nothing, or a `Result` whose error is reported.
+pub trait HookOutcome: sealed::Check {}
+
+impl<T: sealed::Check> HookOutcome for T {}
+
+pub(crate) type Checked = Result<(), Box<dyn Error + Send + Sync>>;
+pub(crate) type SignalHook = Arc<dyn Fn(Received, &Stop) -> Checked + Send + Sync>;
+pub(crate) type EndHook = Arc<dyn Fn(&Report) -> Checked + Send + Sync>;
+
+/// Hooks, each kind in the order in which it was asked for.
+#[derive(Clone, Default)]
+pub(crate) struct HookSet {
+    pub(crate) on_signal: Vec<(Signal, SignalHook)>,
+    pub(crate) before_hup: Vec<SignalHook>,
+    pub(crate) before_termination: Vec<EndHook>,
+    /// Whether the program is to end by the signal that ended it.
+    pub(crate) re_raise: bool,
+}
+
+impl HookSet {
+    pub(crate) fn needs_signals(&self) -> bool {
+        !self.on_signal.is_empty() || !self.before_hup.is_empty()
+    }
+
+    pub(crate) fn needs_ending(&self) -> bool {
+        !self.before_termination.is_empty()
+    }
+
+    /// The signals that have hooks.
+    pub(crate) fn signals(&self) -> impl Iterator<Item = Signal> {
+        let hangup = (!self.before_hup.is_empty()).then_some(Signal::HANGUP);
+        self.on_signal.iter().map(|(signal, _)| *signal).chain(hangup)
+    }
+}
+
+pub(crate) fn signal_hook<O: HookOutcome>(
+    hook: impl Fn(Received, &Stop) -> O + Send + Sync + 'static,
+) -> SignalHook {
+    Arc::new(move |received, stop| hook(received, stop).check())
+}
+
+pub(crate) fn end_hook<O: HookOutcome>(hook: impl Fn(&Report) -> O + Send + Sync + 'static) -> EndHook {
+    Arc::new(move |report| hook(report).check())
+}
+
+/// Closures cannot be compared; the same one is equal to itself.
+impl PartialEq for HookSet {
+    fn eq(&self, other: &Self) -> bool {
+        let same = |one: &(Signal, SignalHook), other: &(Signal, SignalHook)| {
+            one.0 == other.0 && Arc::ptr_eq(&one.1, &other.1)
+        };
+        self.re_raise == other.re_raise
+            && self.on_signal.len() == other.on_signal.len()
+            && self.on_signal.iter().zip(&other.on_signal).all(|(one, other)| same(one, other))
+            && all_same(&self.before_hup, &other.before_hup)
+            && all_same(&self.before_termination, &other.before_termination)
+    }
+}
+
+impl Eq for HookSet {}
+
+impl fmt::Debug for HookSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let signals: Vec<Signal> = self.on_signal.iter().map(|(signal, _)| *signal).collect();
+        f.debug_struct("HookSet")
+            .field("on_signal", &signals)
+            .field("before_hup", &self.before_hup.len())
+            .field("before_termination", &self.before_termination.len())
+            .field("re_raise", &self.re_raise)
+            .finish()
+    }
+}
+
+fn all_same<T: ?Sized>(one: &[Arc<T>], other: &[Arc<T>]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| Arc::ptr_eq(one, other))
+}
+
+mod sealed {
+    use super::Checked;
+    use std::error::Error;
+
+    pub trait Check {
+        fn check(self) -> Checked;
+    }
+
+    impl Check for () {
+        fn check(self) -> Checked {
+            Ok(())
+        }
+    }
+
+    impl<E: Into<Box<dyn Error + Send + Sync>>> Check for Result<(), E> {
+        fn check(self) -> Checked {
+            self.map_err(Into::into)
+        }
+    }
+}
