@@ -1,4 +1,4 @@
-//! The `exeunt` command: arguments in, printing out, exit codes.
+//! The `exeunt` command: arguments in, printing out, exit codes. Unix only; `drill` needs Linux.
 
 mod args;
 mod drill;

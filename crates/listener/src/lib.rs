@@ -5,6 +5,8 @@
 //! away first, waits for the ones under way, and only then closes (rule D3); what it accepts meanwhile is handed to the
 //! caller like any other connection. A socket that somebody else holds too is left to them untouched.
 //!
+//! Unix only.
+//!
 //! The crate knows no runtime. Sockets are non-blocking; [`Listener`] is [`AsFd`](std::os::fd::AsFd), so any loop can
 //! watch it, and closing is a stepper that is told the time:
 //!

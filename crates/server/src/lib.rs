@@ -4,6 +4,8 @@
 //! a stop is requested it answers on with `Connection: close`, closes its listener without losing anyone in the queue,
 //! gives silent connections a grace before it closes them, and reports what the drain deadline cut.
 //!
+//! Unix only, as its listener is.
+//!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use exeunt_server::{Health, Server, lifecycle::{Config, Lifecycle}};
