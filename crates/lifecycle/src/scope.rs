@@ -263,8 +263,8 @@ impl ScopeShared {
     }
 
     /// Calls `act` for each notice from now on, and once for the one that was given already.
-    pub(crate) fn on_notice(&self, act: OnNotice) {
-        *self.on_notice.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&act));
+    pub(crate) fn on_notice(&self, act: &OnNotice) {
+        *self.on_notice.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(act));
         if self.is_cut() {
             act(Notice::Cut);
         } else if self.is_told() {

@@ -68,10 +68,9 @@ impl Observed {
         }
         match input {
             Input::Signal { .. } => self.signals += 1,
-            Input::Stop(Wish::Failure) => self.failed = true,
+            Input::Stop(Wish::Failure) | Input::WorkFailed => self.failed = true,
             Input::BodyEnded { well: false } if self.requested.is_none() => self.failed = true,
             Input::WorkCut(_) => self.work_cut = true,
-            Input::WorkFailed => self.failed = true,
             Input::Busy(scope) => _ = self.busy.entry(scope).or_insert(Notice::None),
             Input::Idle(scope) => _ = self.busy.remove(&scope),
             Input::Abandoned => self.work_cut |= !self.busy.is_empty(),

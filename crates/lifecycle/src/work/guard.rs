@@ -3,10 +3,12 @@
 use super::outcome::{OnFailure, Outcome};
 use super::tracked::Tracked;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+#[cfg(feature = "tokio")]
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Work that is running, or about to. Dropped before it has ended, it is cut: aborted, or its runtime is gone.
 #[derive(Debug)]
-pub(super) struct Guard {
+pub(crate) struct Guard {
     tracked: Tracked,
     then: OnFailure,
 }
@@ -21,6 +23,21 @@ impl Guard {
         // What a panic leaves behind belongs to the work alone.
         let ended = catch_unwind(AssertUnwindSafe(work));
         self.tracked.end(ended, self.then);
+    }
+}
+
+/// A guard on its way to whoever does the work; the first to take it has it.
+#[cfg(feature = "tokio")]
+pub(crate) struct Handover(Mutex<Option<Guard>>);
+
+#[cfg(feature = "tokio")]
+impl Handover {
+    pub(super) fn new(guard: Guard) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Some(guard))))
+    }
+
+    pub(super) fn take(&self) -> Option<Guard> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 

@@ -26,6 +26,23 @@ impl<E: Into<Box<dyn Error + Send + Sync>>> Outcome for Result<(), E> {
     }
 }
 
+/// Work that never returns, such as an endless loop. `!` cannot be written here in stable Rust, but named as what a
+/// function type returns.
+impl Outcome for <fn() -> ! as Returns>::Type {
+    fn outcome(self) -> Result<(), Box<dyn Error + Send + Sync>> {
+        self
+    }
+}
+
+#[doc(hidden)]
+pub trait Returns {
+    type Type;
+}
+
+impl<T> Returns for fn() -> T {
+    type Type = T;
+}
+
 /// What becomes of the program when a piece of work fails. The failure is in the report in either case, and makes
 /// the exit status 1 (L14).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

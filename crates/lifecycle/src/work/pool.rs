@@ -1,7 +1,7 @@
 //! Worker pools over a bounded queue (L13).
 
 use super::outcome::{OnFailure, Outcome};
-use super::queue::{Leftovers, Queue, Queued};
+use super::queue::{Leftovers, NameOf, Queue, Queued};
 use super::registry::Name;
 use crate::lifecycle::Lifecycle;
 use crate::scope::Scope;
@@ -57,8 +57,6 @@ pub struct PoolBuilder<J> {
     then: OnFailure,
     name_of: Option<NameOf<J>>,
 }
-
-type NameOf<J> = Box<dyn Fn(&J) -> String + Send + Sync>;
 
 /// A job that was not taken, and is given back.
 #[non_exhaustive]

@@ -9,7 +9,7 @@ use super::pool::PushError;
 use super::registry::Name;
 use super::tracked::Tracked;
 use crate::machine::Notice;
-use crate::scope::Scope;
+use crate::scope::{OnNotice, Scope};
 use async_channel::{Receiver, Sender, TrySendError};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,8 +30,11 @@ pub(super) struct Queue<J> {
     rest: Mutex<Vec<J>>,
     name: Arc<str>,
     next: AtomicU64,
-    name_of: Option<Box<dyn Fn(&J) -> String + Send + Sync>>,
+    name_of: Option<NameOf<J>>,
 }
+
+/// What the report calls a job.
+pub(super) type NameOf<J> = Box<dyn Fn(&J) -> String + Send + Sync>;
 
 /// A job in the queue, or waiting to be. Dropped there, it never was.
 pub(super) struct Queued<J> {
@@ -69,7 +72,7 @@ impl<J: Send + 'static> Queue<J> {
         scope: &Scope,
         length: usize,
         leftovers: Leftovers,
-        name_of: Option<Box<dyn Fn(&J) -> String + Send + Sync>>,
+        name_of: Option<NameOf<J>>,
     ) -> Arc<Self> {
         let (sender, receiver) = async_channel::bounded(length);
         let queue = Arc::new(Self {
@@ -84,14 +87,15 @@ impl<J: Send + 'static> Queue<J> {
         });
         let shared = Arc::downgrade(scope.shared());
         let told = Arc::downgrade(&queue);
-        scope.shared().on_notice(Arc::new(move |notice| {
+        let act: OnNotice = Arc::new(move |notice| {
             if let Some(queue) = told.upgrade() {
                 queue.told(notice);
             }
             if let Some(scope) = shared.upgrade() {
                 scope.seal();
             }
-        }));
+        });
+        scope.shared().on_notice(&act);
         queue
     }
 

@@ -5,6 +5,8 @@
 //! 2. An abort handle is put in under the slot's lock, and whoever puts it in looks for the cut afterwards; whoever
 //!    cuts sets the notice first and takes the locks afterwards. So no task escapes both.
 
+#[cfg(feature = "tokio")]
+use super::guard::Handover;
 use crate::counts::SHARDS;
 use crate::machine::Time;
 use crate::site::Site;
@@ -39,6 +41,14 @@ pub(crate) enum Name {
     Numbered { of: Arc<str>, number: u64 },
 }
 
+/// How to end a piece of work from outside.
+#[cfg(feature = "tokio")]
+pub(crate) enum Abort {
+    Task(AbortHandle),
+    /// A blocking job that may not have begun: tokio would drop an aborted one only when a thread is free.
+    Waiting(Arc<Handover>),
+}
+
 /// One named piece of work.
 pub(crate) struct Entry {
     pub(crate) name: Name,
@@ -46,7 +56,7 @@ pub(crate) struct Entry {
     pub(crate) since: Time,
     pub(crate) site: Site,
     #[cfg(feature = "tokio")]
-    abort: Option<AbortHandle>,
+    abort: Option<Abort>,
     sequence: u64,
 }
 
@@ -111,7 +121,7 @@ impl Registry {
 
     /// How to end it from outside. Look for the cut after this (invariant 2).
     #[cfg(feature = "tokio")]
-    pub(crate) fn abort_by(&self, key: Key, abort: AbortHandle) {
+    pub(crate) fn abort_by(&self, key: Key, abort: Abort) {
         let (entries, _) = &mut *self.slots(key.shard);
         if let Some(entry) = entries.get_mut(key.slot).filter(|entry| entry.sequence == key.sequence) {
             entry.abort = Some(abort);
@@ -124,7 +134,13 @@ impl Registry {
         for shard in 0..SHARDS {
             let aborts: Vec<_> =
                 self.slots(shard).0.iter_mut().filter_map(|(_, entry)| entry.abort.take()).collect();
-            aborts.iter().for_each(AbortHandle::abort);
+            for abort in aborts {
+                match abort {
+                    Abort::Task(task) => task.abort(),
+                    // Its thread, once it has one, finds nothing to do.
+                    Abort::Waiting(guard) => drop(guard.take()),
+                }
+            }
         }
     }
 

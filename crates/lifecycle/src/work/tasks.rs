@@ -1,12 +1,16 @@
 //! Tasks, blocking jobs and threads (L12).
 
 use super::guard::Guard;
+#[cfg(feature = "tokio")]
+use super::guard::{Handover, Run};
 use super::outcome::{OnFailure, Outcome};
+#[cfg(feature = "tokio")]
+use super::registry::Abort;
 use super::registry::Name;
 use super::tracked::Tracked;
 use crate::lifecycle::Lifecycle;
 use crate::machine::Notice;
-use crate::scope::Scope;
+use crate::scope::{OnNotice, Scope};
 use crate::site::Site;
 use crate::stop::Stop;
 use std::borrow::Cow;
@@ -64,7 +68,7 @@ impl Tasks {
     #[must_use]
     pub fn new(scope: Scope) -> Self {
         let shared = Arc::downgrade(scope.shared());
-        scope.shared().on_notice(Arc::new(move |notice| {
+        let act: OnNotice = Arc::new(move |notice| {
             let Some(scope) = shared.upgrade() else { return };
             #[cfg(feature = "tokio")]
             if notice >= Notice::Cut {
@@ -73,7 +77,8 @@ impl Tasks {
             if notice >= Notice::Told {
                 scope.seal();
             }
-        }));
+        });
+        scope.shared().on_notice(&act);
         Self {
             scope: Arc::new(scope),
             then: OnFailure::GoOn,
@@ -111,7 +116,7 @@ impl Tasks {
     {
         let Some(tracked) = self.track(name.into(), "task") else { return };
         self.on_a_runtime(tracked, |runtime, guard, stop| {
-            runtime.spawn(super::guard::Run::new(async move { task(stop).await }, guard)).abort_handle()
+            Abort::Task(runtime.spawn(Run::new(async move { task(stop).await }, guard)).abort_handle())
         });
     }
 
@@ -125,7 +130,15 @@ impl Tasks {
     {
         let Some(tracked) = self.track(name.into(), "blocking") else { return };
         self.on_a_runtime(tracked, |runtime, guard, stop| {
-            runtime.spawn_blocking(move || guard.run(|| job(stop))).abort_handle()
+            let guard = Handover::new(guard);
+            let abort = Abort::Waiting(Arc::clone(&guard));
+            let waiting = Waiting(guard);
+            runtime.spawn_blocking(move || {
+                if let Some(guard) = waiting.0.take() {
+                    guard.run(|| job(stop));
+                }
+            });
+            abort
         });
     }
 
@@ -172,7 +185,7 @@ impl Tasks {
     fn on_a_runtime(
         &self,
         tracked: Tracked,
-        spawn: impl FnOnce(&tokio::runtime::Handle, Guard, Stop) -> tokio::task::AbortHandle,
+        spawn: impl FnOnce(&tokio::runtime::Handle, Guard, Stop) -> Abort,
     ) {
         let here = tokio::runtime::Handle::try_current().ok();
         let Some(runtime) = here.as_ref().or(self.runtime.as_ref()) else {
@@ -180,10 +193,21 @@ impl Tasks {
         };
         let Some((scope, key)) = tracked.live().map(|(scope, key)| (Arc::clone(scope), key)) else { return };
         let abort = spawn(runtime, Guard::new(tracked, self.then), self.scope.stop());
-        scope.registry().abort_by(key, abort.clone());
+        scope.registry().abort_by(key, abort);
         if scope.is_cut() {
-            abort.abort();
+            scope.registry().abort_all();
         }
+    }
+}
+
+/// A blocking job that has not begun. Dropped so, by a runtime that ends, it is cut.
+#[cfg(feature = "tokio")]
+struct Waiting(Arc<Handover>);
+
+#[cfg(feature = "tokio")]
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        drop(self.0.take());
     }
 }
 

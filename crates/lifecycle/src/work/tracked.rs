@@ -80,6 +80,7 @@ impl Tracked {
         self.live.as_ref().is_some_and(|live| live.scope.is_cut())
     }
 
+    #[cfg(feature = "tokio")]
     pub(crate) fn live(&self) -> Option<(&Arc<ScopeShared>, Key)> {
         self.live.as_ref().map(|live| (&live.scope, live.key))
     }
