@@ -1,12 +1,14 @@
 //! Where the time comes from.
 
 use crate::machine::Time;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The clock of one lifecycle, counting from its beginning.
 #[derive(Debug)]
 pub(crate) struct Clock {
     epoch: Instant,
+    /// The epoch as the coarse clock tells it.
+    coarse_epoch: Duration,
     /// Tokio's clock, which tests can pause; otherwise the system's monotonic one.
     #[cfg(feature = "tokio")]
     runtime: Option<tokio::runtime::Handle>,
@@ -15,6 +17,7 @@ pub(crate) struct Clock {
 impl Clock {
     pub(crate) fn system() -> Self {
         Self {
+            coarse_epoch: coarse(),
             epoch: Instant::now(),
             #[cfg(feature = "tokio")]
             runtime: None,
@@ -24,7 +27,22 @@ impl Clock {
     #[cfg(feature = "tokio")]
     pub(crate) fn of(runtime: tokio::runtime::Handle) -> Self {
         let epoch = instant(Some(&runtime));
-        Self { epoch, runtime: Some(runtime) }
+        Self { epoch, coarse_epoch: Duration::ZERO, runtime: Some(runtime) }
+    }
+
+    /// The runtime on whose clock this is.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn runtime(&self) -> Option<&tokio::runtime::Handle> {
+        self.runtime.as_ref()
+    }
+
+    /// The time, some milliseconds ago at most, for a few nanoseconds.
+    pub(crate) fn coarse(&self) -> Time {
+        #[cfg(feature = "tokio")]
+        if self.runtime.is_some() {
+            return self.now();
+        }
+        Time(coarse().saturating_sub(self.coarse_epoch))
     }
 
     pub(crate) fn now(&self) -> Time {
@@ -56,4 +74,17 @@ fn instant(runtime: Option<&tokio::runtime::Handle>) -> Instant {
     }
     let _inside = runtime.enter();
     tokio::time::Instant::now().into_std()
+}
+
+/// The kernel's tick, which costs no look at the hardware: `CLOCK_MONOTONIC_COARSE`, clock_gettime(2).
+#[cfg(target_os = "linux")]
+fn coarse() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
+    Duration::try_from(now).unwrap_or_default()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn coarse() -> Duration {
+    static EPOCH: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    EPOCH.get_or_init(Instant::now).elapsed()
 }

@@ -24,7 +24,12 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            limits: Limits { grace: Duration::from_secs(25), lame_duck: Duration::ZERO, max_attempts: 3 },
+            limits: Limits {
+                grace: Duration::from_secs(25),
+                lame_duck: Duration::ZERO,
+                max_attempts: 3,
+                hard_limit: Duration::from_secs(90),
+            },
             signals: Signal::DEFAULT.to_vec(),
             chain: false,
             terminate_on_logoff: true,
@@ -56,6 +61,13 @@ impl Config {
     /// impatience, one in earnest.
     pub fn max_attempts(mut self, max_attempts: u32) -> Self {
         self.limits.max_attempts = max_attempts;
+        self
+    }
+
+    /// How far shields may move the end: from the stop request until then, and never beyond. 90 s unless told
+    /// otherwise, which is how long systemd waits before it kills. Has no effect if it is shorter than the grace.
+    pub fn hard_limit(mut self, hard_limit: Duration) -> Self {
+        self.limits.hard_limit = hard_limit;
         self
     }
 
@@ -181,13 +193,16 @@ impl Config {
     ///
     /// The first value that cannot be, with a hint what to do.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let Limits { grace, lame_duck, max_attempts } = self.limits;
+        let Limits { grace, lame_duck, max_attempts, hard_limit } = self.limits;
         if grace < SHORTEST_GRACE || grace > LONGEST_GRACE {
             return Err(ConfigError::Grace { grace });
         }
         let drain = self.limits.drain();
         if lame_duck >= drain {
             return Err(ConfigError::LameDuck { lame_duck, grace, drain });
+        }
+        if hard_limit > LONGEST_GRACE {
+            return Err(ConfigError::HardLimit { hard_limit });
         }
         if max_attempts == 0 {
             return Err(ConfigError::MaxAttempts);
@@ -224,6 +239,12 @@ pub enum ConfigError {
         grace: Duration,
         /// From the stop request to the drain deadline.
         drain: Duration,
+    },
+    /// The hard limit is too far away.
+    #[error("a hard limit of {hard_limit:?} is out of range; choose 7 days at most")]
+    HardLimit {
+        /// What was asked for.
+        hard_limit: Duration,
     },
     /// No attempts at all.
     #[error(

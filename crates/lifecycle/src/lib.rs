@@ -30,6 +30,7 @@
 
 mod cause;
 mod clock;
+mod component;
 mod config;
 mod core;
 mod counts;
@@ -43,6 +44,7 @@ mod report;
 #[cfg(feature = "tokio")]
 mod runtime;
 mod scope;
+mod shield;
 mod signal;
 mod site;
 mod stdin;
@@ -50,6 +52,9 @@ mod stop;
 mod work;
 
 pub use cause::{Cause, Failure, Received, Sender};
+#[cfg(feature = "tokio")]
+pub use component::Component;
+pub use component::{BlockingComponent, ComponentOutcome, ComponentReport, Group, StartError};
 pub use config::{Config, ConfigError};
 pub use environment::{EnvironmentError, VARIABLES, Variable};
 pub use hooks::HookOutcome;
@@ -57,6 +62,7 @@ pub use lifecycle::{InstallError, Lifecycle};
 pub use machine::{Phase, Verdict};
 pub use report::{PhaseTime, Report, ScopeReport};
 pub use scope::{CutWork, Scope, Work};
+pub use shield::{Break, Shield, ShieldOutcome, ShieldReport, StopImminent};
 pub use signal::Signal;
 pub use site::Site;
 pub use stop::{Forked, Stop};

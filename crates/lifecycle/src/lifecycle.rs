@@ -2,6 +2,9 @@
 
 use crate::cause::{Cause, Failure, Received};
 use crate::clock::Clock;
+#[cfg(feature = "tokio")]
+use crate::component::Component;
+use crate::component::{BlockingComponent, Group};
 use crate::config::{Config, ConfigError};
 use crate::core::{Alarm, Core};
 use crate::hooks::{HookOutcome, Hooks, signal_hook};
@@ -12,6 +15,7 @@ use crate::scope::Scope;
 use crate::signal::Signal;
 use crate::stdin;
 use crate::stop::Stop;
+use crate::work::Outcome;
 use std::error::Error;
 use std::io;
 use std::sync::Arc;
@@ -116,6 +120,48 @@ impl Lifecycle {
                 state.cause = Some(Cause::Failure(failure));
             }
         });
+    }
+
+    /// The outermost group of components; clone it to hand it on.
+    #[must_use]
+    pub fn components(&self) -> Group {
+        Group::root(Arc::clone(&self.core))
+    }
+
+    /// A group of components that closes before those of the outermost group. See [`Group`].
+    #[must_use]
+    pub fn group(&self, name: impl AsRef<str>) -> Group {
+        self.components().group(name)
+    }
+
+    /// A component of the outermost group; see [`Group::component`].
+    #[cfg(feature = "tokio")]
+    pub fn component<S, T, E, C, F>(&self, name: impl Into<String>, start: S, close: C) -> Component<S, C>
+    where
+        S: Future<Output = Result<T, E>>,
+        T: Clone + Send + 'static,
+        E: Into<Box<dyn Error + Send + Sync>>,
+        C: FnOnce(T) -> F + Send + 'static,
+        F: Future<Output: Outcome> + Send + 'static,
+    {
+        self.components().component(name, start, close)
+    }
+
+    /// A component of the outermost group that may block; see [`Group::component_blocking`].
+    pub fn component_blocking<S, T, E, C, R>(
+        &self,
+        name: impl Into<String>,
+        start: S,
+        close: C,
+    ) -> BlockingComponent<S, C>
+    where
+        S: FnOnce() -> Result<T, E> + Send + 'static,
+        T: Clone + Send + 'static,
+        E: Into<Box<dyn Error + Send + Sync>>,
+        C: FnOnce(T) -> R + Send + 'static,
+        R: Outcome,
+    {
+        self.components().component_blocking(name, start, close)
     }
 
     /// Somebody whose work must be done before `Closing`. Busy from now until the handle and all its work are

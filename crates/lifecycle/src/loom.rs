@@ -69,6 +69,19 @@ mod modelled {
             fence_if(order, Fences::AfterWrites);
             before
         }
+
+        pub(crate) fn compare_exchange(
+            &self,
+            before: u64,
+            after: u64,
+            success: Ordering,
+            failure: Ordering,
+        ) -> Result<u64, u64> {
+            let success_order = weaker(success, Ordering::AcqRel);
+            let result = self.0.compare_exchange(before, after, success_order, failure);
+            fence_if(success, Fences::AfterWrites);
+            result
+        }
     }
 
     fn fence_if(order: Ordering, place: Fences) {

@@ -4,6 +4,7 @@ use crate::core::{Core, State};
 use crate::counts::{SHARDS, Shard, Totals};
 use crate::loom::{AtomicU8, Ordering};
 use crate::machine::{Input, Notice, ScopeId, Time};
+use crate::shield::{Shield, StopImminent};
 use crate::site::Site;
 use crate::stop::Stop;
 use crate::work::{LiveWork, Registry};
@@ -151,6 +152,22 @@ impl Work {
                 entry.cut.push(what);
             }
         });
+    }
+
+    /// Protects a part of this work from the stop, such as a transaction, until the [`Shield`] is dropped, and for
+    /// `budget` at most.
+    ///
+    /// Like [`Stop::shield`], and it is granted after the stop request too, while work is being drained: then it ends
+    /// with the drain deadline, which it does not move. A stop alone does not break it at
+    /// [`allow_break`](Shield::allow_break), since counted work has until the drain deadline.
+    ///
+    /// # Errors
+    ///
+    /// [`StopImminent`] once work has been cut, in `Closing` and after.
+    #[track_caller]
+    pub fn shield(&self, budget: Duration) -> Result<Shield, StopImminent> {
+        let core = self.shard.scope.upgrade().and_then(|scope| scope.core.upgrade());
+        Shield::take(&*core.ok_or(StopImminent)?, budget, true, Site::here())
     }
 
     /// Counts it out under the same lock that records why: a report in between would take it for finished.

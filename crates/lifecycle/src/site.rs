@@ -21,6 +21,11 @@ impl Site {
         Self(Location::caller())
     }
 
+    /// Whether it is the same, at a glance: false for some that are equal.
+    pub(crate) fn is(self, other: Self) -> bool {
+        std::ptr::eq(self.0, other.0)
+    }
+
     /// The file, as the compiler was given it.
     #[must_use]
     pub fn file(&self) -> &'static str {

@@ -3,6 +3,9 @@
 use crate::cause::{Cause, Failure};
 use crate::core::Core;
 use crate::machine::{Phase, Time};
+use crate::shield::{Shield, StopImminent};
+use crate::site::Site;
+use crate::work::Outcome;
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -98,6 +101,93 @@ impl Stop {
     /// [`Forked`], at once, in a forked child, where it would never come.
     pub fn wait_for(&self, phase: Phase, timeout: Duration) -> Result<bool, Forked> {
         self.wait_until(phase, Some(timeout))
+    }
+
+    /// Blocks for `time`, or until the stop is requested: true if the time has passed, false if the program is to
+    /// end (in a forked child, always and at once). For loops that do something every so often:
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # use std::time::Duration;
+    /// # let lifecycle = Lifecycle::install(Config::default())?;
+    /// let stop = lifecycle.stop();
+    /// let worker = std::thread::spawn(move || {
+    ///     while stop.sleep(Duration::from_secs(60)) {
+    ///         // … look for something to do …
+    ///     }
+    /// });
+    /// let report = lifecycle.close(); // ends the sleep at once
+    /// worker.join().unwrap();
+    /// # Ok::<(), exeunt_lifecycle::InstallError>(())
+    /// ```
+    #[must_use = "false says that the program is to end"]
+    pub fn sleep(&self, time: Duration) -> bool {
+        !self.core.is_forked() && !self.core.wait_for(Phase::LameDuck, Some(time))
+    }
+
+    /// [`sleep`](Self::sleep) for async code: waits for `time`, or until the stop is requested; true if the time
+    /// has passed, false if the program is to end.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), exeunt_lifecycle::InstallError> {
+    /// # let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let stop = lifecycle.stop();
+    /// assert!(stop.sleep_async(Duration::from_secs(60)).await);
+    /// stop.request_stop("the example is over");
+    /// assert!(!stop.sleep_async(Duration::from_secs(60)).await);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    #[cfg(feature = "tokio")]
+    #[must_use = "false says that the program is to end"]
+    pub async fn sleep_async(&self, time: Duration) -> bool {
+        tokio::time::timeout(time, self.requested()).await.is_err()
+    }
+
+    /// Protects what follows from the stop, until the [`Shield`] is dropped, and for `budget` at most, counted from
+    /// now or from its last renewal. [`Shield::DEFAULT_BUDGET`] is one for who has no better idea.
+    ///
+    /// # Errors
+    ///
+    /// [`StopImminent`] after a stop request: nothing begins any more that the stop would have to wait for. Inside
+    /// counted work, see [`Work::shield`](crate::Work::shield); for what must be done at the end,
+    /// [`run_at_exit`](Self::run_at_exit).
+    #[track_caller]
+    pub fn shield(&self, budget: Duration) -> Result<Shield, StopImminent> {
+        Shield::take(&self.core, budget, false, Site::here())
+    }
+
+    /// Has `work` done in `Closing`, in a thread of its own, when nothing is in flight any more and before any
+    /// component closes: the latest registered first, one after the other, each once. It may take half of the time
+    /// that is left, the last all of it; after a forced end they have 1 s together.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # let lifecycle = Lifecycle::install(Config::default())?;
+    /// # let (say, hear) = std::sync::mpsc::channel();
+    /// let stop = lifecycle.stop();
+    /// stop.run_at_exit("position", move || say.send("saved"))?;
+    /// assert_eq!(lifecycle.close().exit_status(), 0);
+    /// assert_eq!(hear.recv()?, "saved");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`StopImminent`] once components are being closed. A stop request alone does not refuse it.
+    pub fn run_at_exit<R: Outcome>(
+        &self,
+        name: impl Into<String>,
+        work: impl FnOnce() -> R + Send + 'static,
+    ) -> Result<(), StopImminent> {
+        crate::component::run_at_exit(&self.core, name.into(), work)
     }
 
     /// Completes when the stop is requested.

@@ -1,9 +1,14 @@
 //! What the machine's effects come to.
 
-use super::{Alarm, Core, State};
-use crate::machine::{Effect, Notice, Phase, ScopeId, Verdict};
+use super::attempt::Attempt;
+use super::components::Handles;
+use super::{Alarm, Core, Locked};
+use crate::component::Closer;
+use crate::machine::{ComponentId, Effect, Notice, Phase, ScopeId, Verdict};
 use crate::scope::ScopeShared;
+use crate::shield::ShieldReport;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What is to be made known once the lock is released.
 #[derive(Default)]
@@ -11,46 +16,78 @@ pub(super) struct News {
     phases: Vec<Phase>,
     notices: Vec<(Arc<ScopeShared>, Notice)>,
     alarm: bool,
+    /// Somebody who blocks may have what it waits for.
+    moved: bool,
+    pub(super) closes: Vec<(ComponentId, Closer)>,
+    pub(super) given_up: Vec<Handles>,
+    /// Foreign code runs when they are dropped.
+    pub(super) dropped: Vec<Closer>,
+    extended: Option<Duration>,
+    pub(super) shields_over: Vec<ShieldReport>,
     exit: Option<Verdict>,
+    pub(super) attempt: Option<Attempt>,
 }
 
-impl Core {
-    /// Under the lock: writes down what was decided.
-    pub(super) fn carry_out(&self, state: &mut State, effects: Vec<Effect>) -> News {
-        let mut news = News::default();
+impl Locked<'_> {
+    /// Writes down what was decided.
+    pub(super) fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
                 Effect::Enter(phase) => {
-                    self.phase.set(phase);
+                    self.core.phase.set(phase);
                     if phase == Phase::LameDuck {
                         // After the phase is written (invariant 1 of the counts).
-                        state.scopes.values_mut().for_each(|entry| entry.at_stop = entry.shared.totals());
+                        let scopes = self.state.scopes.values_mut();
+                        scopes.for_each(|entry| entry.at_stop = entry.shared.totals());
                     }
-                    news.phases.push(phase);
+                    self.news.phases.push(phase);
                 }
-                Effect::Tell(scope) => Self::notify(state, scope, Notice::Told, &mut news),
-                Effect::Cut(scope) => Self::notify(state, scope, Notice::Cut, &mut news),
-                Effect::WakeAt(_) => news.alarm = true,
+                Effect::Look => self.look_for_shields(),
+                Effect::Tell(scope) => self.notify(scope, Notice::Told),
+                Effect::Cut(scope) => self.notify(scope, Notice::Cut),
+                Effect::CancelStart(component, late) => self.start_given_up(component, late),
+                Effect::Close(component, _) => self.close(component),
+                Effect::AbandonClose(component, late) => self.close_given_up(component, late),
+                Effect::Skip(component) => self.skipped(component),
+                Effect::EndShield(shield, why) => self.shield_over(shield, why),
+                Effect::Extend(until) => {
+                    self.state.extended = Some(until);
+                    self.news.extended = Some(until.since(self.core.clock.now()));
+                }
+                Effect::HeldUp => {}
+                // TODO(CORE): remove Hooked/RunHook/HookDone from the machine; `hooks` runs them at `Exit` (publish),
+                // with its own 2 s on real time, so that their report is final and a paused clock cuts none short.
+                Effect::RunHook => {}
+                Effect::WakeAt(_) => self.news.alarm = true,
                 Effect::Exit(verdict) => {
-                    state.verdict = Some(verdict);
-                    news.exit = Some(verdict);
-                    news.alarm = true;
+                    self.state.verdict = Some(verdict);
+                    self.news.exit = Some(verdict);
+                    self.news.alarm = true;
                 }
             }
         }
-        news
     }
 
-    fn notify(state: &State, scope: ScopeId, notice: Notice, news: &mut News) {
-        if let Some(entry) = state.scopes.get(&scope) {
+    /// Whoever blocks looks again.
+    pub(super) fn wake_waiters(&mut self) {
+        self.news.moved = true;
+    }
+
+    fn notify(&mut self, scope: ScopeId, notice: Notice) {
+        if let Some(entry) = self.state.scopes.get(&scope) {
             entry.shared.set_notice(notice);
-            news.notices.push((Arc::clone(&entry.shared), notice));
+            self.news.notices.push((Arc::clone(&entry.shared), notice));
         }
     }
+}
 
+impl Core {
     /// Without the lock: tells everybody.
     pub(super) fn publish(&self, news: News) {
-        // First: a waker may drop the lifecycle on this very thread, which waits for the hooks.
+        if let Some(attempt) = news.attempt {
+            attempt.trace();
+        }
+        // Before anybody is told: a waker may drop the lifecycle on this very thread, which waits for the hooks.
         if news.exit.is_some()
             && let Some(me) = self.me.upgrade()
         {
@@ -60,8 +97,10 @@ impl Core {
                 self.hooks.watch();
             }
         }
-        if let Some(phase) = news.phases.last() {
+        if news.moved || !news.phases.is_empty() {
             self.moved_on.notify_all();
+        }
+        if let Some(phase) = news.phases.last() {
             #[cfg(feature = "tokio")]
             self.phases.send_if_modified(|published| {
                 let forward = *published < *phase;
@@ -81,8 +120,21 @@ impl Core {
                 Alarm::Task(alarm) => alarm.notify_one(),
             }
         }
+        for given_up in news.given_up {
+            given_up.give_up();
+        }
+        for (component, closer) in news.closes {
+            self.run_closer(component, closer);
+        }
         for phase in news.phases {
             tracing::info!(target: "exeunt::lifecycle", %phase, "phase");
+        }
+        if let Some(left) = news.extended {
+            let seconds = left.as_secs_f64();
+            tracing::info!(target: "exeunt::lifecycle", seconds, "shields keep the program from stopping sooner");
+        }
+        for shield in news.shields_over {
+            tracing::warn!(target: "exeunt::lifecycle", "{shield}");
         }
         if let Some(verdict) = news.exit {
             let status = verdict.exit_status();

@@ -10,32 +10,41 @@
 //! 3. In a forked child nothing locks: the lock may have been held by a thread that the child does not have (L17).
 
 mod attempt;
+mod components;
 mod effects;
+mod shields;
+
+pub(crate) use components::{Begun, ComponentEntry, Timeouts};
 
 use crate::cause::{Cause, Failure, Received};
 use crate::clock::Clock;
+use crate::component::ComponentReport;
 use crate::counts::{PhaseCell, Totals};
 use crate::hooks::Hooks;
-use crate::machine::{Input, Limits, Machine, Origin, Phase, RELAY, ScopeId, Time, Verdict};
+use crate::machine::{ComponentId, Input, Limits, Machine, Origin, Phase, RELAY, ScopeId, ShieldId, Time, Verdict};
 use crate::scope::{CutWork, ScopeShared};
+use crate::shield::{ShieldReport, Shards};
 use crate::signal::Signal;
+use crate::site::Site;
 use crate::work::Account;
 use attempt::Attempt;
-use std::collections::BTreeMap;
+use effects::News;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// What all handles of one lifecycle share.
 #[derive(Debug)]
 pub(crate) struct Core {
-    phase: PhaseCell,
-    clock: Clock,
+    me: Weak<Self>,
+    phase: Arc<PhaseCell>,
+    clock: Arc<Clock>,
+    shields: Shards,
     /// Whoever installed this; any other process is a forked child.
     process: u32,
     alarm: Alarm,
     hooks: Hooks,
     max_attempts: u32,
-    me: Weak<Self>,
     state: Mutex<State>,
     moved_on: Condvar,
     #[cfg(feature = "tokio")]
@@ -60,8 +69,20 @@ pub(crate) struct State {
     pub(crate) failures: Vec<Failure>,
     pub(crate) failures_left_out: u64,
     pub(crate) scopes: BTreeMap<ScopeId, ScopeEntry>,
+    pub(crate) components: BTreeMap<ComponentId, ComponentEntry>,
+    /// In the order in which they were over.
+    pub(crate) component_reports: Vec<ComponentReport>,
+    pub(crate) shield_reports: Vec<ShieldReport>,
+    /// During a stop, and where they were taken.
+    pub(crate) live_shields: BTreeMap<ShieldId, Option<Site>>,
+    /// Those among the stragglers that have not been told.
+    expired_shields: BTreeSet<ShieldId>,
+    /// When the stop will be over at the latest, if shields have moved that.
+    pub(crate) extended: Option<Time>,
     pub(crate) verdict: Option<Verdict>,
     next_scope: usize,
+    next_component: usize,
+    next_group: usize,
     /// When the terminal last said that it is gone.
     hung_up: Option<Time>,
 }
@@ -81,22 +102,32 @@ pub(crate) struct ScopeEntry {
 impl Core {
     pub(crate) fn new(limits: Limits, clock: Clock, alarm: Alarm, hooks: Hooks) -> Arc<Self> {
         let machine = Machine::new(limits, clock.now());
+        let (phase, clock) = (Arc::new(PhaseCell::new()), Arc::new(clock));
         Arc::new_cyclic(|me| Self {
-            phase: PhaseCell::new(),
+            me: Weak::clone(me),
+            shields: Shards::new(&phase, &clock, me),
+            phase,
             clock,
             process: std::process::id(),
             alarm,
             hooks,
             max_attempts: limits.max_attempts,
-            me: Weak::clone(me),
             state: Mutex::new(State {
                 machine,
                 cause: None,
                 failures: Vec::new(),
                 failures_left_out: 0,
                 scopes: BTreeMap::new(),
+                components: BTreeMap::new(),
+                component_reports: Vec::new(),
+                shield_reports: Vec::new(),
+                live_shields: BTreeMap::new(),
+                expired_shields: BTreeSet::new(),
+                extended: None,
                 verdict: None,
                 next_scope: 0,
+                next_component: 0,
+                next_group: 1,
                 hung_up: None,
             }),
             moved_on: Condvar::new(),
@@ -147,12 +178,22 @@ impl Core {
 
     /// Decides on an input under the lock, and applies it.
     pub(crate) fn apply_if(&self, decide: impl FnOnce(&mut State) -> Option<Input>) {
-        let Some(mut state) = self.state() else { return };
-        let Some(input) = decide(&mut state) else { return };
-        let effects = state.machine.apply(self.clock.now(), input);
-        let news = self.carry_out(&mut state, effects);
+        self.with(|locked| {
+            if let Some(input) = decide(locked.state) {
+                locked.apply(input);
+            }
+        });
+    }
+
+    /// Looks and applies under one lock, and then makes known what came of it; `None` in a forked child.
+    pub(crate) fn with<R>(&self, act: impl FnOnce(&mut Locked<'_>) -> R) -> Option<R> {
+        let mut state = self.state()?;
+        let mut locked = Locked { core: self, state: &mut state, news: News::default() };
+        let answer = act(&mut locked);
+        let news = locked.news;
         drop(state);
         self.publish(news);
+        Some(answer)
     }
 
     /// Applies a wish for the end; true if it was the first.
@@ -170,18 +211,17 @@ impl Core {
 
     pub(crate) fn signal(&self, received: Received, at: Instant) {
         let (signal, at) = (received.signal.number(), self.clock.time(at));
-        let Some(mut state) = self.state() else { return };
-        let first = state.cause.is_none();
-        state.cause.get_or_insert(Cause::Signal(received));
-        let origin = state.origin(received, at);
-        let before = state.machine.attempts();
-        let effects = state.machine.apply(self.clock.now(), Input::Signal { signal, origin, at });
-        let attempt = state.machine.attempts();
-        let news = self.carry_out(&mut state, effects);
-        drop(state);
-        let counts = attempt != before;
-        Attempt { received, attempt, max_attempts: self.max_attempts, counts, first }.trace();
-        self.publish(news);
+        self.with(|locked| {
+            let first = locked.state.cause.is_none();
+            locked.state.cause.get_or_insert(Cause::Signal(received));
+            let origin = locked.state.origin(received, at);
+            let before = locked.state.machine.attempts();
+            locked.apply(Input::Signal { signal, origin, at });
+            let attempt = locked.state.machine.attempts();
+            let counts = attempt != before;
+            locked.news.attempt =
+                Some(Attempt { received, attempt, max_attempts: self.max_attempts, counts, first });
+        });
     }
 
     pub(crate) fn abandon(&self) {
@@ -232,16 +272,21 @@ impl Core {
         Some((at, at.since(self.clock.now())))
     }
 
-    /// Blocks until `phase` is reached or `timeout` has passed; true if it is reached. Ticks meanwhile, so that a
-    /// deadline does not depend on a runtime that this very thread may be blocking.
+    /// Blocks until `phase` is reached or `timeout` has passed; true if it is reached.
     pub(crate) fn wait_for(&self, phase: Phase, timeout: Option<Duration>) -> bool {
+        // The phase is written under the lock: looked at again under it, no change can slip through between.
+        self.phase() >= phase || self.wait_until(timeout, |_| self.phase() >= phase)
+    }
+
+    /// Blocks until `is_over` or `timeout` has passed; true if it is over. Ticks meanwhile, so that a deadline does
+    /// not depend on a runtime that this very thread may be blocking.
+    pub(crate) fn wait_until(&self, timeout: Option<Duration>, is_over: impl Fn(&State) -> bool) -> bool {
         // Too far away to be represented is for ever.
         let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        while self.phase() < phase {
+        loop {
             let Some(state) = self.state() else { return false };
-            // The phase is written under the lock: looked at again under it, no change can slip through between.
-            if self.phase() >= phase {
-                break;
+            if is_over(&state) {
+                return true;
             }
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {
@@ -265,7 +310,20 @@ impl Core {
                 self.apply(Input::Tick, |_| {});
             }
         }
-        true
+    }
+}
+
+/// The state under its lock, and what is to be made known afterwards.
+pub(crate) struct Locked<'a> {
+    core: &'a Core,
+    pub(crate) state: &'a mut State,
+    news: News,
+}
+
+impl Locked<'_> {
+    pub(crate) fn apply(&mut self, input: Input) {
+        let effects = self.state.machine.apply(self.core.clock.now(), input);
+        self.carry_out(effects);
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the grace period comes to (L2).
+//! What the grace period comes to (L2), and how shields move it (L6).
 
 use super::phase::Time;
 use std::time::Duration;
@@ -9,12 +9,26 @@ pub(crate) const LATE: Duration = Duration::from_millis(100);
 /// How long ready work may then use up what has piled up, before the deadline takes effect.
 pub(crate) const PASS: Duration = Duration::from_millis(100);
 
+/// Who holds the stop up is told this long after the stop request, and then every [`HELD_UP_EACH`].
+pub(crate) const HELD_UP: Duration = Duration::from_secs(5);
+
+/// See [`HELD_UP`].
+pub(crate) const HELD_UP_EACH: Duration = Duration::from_secs(10);
+
+/// How long exit work has after a forced end (L9).
+pub(crate) const EXIT_WORK: Duration = Duration::from_secs(1);
+
+/// How long the last hook may take (L19).
+pub(crate) const HOOK: Duration = Duration::from_secs(2);
+
 /// The time limits of a stop, all counted from the stop request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Limits {
     pub(crate) grace: Duration,
     pub(crate) lame_duck: Duration,
     pub(crate) max_attempts: u32,
+    /// How far shields may move the deadlines.
+    pub(crate) hard_limit: Duration,
 }
 
 impl Limits {
@@ -29,25 +43,73 @@ impl Limits {
     }
 }
 
-/// The stop request's time and the deadlines that follow from it. Nothing restarts this clock.
+/// The stop request's time and the deadlines that follow from it. Nothing restarts this clock; shields move the
+/// deadlines to their end, and no further than the hard limit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Clock {
     pub(crate) requested: Time,
     pub(crate) lame_duck: Time,
     pub(crate) drain: Deadline,
     pub(crate) hard: Deadline,
+    /// When to tell who holds the stop up.
+    pub(crate) held_up: Time,
+    limits: Limits,
+    /// When the last shield ended that had moved the deadlines.
+    released: Option<Time>,
+    /// The end that was announced last.
+    announced: Time,
 }
 
 impl Clock {
     /// Load balancers send nothing to whom they never saw ready, so `was_ready` alone makes a lame duck.
     pub(crate) fn start(limits: &Limits, requested: Time, was_ready: bool) -> Self {
         let lame_duck = if was_ready { limits.lame_duck.min(limits.drain()) } else { Duration::ZERO };
+        let hard = requested.after(limits.grace);
         Self {
             requested,
             lame_duck: requested.after(lame_duck),
             drain: Deadline::new(requested.after(limits.drain())),
-            hard: Deadline::new(requested.after(limits.grace)),
+            hard: Deadline::new(hard),
+            held_up: requested.after(HELD_UP),
+            limits: *limits,
+            released: None,
+            announced: hard,
         }
+    }
+
+    /// The time that no shield may pass.
+    pub(crate) fn limit(&self) -> Time {
+        self.requested.after(self.limits.hard_limit.max(self.limits.grace))
+    }
+
+    /// A shield ended. If it had moved the drain deadline, the deadline is now: what waited behind it is cut, and
+    /// the close reserve begins.
+    pub(crate) fn release(&mut self, now: Time) {
+        if now > self.requested.after(self.limits.drain()) {
+            self.released = Some(now);
+        }
+    }
+
+    /// Moves both deadlines to the end of the last shield, and keeps the close reserve behind it as far as the hard
+    /// limit lets it. Answers the new end if it is later than what was announced.
+    pub(crate) fn shift(&mut self, shields_until: Option<Time>) -> Option<Time> {
+        let own = self.requested.after(self.limits.drain());
+        let drain = own.max(self.released.unwrap_or_default()).max(shields_until.unwrap_or_default());
+        let reserved = drain.after(self.limits.close_reserve()).min(self.limit());
+        self.drain.set(drain);
+        self.hard.set(self.requested.after(self.limits.grace).max(reserved));
+        let extended = self.hard.at > self.announced;
+        self.announced = self.announced.max(self.hard.at);
+        extended.then_some(self.hard.at)
+    }
+
+    /// Whether it is time to tell who holds the stop up; moves on to the next time.
+    pub(crate) fn is_held_up(&mut self, now: Time) -> bool {
+        let due = now >= self.held_up;
+        while now >= self.held_up {
+            self.held_up = self.held_up.after(HELD_UP_EACH);
+        }
+        due
     }
 }
 
@@ -59,8 +121,15 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
-    fn new(at: Time) -> Self {
+    pub(crate) fn new(at: Time) -> Self {
         Self { at, pass_until: None }
+    }
+
+    /// Another time is another deadline.
+    pub(crate) fn set(&mut self, at: Time) {
+        if at != self.at {
+            *self = Self::new(at);
+        }
     }
 
     /// Whether it takes effect now. Grants the pass, once, to whoever asks too late.

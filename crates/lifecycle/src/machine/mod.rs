@@ -1,15 +1,18 @@
-//! The machine that decides (design rules L1, L2, L5, L9, L14).
+//! The machine that decides (design rules L1-L9, L12, L14, L19).
 //!
 //! Pure: inputs and the present time go in, effects come out, and whoever drives it carries them out. It holds
 //! ids only, so that every order of inputs can be explored and states compared.
 
 mod attempts;
+mod closing;
+mod components;
 mod deadline;
 #[cfg(test)]
 mod explore;
 mod phase;
 #[cfg(test)]
 mod random;
+mod shields;
 #[cfg(test)]
 mod table;
 mod vocabulary;
@@ -19,10 +22,15 @@ pub(crate) use deadline::Limits;
 pub use phase::Phase;
 pub(crate) use phase::{PhaseLog, Time};
 pub use vocabulary::Verdict;
-pub(crate) use vocabulary::{Effect, Input, Notice, ScopeId, Wish};
+pub(crate) use vocabulary::{
+    ComponentId, Effect, Ended, GroupId, Input, Late, Notice, ScopeId, ShieldId, ShieldKind, Wish,
+};
 
 use attempts::Attempts;
+use closing::{Closing, Step};
+use components::Components;
 use deadline::Clock;
+use shields::Shields;
 use std::collections::BTreeMap;
 
 /// The state of a program's end.
@@ -35,8 +43,15 @@ pub(crate) struct Machine {
     attempts: Attempts,
     /// Scopes that are busy, and what they were told last.
     busy: BTreeMap<ScopeId, Notice>,
+    components: Components,
+    shields: Shields,
+    /// All shields that there were at the stop request are known.
+    looked: bool,
+    closing: Closing,
+    forced: Option<i32>,
     failed: bool,
     work_cut: bool,
+    hooked: bool,
     wake_at: Option<Time>,
 }
 
@@ -49,8 +64,14 @@ impl Machine {
             clock: None,
             attempts: Attempts::default(),
             busy: BTreeMap::new(),
+            components: Components::default(),
+            shields: Shields::default(),
+            looked: false,
+            closing: Closing::default(),
+            forced: None,
             failed: false,
             work_cut: false,
+            hooked: false,
             wake_at: None,
         }
     }
@@ -76,6 +97,16 @@ impl Machine {
         self.clock.as_ref().map(|clock| clock.hard.at)
     }
 
+    /// Whether the component was taken, and is not over.
+    pub(crate) fn has(&self, component: ComponentId) -> bool {
+        self.components.contains(component)
+    }
+
+    /// Whether the shield holds the stop off.
+    pub(crate) fn is_shielded_by(&self, shield: ShieldId) -> bool {
+        self.shields.kind(shield).is_some()
+    }
+
     /// When the next `Tick` is due.
     pub(crate) fn wake_at(&self) -> Option<Time> {
         self.wake_at
@@ -86,7 +117,9 @@ impl Machine {
         let mut effects = Vec::new();
         if self.phase < Phase::Stopped {
             self.take(now, input, &mut effects);
+            self.expire(now, &mut effects);
             self.advance(now, &mut effects);
+            self.tell_who_holds_up(now, &mut effects);
             self.set_alarm(&mut effects);
         } else if let Input::Busy(scope) = input {
             effects.push(Effect::Cut(scope));
@@ -100,7 +133,7 @@ impl Machine {
                 let attempts = self.attempts.note(origin, at);
                 self.request(now, at, effects);
                 if attempts >= self.limits.max_attempts {
-                    self.end(now, Verdict::Forced { signal }, effects);
+                    self.force(now, signal, effects);
                 }
             }
             Input::Stop(wish) => {
@@ -122,12 +155,90 @@ impl Machine {
             Input::Idle(scope) => _ = self.busy.remove(&scope),
             Input::WorkCut(_) => self.work_cut = true,
             Input::WorkFailed => self.failed = true,
-            Input::Abandoned => {
-                self.request(now, now, effects);
-                self.work_cut |= !self.busy.is_empty();
-                self.end(now, self.verdict(), effects);
+            Input::Hooked => self.hooked = true,
+            Input::HookDone => {
+                if self.closing.runs_hook() {
+                    self.stop(now, effects);
+                }
             }
+            Input::Abandoned => self.abandon(now, effects),
             Input::Tick => {}
+            Input::GroupOpened { .. }
+            | Input::Starting { .. }
+            | Input::Started(_)
+            | Input::StartFailed(_)
+            | Input::StartDropped(_)
+            | Input::AtExit { .. }
+            | Input::Closed { .. } => self.take_component(now, input, effects),
+            Input::ShieldTaken { .. }
+            | Input::ShieldRenewed { .. }
+            | Input::ShieldEnded(_)
+            | Input::Looked => self.take_shield(now, input, effects),
+        }
+    }
+
+    fn take_component(&mut self, now: Time, input: Input, effects: &mut Vec<Effect>) {
+        match input {
+            Input::GroupOpened { group, parent } => self.components.open_group(group, parent),
+            // Nothing further starts once a stop is requested (L3).
+            Input::Starting { component, group, start, close } if self.clock.is_none() => {
+                self.components.starting(component, group, now.after(start), close);
+            }
+            Input::Started(component) => self.components.started(component),
+            Input::StartFailed(component) if self.components.is_starting(component) => {
+                self.components.remove(component);
+                self.failed = true;
+                self.request(now, now, effects);
+            }
+            Input::StartDropped(component) if self.components.is_starting(component) => {
+                self.components.remove(component);
+            }
+            Input::AtExit { component, close } if self.closing.takes_exit_work() => {
+                self.components.at_exit(component, close);
+            }
+            Input::Closed { component, well } => {
+                let was_closing = self.closing.closed(component, &mut self.components);
+                self.failed |= was_closing && !well;
+            }
+            _ => {}
+        }
+    }
+
+    fn take_shield(&mut self, now: Time, input: Input, effects: &mut Vec<Effect>) {
+        let Some(clock) = &mut self.clock else { return };
+        match input {
+            Input::ShieldTaken { shield, kind, until } => {
+                let until = match kind {
+                    ShieldKind::Standing if !self.looked && self.phase == Phase::LameDuck => {
+                        until.min(clock.limit())
+                    }
+                    ShieldKind::Work if self.looked && self.phase < Phase::Closing => {
+                        until.min(clock.drain.at)
+                    }
+                    _ => return,
+                };
+                self.shields.take(shield, kind, until);
+            }
+            Input::ShieldRenewed { shield, until } => {
+                let most = match self.shields.kind(shield) {
+                    Some(ShieldKind::Standing) => clock.limit(),
+                    Some(ShieldKind::Work) => clock.drain.at,
+                    None => return,
+                };
+                self.shields.renew(shield, until.min(most));
+                self.shift(effects);
+            }
+            Input::ShieldEnded(shield) => {
+                if self.shields.end(shield) {
+                    clock.release(now);
+                    self.shift(effects);
+                }
+            }
+            Input::Looked => {
+                self.looked = true;
+                self.shift(effects);
+            }
+            _ => {}
         }
     }
 
@@ -142,6 +253,7 @@ impl Machine {
             self.enter(Phase::Running, now, effects);
         }
         self.enter(Phase::LameDuck, now, effects);
+        effects.push(Effect::Look);
     }
 
     fn begin(&mut self, scope: ScopeId, effects: &mut Vec<Effect>) {
@@ -157,29 +269,117 @@ impl Machine {
         }
     }
 
+    /// Gives up starts and shields whose time is over.
+    fn expire(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        for component in self.components.due(now) {
+            self.components.remove(component);
+            effects.push(Effect::CancelStart(component, Late::Timeout));
+            self.failed = true;
+            self.request(now, now, effects);
+        }
+        let Some(clock) = &mut self.clock else { return };
+        // Both are asked, so that both have their pass at once (L2).
+        clock.drain.is_due(now);
+        for shield in self.shields.take_due(now) {
+            clock.release(now);
+            effects.push(Effect::EndShield(shield, Ended::Expired));
+        }
+        if self.looked && self.phase < Phase::Closing {
+            self.shift(effects);
+        }
+    }
+
     /// Moves on through every phase that is over.
     fn advance(&mut self, now: Time, effects: &mut Vec<Effect>) {
         while let Some(clock) = &mut self.clock {
+            let quiet = self.shields.is_empty();
             match self.phase {
-                Phase::LameDuck if now >= clock.lame_duck => self.enter(Phase::Draining, now, effects),
-                Phase::Draining if self.busy.is_empty() => self.enter(Phase::Closing, now, effects),
-                Phase::Draining if clock.drain.is_due(now) => self.enter(Phase::Closing, now, effects),
-                Phase::Closing if self.busy.is_empty() => return self.end(now, self.verdict(), effects),
-                Phase::Closing if clock.hard.is_due(now) => {
-                    self.work_cut = true;
-                    return self.end(now, self.verdict(), effects);
+                // Whether a shield holds it off is not known yet.
+                Phase::LameDuck if !self.looked => return,
+                Phase::LameDuck if now >= clock.lame_duck => {
+                    // Nobody was held up before.
+                    clock.is_held_up(now);
+                    self.enter(Phase::Draining, now, effects);
+                }
+                Phase::Draining if quiet && self.busy.is_empty() && self.components.starting_now().is_empty() => {
+                    self.enter(Phase::Closing, now, effects);
+                }
+                Phase::Draining if quiet && clock.drain.is_due(now) => {
+                    self.enter(Phase::Closing, now, effects);
+                }
+                Phase::Closing => {
+                    if !self.close(now, effects) {
+                        return;
+                    }
                 }
                 _ => return,
             }
         }
     }
 
-    /// Passes through all phases that are left (L1). No scope stays uncut behind `Closing` (L5).
-    fn end(&mut self, now: Time, verdict: Verdict, effects: &mut Vec<Effect>) {
-        while let Some(next) = self.phase.next() {
+    /// One step of closing; false if there is something to wait for.
+    fn close(&mut self, now: Time, effects: &mut Vec<Effect>) -> bool {
+        let Some(clock) = &mut self.clock else { return false };
+        if self.closing.runs_hook() {
+            if self.closing.is_hook_due(now) {
+                self.stop(now, effects);
+            }
+            return false;
+        }
+        let busy = !self.busy.is_empty();
+        match self.closing.step(now, &mut clock.hard, busy, &mut self.components, effects) {
+            Step::Wait => false,
+            Step::Late => {
+                self.failed = true;
+                true
+            }
+            Step::Over { skipped } => {
+                self.work_cut |= skipped || busy;
+                self.end(now, effects);
+                false
+            }
+        }
+    }
+
+    /// Everything is cut and skipped, exit work apart (L9).
+    fn force(&mut self, now: Time, signal: i32, effects: &mut Vec<Effect>) {
+        self.forced.get_or_insert(signal);
+        self.pass_through_to_closing(now, effects);
+        self.closing.force(now, &mut self.components, effects);
+    }
+
+    fn abandon(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        self.request(now, now, effects);
+        self.pass_through_to_closing(now, effects);
+        self.work_cut |= !self.busy.is_empty();
+        self.work_cut |= self.closing.abandon(&mut self.components, effects);
+        if self.hooked && !self.closing.runs_hook() {
+            effects.push(Effect::RunHook);
+        }
+        self.stop(now, effects);
+    }
+
+    /// The last hook, or the end at once where there is none.
+    fn end(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        if self.hooked {
+            self.closing.begin_hook(now);
+            effects.push(Effect::RunHook);
+        } else {
+            self.stop(now, effects);
+        }
+    }
+
+    fn stop(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        self.enter(Phase::Stopped, now, effects);
+        effects.push(Effect::Exit(self.verdict()));
+    }
+
+    /// Passes through all phases before it (L1). No scope stays uncut behind `Closing` (L5).
+    fn pass_through_to_closing(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        self.looked = true;
+        while let Some(next) = self.phase.next().filter(|next| *next <= Phase::Closing) {
             self.enter(next, now, effects);
         }
-        effects.push(Effect::Exit(verdict));
     }
 
     fn enter(&mut self, phase: Phase, now: Time, effects: &mut Vec<Effect>) {
@@ -195,24 +395,66 @@ impl Machine {
             *notice = due;
             effects.push(effect(*scope));
         }
+        if phase == Phase::Closing {
+            self.enter_closing(now, effects);
+        }
+    }
+
+    /// Whatever may hold `Closing` off is over.
+    fn enter_closing(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        let shields = self.shields.take_all().into_iter();
+        effects.extend(shields.map(|shield| Effect::EndShield(shield, Ended::Forced)));
+        for component in self.components.starting_now() {
+            self.components.remove(component);
+            self.failed = true;
+            effects.push(Effect::CancelStart(component, Late::Stop));
+        }
+        if let Some(clock) = &self.clock {
+            self.closing.begin(now, clock.hard.takes_effect());
+        }
+    }
+
+    fn shift(&mut self, effects: &mut Vec<Effect>) {
+        let until = self.shields.last_until();
+        let extended = self.clock.as_mut().and_then(|clock| clock.shift(until));
+        effects.extend(extended.map(Effect::Extend));
+    }
+
+    fn tell_who_holds_up(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        let waits = matches!(self.phase, Phase::Draining | Phase::Closing);
+        if let Some(clock) = self.clock.as_mut().filter(|_| waits)
+            && clock.is_held_up(now)
+        {
+            effects.push(Effect::HeldUp);
+        }
     }
 
     /// How it would end if it ended now, by the order of L14.
     fn verdict(&self) -> Verdict {
-        match (self.failed, self.work_cut) {
-            (true, _) => Verdict::Failed,
-            (false, true) => Verdict::Cut,
-            (false, false) => Verdict::Clean,
+        match (self.forced, self.failed, self.work_cut) {
+            (Some(signal), ..) => Verdict::Forced { signal },
+            (None, true, _) => Verdict::Failed,
+            (None, false, true) => Verdict::Cut,
+            (None, false, false) => Verdict::Clean,
         }
     }
 
     fn set_alarm(&mut self, effects: &mut Vec<Effect>) {
-        let at = self.clock.as_ref().and_then(|clock| match self.phase {
-            Phase::LameDuck => Some(clock.lame_duck),
-            Phase::Draining => Some(clock.drain.takes_effect()),
-            Phase::Closing => Some(clock.hard.takes_effect()),
-            Phase::Starting | Phase::Running | Phase::Stopped => None,
+        let phase = self.clock.as_ref().and_then(|clock| match self.phase {
+            Phase::LameDuck => self.looked.then_some(clock.lame_duck),
+            // It cannot come before the last shield ends.
+            Phase::Draining if self.shields.is_empty() => Some(clock.drain.takes_effect()),
+            Phase::Closing => {
+                let unwinds = !self.busy.is_empty() && !self.components.is_empty();
+                Some(self.closing.next_due(&clock.hard, unwinds))
+            }
+            Phase::Starting | Phase::Running | Phase::Draining | Phase::Stopped => None,
         });
+        let waits = matches!(self.phase, Phase::Draining | Phase::Closing);
+        let held_up = self.clock.as_ref().filter(|_| waits).map(|clock| clock.held_up);
+        let over = self.phase == Phase::Stopped;
+        let others = [phase, held_up, self.components.next_due(), self.shields.next_due()];
+        let at = others.into_iter().flatten().min().filter(|_| !over);
         if let Some(at) = at.filter(|at| Some(*at) != self.wake_at) {
             effects.push(Effect::WakeAt(at));
         }

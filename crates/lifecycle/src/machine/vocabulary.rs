@@ -2,10 +2,37 @@
 
 use super::attempts::Origin;
 use super::phase::{Phase, Time};
+use std::time::Duration;
 
 /// Somebody whose work must be done before `Closing`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ScopeId(pub(crate) usize);
+
+/// Something with a start and a close; or exit work, which has a close alone. Later ones have greater numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ComponentId(pub(crate) usize);
+
+/// Components that close before those of the group around them. Later ones have greater numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct GroupId(pub(crate) usize);
+
+impl GroupId {
+    /// The group around all groups.
+    pub(crate) const ROOT: Self = Self(0);
+}
+
+/// A scope that a stop may not interrupt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ShieldId(pub(crate) u64);
+
+/// When a shield was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum ShieldKind {
+    /// Before the stop request: moves the deadlines.
+    Standing,
+    /// After it, inside counted work: does not.
+    Work,
+}
 
 /// What happens to a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,6 +54,33 @@ pub(crate) enum Input {
     WorkCut(ScopeId),
     /// A piece of work failed that the program can go on without.
     WorkFailed,
+    /// A group begins inside another.
+    GroupOpened { group: GroupId, parent: GroupId },
+    /// A component wants to start. After a stop request it is not taken: nothing further starts.
+    Starting { component: ComponentId, group: GroupId, start: Duration, close: Option<Duration> },
+    /// It has started.
+    Started(ComponentId),
+    /// It could not start.
+    StartFailed(ComponentId),
+    /// Whoever started it gave up: it neither started nor failed.
+    StartDropped(ComponentId),
+    /// Something to do in `Closing`, before the components close. Once they do, it is not taken.
+    AtExit { component: ComponentId, close: Option<Duration> },
+    /// A component's close, or exit work, is over.
+    Closed { component: ComponentId, well: bool },
+    /// A shield holds the stop off. Taken as `Standing` between [`Effect::Look`] and [`Input::Looked`] alone, as
+    /// `Work` in `LameDuck` and `Draining` alone.
+    ShieldTaken { shield: ShieldId, kind: ShieldKind, until: Time },
+    /// It has a new budget.
+    ShieldRenewed { shield: ShieldId, until: Time },
+    /// It was dropped, or it broke.
+    ShieldEnded(ShieldId),
+    /// All shields that there were at the stop request have been named.
+    Looked,
+    /// There is a hook to run before the end.
+    Hooked,
+    /// The hook is over.
+    HookDone,
     /// Nobody is left to see this through: end at once.
     Abandoned,
     /// Time has passed. Too many ticks do no harm.
@@ -51,10 +105,46 @@ pub(crate) enum Effect {
     Tell(ScopeId),
     /// End the scope's work now.
     Cut(ScopeId),
+    /// A stop is requested, and shields are to be looked for: apply `ShieldTaken` for each, then `Looked`.
+    Look,
+    /// Give the start up: it has failed.
+    CancelStart(ComponentId, Late),
+    /// The shield holds nothing off any more.
+    EndShield(ShieldId, Ended),
+    /// The stop will last until then, because of shields.
+    Extend(Time),
+    /// Close the component, or do the exit work; it has until then.
+    Close(ComponentId, Time),
+    /// Go on without it: it did not close in time, or the stop has none for it.
+    AbandonClose(ComponentId, Late),
+    /// It will not be closed.
+    Skip(ComponentId),
+    /// Tell who holds the stop up.
+    HeldUp,
+    /// Run the hooks that come last, then apply `HookDone`; or go on without them, if `Exit` follows.
+    RunHook,
     /// Apply a `Tick` at this time; replaces what was said before.
     WakeAt(Time),
     /// It is over. Comes once, last.
     Exit(Verdict),
+}
+
+/// Why a start or a close was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Late {
+    /// Its own time was over.
+    Timeout,
+    /// The stop's time for it was over.
+    Stop,
+}
+
+/// Why a shield was ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Ended {
+    /// Its budget has run out.
+    Expired,
+    /// The end was forced.
+    Forced,
 }
 
 /// How it ended (L14), worst last.

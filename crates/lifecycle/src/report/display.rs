@@ -20,6 +20,12 @@ impl fmt::Display for Report {
         for scope in &self.scopes {
             write!(f, "\n  {scope}")?;
         }
+        for component in &self.components {
+            write!(f, "\n  {component}")?;
+        }
+        for shield in &self.shields {
+            write!(f, "\n  {shield}")?;
+        }
         for failure in &self.failures {
             write!(f, "\n  {failure}")?;
         }

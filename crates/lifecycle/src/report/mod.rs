@@ -2,10 +2,14 @@
 
 mod display;
 
+pub(crate) use display::Span;
+
 use crate::cause::{Cause, Failure};
+use crate::component::ComponentReport;
 use crate::core::{Core, ScopeEntry, State};
 use crate::machine::{Phase, Verdict};
 use crate::scope::CutWork;
+use crate::shield::ShieldReport;
 use crate::signal::Signal;
 use crate::work::{Account, LiveWork};
 use std::time::Duration;
@@ -27,6 +31,14 @@ pub struct Report {
     pub took: Duration,
     /// What became of the work of each scope that was busy when the stop was requested, or later.
     pub scopes: Vec<ScopeReport>,
+    /// What became of each component and of exit work, in the order in which they were over.
+    pub components: Vec<ComponentReport>,
+    /// Shields that did not end by themselves.
+    pub shields: Vec<ShieldReport>,
+    /// How far shields moved the hard deadline, counted from the stop request; `None` if they did not. The stop may
+    /// have been over sooner.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "optional_seconds"))]
+    pub extended: Option<Duration>,
     /// Everything that failed, in the order in which it did. Of failed work, the first thousand.
     pub failures: Vec<Failure>,
     /// How many failures more there were.
@@ -134,6 +146,9 @@ impl Report {
             phases: phases.collect(),
             took: took.unwrap_or_default(),
             scopes: state.scopes.values().map(|entry| ScopeReport::build(entry, state)).collect(),
+            components: state.component_reports.clone(),
+            shields: state.shield_reports.clone(),
+            extended: state.extended.zip(state.machine.requested()).map(|(at, requested)| at.since(requested)),
             failures: state.failures.clone(),
             failures_left_out: state.failures_left_out,
             attempts: state.machine.attempts(),
@@ -150,6 +165,9 @@ impl Report {
             phases: Vec::new(),
             took: Duration::ZERO,
             scopes: Vec::new(),
+            components: Vec::new(),
+            shields: Vec::new(),
+            extended: None,
             failures: Vec::new(),
             failures_left_out: 0,
             attempts: 0,

@@ -13,6 +13,7 @@ mod tasks;
 mod tracked;
 
 pub(crate) use account::Account;
+pub(crate) use outcome::panicked;
 pub use outcome::{OnFailure, Outcome};
 pub use pool::{Pool, PoolBuilder, PushError};
 pub use registry::LiveWork;

@@ -64,7 +64,7 @@ pub(crate) fn failure<R: Outcome>(name: String, ended: Result<R, Box<dyn Any + S
     }
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> String {
+pub(crate) fn panicked(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     match text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)) {
         Some(text) => format!("panicked: {text}"),

@@ -1,0 +1,110 @@
+//! A component that a function starts, and that may block.
+
+use super::closer::Closer;
+use super::{Group, StartError};
+use crate::core::{Begun, Timeouts};
+use crate::work::{Outcome, panicked};
+use std::error::Error;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// A component to be started: call [`start`](Self::start). See [`Group::component_blocking`].
+#[must_use = "a component does not start before `start` is called"]
+pub struct BlockingComponent<S, C> {
+    group: Group,
+    name: String,
+    timeouts: Timeouts,
+    start: S,
+    close: C,
+}
+
+impl<S, C> BlockingComponent<S, C> {
+    pub(super) fn new(group: Group, name: String, start: S, close: C) -> Self {
+        let name = group.path(&name);
+        Self { group, name, timeouts: super::DEFAULT_TIMEOUTS, start, close }
+    }
+
+    /// How long its start may take. 60 s unless told otherwise. When it is over, the start is left to itself, which
+    /// is the cause of a stop; what it may give later is dropped.
+    pub fn start_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.start = timeout;
+        self
+    }
+
+    /// How long its close may take, inside what the stop has left. Unless told otherwise, half of what is left, or
+    /// all for the last, so that one that hangs leaves time to the others. When it is over, the close is left to
+    /// itself, which is a failure, and the next component closes.
+    pub fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.close = Some(timeout);
+        self
+    }
+
+    /// Starts it, and blocks until it has started. Not for async code, where it would block a thread of the runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`]: its start failed, or took too long, or a stop was requested before.
+    pub fn start<T, E, R>(self) -> Result<T, StartError>
+    where
+        S: FnOnce() -> Result<T, E> + Send + 'static,
+        T: Clone + Send + 'static,
+        E: Into<Box<dyn Error + Send + Sync>>,
+        C: FnOnce(T) -> R + Send + 'static,
+        R: Outcome,
+    {
+        let Self { group, name, timeouts, start, close } = self;
+        let core = group.core;
+        let component = match core.begin_start(&name, group.id, timeouts, |_| {}) {
+            Begun::Taken(component) => component,
+            Begun::Stopping => return Err(StartError::Stopping { name }),
+            Begun::Forked => return Err(StartError::Forked { name }),
+        };
+        let since = core.clock().now();
+        let result: Given<T> = Arc::default();
+        let spawned = core.spawn_blocking("exeunt-start", {
+            let (core, result) = (Arc::clone(&core), Arc::clone(&result));
+            move || match run(start) {
+                Ok(started) => {
+                    let kept = started.clone();
+                    let closer = Closer::blocking(move || close(kept).outcome());
+                    core.started(component, closer, || *lock(&result) = Some(Ok(started)));
+                }
+                Err(error) => core.start_failed(component, error, |error| *lock(&result) = Some(Err(error))),
+            }
+        });
+        if let Err(error) = spawned {
+            core.start_failed(component, error.into(), |error| *lock(&result) = Some(Err(error)));
+        }
+        core.wait_until(None, |state| lock(&result).is_some() || !state.is_starting(component));
+        let result = lock(&result).take();
+        match result {
+            Some(Ok(started)) => Ok(started),
+            Some(Err(source)) => Err(StartError::Failed { name, source }),
+            None => Err(StartError::TimedOut { name, after: core.clock().now().since(since) }),
+        }
+    }
+}
+
+/// What a start gave, set under the core's lock.
+type Given<T> = Arc<Mutex<Option<Result<T, BoxError>>>>;
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+fn run<T, E: Into<BoxError>>(start: impl FnOnce() -> Result<T, E>) -> Result<T, BoxError> {
+    match catch_unwind(AssertUnwindSafe(start)) {
+        Ok(started) => started.map_err(Into::into),
+        Err(panic) => Err(panicked(&*panic).into()),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<S, C> fmt::Debug for BlockingComponent<S, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BlockingComponent").field("name", &self.name).finish_non_exhaustive()
+    }
+}

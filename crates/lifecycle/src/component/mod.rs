@@ -1,0 +1,186 @@
+//! Components: what has a start and a close, and closes in reverse order of start (L3, L4).
+
+mod blocking;
+mod closer;
+mod error;
+mod report;
+#[cfg(feature = "tokio")]
+mod start;
+
+pub use blocking::BlockingComponent;
+pub(crate) use closer::{Closer, run_blocking};
+#[cfg(feature = "tokio")]
+pub(crate) use closer::ClosingGuard;
+pub use error::StartError;
+pub use report::{ComponentOutcome, ComponentReport};
+#[cfg(feature = "tokio")]
+pub use start::Component;
+
+use crate::core::{Core, Timeouts};
+use crate::machine::GroupId;
+use crate::shield::StopImminent;
+use crate::work::Outcome;
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Components that belong together, and that close before those of the group around them.
+///
+/// Within a group, components close in reverse order of start: what is started first may be used by all that come
+/// after, and closes last. A group within closes as a whole, before the components beside it, even those that
+/// started later; so it may use whatever the group around it has. State that must be saved last belongs to the first
+/// component of the outermost group.
+///
+/// A handle: clones mean the same group, and dropping one means nothing.
+///
+/// ```
+/// # use exeunt_lifecycle::{Config, Lifecycle};
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// # use std::sync::{Arc, Mutex};
+/// let order = Arc::new(Mutex::new(Vec::new()));
+/// let closes = |name| {
+///     let order = Arc::clone(&order);
+///     move |()| async move { order.lock().unwrap().push(name) }
+/// };
+/// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+/// let tenant = lifecycle.group("tenant");
+/// lifecycle.component("database", async { Ok::<_, std::io::Error>(()) }, closes("database")).await?;
+/// tenant.component("cache", async { Ok::<_, std::io::Error>(()) }, closes("cache")).await?;
+/// lifecycle.component("consumer", async { Ok::<_, std::io::Error>(()) }, closes("consumer")).await?;
+///
+/// lifecycle.stop().request_stop("the example is over");
+/// let report = lifecycle.finished().await;
+/// assert_eq!(*order.lock().unwrap(), ["cache", "consumer", "database"]);
+/// assert_eq!(report.exit_status(), 0);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Group {
+    core: Arc<Core>,
+    id: GroupId,
+    /// Its path: the names of the groups around it and its own.
+    name: Arc<str>,
+}
+
+impl Group {
+    pub(crate) fn root(core: Arc<Core>) -> Self {
+        Self { core, id: GroupId::ROOT, name: Arc::from("") }
+    }
+
+    /// A group inside this one, which closes before this one's components.
+    #[must_use]
+    pub fn group(&self, name: impl AsRef<str>) -> Self {
+        let id = self.core.open_group(self.id);
+        Self { core: Arc::clone(&self.core), id, name: Arc::from(self.path(name.as_ref())) }
+    }
+
+    /// A component that is started by a future, and closed by one. Nothing happens before it is awaited.
+    ///
+    /// The start runs in the awaiting task. A stop request does not interrupt it: it may finish within its
+    /// [`start_timeout`](Component::start_timeout), and is given up at the drain deadline (L3). What it gives is
+    /// handed to whoever awaited, as a clone, and kept for `close`, which gets it by value. After a stop request
+    /// nothing starts any more.
+    ///
+    /// `close` runs once, as a task of the runtime on which the component was started, in `Closing`, when everything
+    /// that started later is closed (L4). It returns a future of `()` or of a `Result`.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// #[derive(Clone)]
+    /// struct Database;
+    ///
+    /// impl Database {
+    ///     async fn connect() -> std::io::Result<Self> {
+    ///         Ok(Self)
+    ///     }
+    ///
+    ///     async fn close(self) -> std::io::Result<()> {
+    ///         Err(std::io::Error::other("the disk is full"))
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let database = lifecycle.component("database", Database::connect(), |db| db.close()).await?;
+    /// // … use it …
+    /// # drop(database);
+    /// lifecycle.stop().request_stop("the example is over");
+    /// let report = lifecycle.finished().await;
+    /// assert_eq!(report.failures[0].to_string(), "database failed: closing: the disk is full");
+    /// assert_eq!(report.exit_status(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "tokio")]
+    pub fn component<S, T, E, C, F>(&self, name: impl Into<String>, start: S, close: C) -> Component<S, C>
+    where
+        S: Future<Output = Result<T, E>>,
+        T: Clone + Send + 'static,
+        E: Into<Box<dyn Error + Send + Sync>>,
+        C: FnOnce(T) -> F + Send + 'static,
+        F: Future<Output: Outcome> + Send + 'static,
+    {
+        Component::new(self.clone(), name.into(), start, close)
+    }
+
+    /// A component that is started and closed by functions that block, each in a thread of its own. Nothing happens
+    /// before [`start`](BlockingComponent::start) is called. For the rest it is like
+    /// [`component`](Self::component).
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # use std::path::PathBuf;
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// # let path = std::env::temp_dir().join(format!("exeunt-doc-{}.pid", std::process::id()));
+    /// # let lock = path.clone();
+    /// let create = move || std::fs::write(&path, "locked").map(|()| path);
+    /// let path: PathBuf = lifecycle
+    ///     .component_blocking("lock file", create, |path| std::fs::remove_file(path))
+    ///     .start()?;
+    /// assert!(path.exists());
+    /// assert_eq!(lifecycle.close().exit_status(), 0);
+    /// assert!(!path.exists());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn component_blocking<S, T, E, C, R>(
+        &self,
+        name: impl Into<String>,
+        start: S,
+        close: C,
+    ) -> BlockingComponent<S, C>
+    where
+        S: FnOnce() -> Result<T, E> + Send + 'static,
+        T: Clone + Send + 'static,
+        E: Into<Box<dyn Error + Send + Sync>>,
+        C: FnOnce(T) -> R + Send + 'static,
+        R: Outcome,
+    {
+        BlockingComponent::new(self.clone(), name.into(), start, close)
+    }
+
+    fn path(&self, name: &str) -> String {
+        if self.name.is_empty() { name.to_owned() } else { format!("{}/{name}", self.name) }
+    }
+}
+
+impl fmt::Debug for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Group").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Registers exit work; see [`Stop::run_at_exit`](crate::Stop::run_at_exit).
+pub(crate) fn run_at_exit<R: Outcome>(
+    core: &Arc<Core>,
+    name: String,
+    work: impl FnOnce() -> R + Send + 'static,
+) -> Result<(), StopImminent> {
+    let closer = Closer::blocking(move || work().outcome());
+    if core.add_exit_work(name, closer) { Ok(()) } else { Err(StopImminent) }
+}
+
+const DEFAULT_TIMEOUTS: Timeouts = Timeouts { start: Duration::from_secs(60), close: None };

@@ -1,0 +1,175 @@
+//! A component that a future starts.
+
+use super::closer::Closer;
+use super::{Group, StartError};
+use crate::core::{Begun, Core, Timeouts};
+use crate::lifecycle::InstallError;
+use crate::machine::{ComponentId, Time};
+use crate::work::Outcome;
+use std::error::Error;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot::Receiver;
+
+/// A component to be started: await it. See [`Group::component`].
+///
+/// # Errors
+///
+/// [`StartError`]: its start failed, or took too long, or a stop was requested before.
+///
+/// # Cancel safety
+///
+/// Dropping it while the start runs drops the start: then the component has neither started nor failed, and will
+/// not be closed.
+#[must_use = "a component does not start before it is awaited"]
+pub struct Component<S, C> {
+    group: Group,
+    name: String,
+    timeouts: Timeouts,
+    start: Pin<Box<S>>,
+    close: Option<C>,
+    begun: Option<Running>,
+}
+
+/// A start that runs.
+struct Running {
+    core: Arc<Core>,
+    component: ComponentId,
+    runtime: Handle,
+    cancelled: Receiver<()>,
+    since: Time,
+    over: bool,
+}
+
+// Only the start is ever polled, and it is pinned in its box.
+impl<S, C> Unpin for Component<S, C> {}
+
+impl<S, C> Component<S, C> {
+    pub(super) fn new(group: Group, name: String, start: S, close: C) -> Self {
+        let name = group.path(&name);
+        Self {
+            group,
+            name,
+            timeouts: super::DEFAULT_TIMEOUTS,
+            start: Box::pin(start),
+            close: Some(close),
+            begun: None,
+        }
+    }
+
+    /// How long its start may take. 60 s unless told otherwise. When it is over, the start is dropped, which is the
+    /// cause of a stop.
+    pub fn start_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.start = timeout;
+        self
+    }
+
+    /// How long its close may take, inside what the stop has left. Unless told otherwise, half of what is left, or
+    /// all for the last, so that one that hangs leaves time to the others. When it is over, the close is aborted,
+    /// which is a failure, and the next component closes.
+    pub fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.close = Some(timeout);
+        self
+    }
+
+    fn begin(&mut self) -> Result<Running, StartError> {
+        let core = &self.group.core;
+        let runtime = Handle::try_current().ok().or_else(|| core.clock().runtime().cloned());
+        let Some(runtime) = runtime else {
+            let source = Box::new(InstallError::NoRuntime);
+            return Err(StartError::Failed { name: self.name.clone(), source });
+        };
+        let mut cancelled = None;
+        let begun = core.begin_start(&self.name, self.group.id, self.timeouts, |entry| {
+            cancelled = Some(entry.cancelled());
+        });
+        match (begun, cancelled) {
+            (Begun::Taken(component), Some(cancelled)) => Ok(Running {
+                core: Arc::clone(core),
+                component,
+                runtime,
+                cancelled,
+                since: core.clock().now(),
+                over: false,
+            }),
+            (Begun::Forked, _) => Err(StartError::Forked { name: self.name.clone() }),
+            _ => Err(StartError::Stopping { name: self.name.clone() }),
+        }
+    }
+}
+
+impl<S, T, E, C, F> Future for Component<S, C>
+where
+    S: Future<Output = Result<T, E>>,
+    T: Clone + Send + 'static,
+    E: Into<Box<dyn Error + Send + Sync>>,
+    C: FnOnce(T) -> F + Send + 'static,
+    F: Future<Output: Outcome> + Send + 'static,
+{
+    type Output = Result<T, StartError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        if this.begun.is_none() {
+            match this.begin() {
+                Ok(begun) => this.begun = Some(begun),
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        let Some(running) = &mut this.begun else { return Poll::Pending };
+        let name = || this.name.clone();
+        let after = running.core.clock().now().since(running.since);
+        match this.start.as_mut().poll(context) {
+            Poll::Ready(Ok(started)) => {
+                let (kept, close) = (started.clone(), this.close.take());
+                let Some(close) = close else { return Poll::Pending };
+                let closer = Closer::task(running.runtime.clone(), move || close(kept));
+                running.over = true;
+                if running.core.started(running.component, closer, || {}) {
+                    Poll::Ready(Ok(started))
+                } else {
+                    Poll::Ready(Err(StartError::TimedOut { name: name(), after }))
+                }
+            }
+            Poll::Ready(Err(error)) => {
+                running.over = true;
+                let mut source = None;
+                running.core.start_failed(running.component, error.into(), |error| source = Some(error));
+                Poll::Ready(Err(match source {
+                    Some(source) => StartError::Failed { name: name(), source },
+                    None => StartError::TimedOut { name: name(), after },
+                }))
+            }
+            Poll::Pending => match Pin::new(&mut running.cancelled).poll(context) {
+                Poll::Ready(_) => {
+                    running.over = true;
+                    Poll::Ready(Err(StartError::TimedOut { name: name(), after }))
+                }
+                Poll::Pending => Poll::Pending,
+            },
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        if std::thread::panicking() {
+            self.core.start_failed(self.component, "its start panicked".into(), drop);
+        } else {
+            self.core.start_dropped(self.component);
+        }
+    }
+}
+
+impl<S, C> fmt::Debug for Component<S, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Component").field("name", &self.name).finish_non_exhaustive()
+    }
+}

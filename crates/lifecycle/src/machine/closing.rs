@@ -1,0 +1,147 @@
+//! `Closing`: what was cut unwinds, exit work is done, components close one after the other, the last hook runs.
+
+use super::components::Components;
+use super::deadline::{Deadline, EXIT_WORK, HOOK};
+use super::phase::Time;
+use super::vocabulary::{ComponentId, Effect, Late};
+
+/// How far closing is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Closing {
+    /// How long the components wait for what was cut.
+    unwind: Option<Deadline>,
+    current: Option<(ComponentId, Deadline)>,
+    /// Components are being closed: no more exit work is taken.
+    components: bool,
+    /// A forced end's time for exit work.
+    forced: Option<Deadline>,
+    hook: Option<Deadline>,
+}
+
+/// What closing comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Something is awaited.
+    Wait,
+    /// A component ran out of time, and the next may close.
+    Late,
+    /// Time for the last hook, and then the end. Skipped: there was something left to close.
+    Over { skipped: bool },
+}
+
+impl Closing {
+    /// A quarter of what is left is for work to unwind, since it may still use the components.
+    pub(crate) fn begin(&mut self, now: Time, hard: Time) {
+        self.unwind = Some(Deadline::new(now.after(hard.since(now) / 4)));
+    }
+
+    pub(crate) fn takes_exit_work(&self) -> bool {
+        !self.components && self.hook.is_none()
+    }
+
+    /// The end is forced: only exit work is still done, in a time of its own.
+    pub(crate) fn force(&mut self, now: Time, components: &mut Components, effects: &mut Vec<Effect>) {
+        self.forced.get_or_insert(Deadline::new(now.after(EXIT_WORK)));
+        self.components = true;
+        for id in components.in_order() {
+            if !components.is_exit_work(id) {
+                self.skip(id, components, effects);
+            }
+        }
+    }
+
+    /// Nothing is done any more, exit work included.
+    pub(crate) fn abandon(&mut self, components: &mut Components, effects: &mut Vec<Effect>) -> bool {
+        let left = components.in_order();
+        for id in &left {
+            self.skip(*id, components, effects);
+        }
+        !left.is_empty()
+    }
+
+    /// Its close is over. False: it was not being closed any more.
+    pub(crate) fn closed(&mut self, id: ComponentId, components: &mut Components) -> bool {
+        let current = self.current.as_ref().is_some_and(|(current, _)| *current == id);
+        if current {
+            self.current = None;
+            components.remove(id);
+        }
+        current
+    }
+
+    pub(crate) fn step(
+        &mut self,
+        now: Time,
+        hard: &mut Deadline,
+        is_busy: bool,
+        components: &mut Components,
+        effects: &mut Vec<Effect>,
+    ) -> Step {
+        let forced = self.forced.is_some();
+        let limit = self.forced.as_mut().unwrap_or(hard);
+        let over = limit.is_due(now);
+        if let Some((id, until)) = &mut self.current {
+            if !until.is_due(now) && !over {
+                return Step::Wait;
+            }
+            effects.push(Effect::AbandonClose(*id, Late::Timeout));
+            components.remove(*id);
+            self.current = None;
+            return Step::Late;
+        }
+        let Some((id, timeout, is_last)) = components.next_to_close() else {
+            return if over || forced || !is_busy { Step::Over { skipped: false } } else { Step::Wait };
+        };
+        if over {
+            return Step::Over { skipped: self.abandon(components, effects) };
+        }
+        let unwinds = self.unwind.as_mut().is_some_and(|unwind| !unwind.is_due(now));
+        if is_busy && unwinds && !forced {
+            return Step::Wait;
+        }
+        let left = limit.takes_effect().since(now);
+        let span = match timeout {
+            Some(timeout) => timeout.min(left),
+            // One that hangs leaves time to the next.
+            None if is_last => left,
+            None => left / 2,
+        };
+        let until = now.after(span);
+        self.components |= !components.is_exit_work(id);
+        self.current = Some((id, Deadline::new(until)));
+        effects.push(Effect::Close(id, until));
+        Step::Wait
+    }
+
+    pub(crate) fn begin_hook(&mut self, now: Time) {
+        self.hook.get_or_insert(Deadline::new(now.after(HOOK)));
+    }
+
+    pub(crate) fn runs_hook(&self) -> bool {
+        self.hook.is_some()
+    }
+
+    pub(crate) fn is_hook_due(&mut self, now: Time) -> bool {
+        self.hook.as_mut().is_some_and(|hook| hook.is_due(now))
+    }
+
+    /// When to [`step`](Self::step) next if nothing happens.
+    pub(crate) fn next_due(&self, hard: &Deadline, waits_to_unwind: bool) -> Time {
+        if let Some(hook) = &self.hook {
+            return hook.takes_effect();
+        }
+        let limit = self.forced.as_ref().unwrap_or(hard).takes_effect();
+        let current = self.current.as_ref().map(|(_, until)| until.takes_effect());
+        let unwind = self.unwind.as_ref().filter(|_| waits_to_unwind && current.is_none());
+        [current, unwind.map(Deadline::takes_effect)].into_iter().flatten().fold(limit, Time::min)
+    }
+
+    fn skip(&mut self, id: ComponentId, components: &mut Components, effects: &mut Vec<Effect>) {
+        if self.current.take_if(|(current, _)| *current == id).is_some() {
+            effects.push(Effect::AbandonClose(id, Late::Stop));
+        } else {
+            effects.push(Effect::Skip(id));
+        }
+        components.remove(id);
+    }
+}

@@ -1,0 +1,138 @@
+//! Components: what has started and is to be closed, in which order (L3, L4).
+
+use super::deadline::Deadline;
+use super::phase::Time;
+use super::vocabulary::{ComponentId, GroupId};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Components that are starting, started or closing. What is over is gone from here, so that nothing closes twice.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Components {
+    /// The group around each group; the first, the root, has none.
+    groups: BTreeMap<GroupId, GroupId>,
+    entries: BTreeMap<ComponentId, Component>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Component {
+    order: Order,
+    state: State,
+    /// How long closing may take; `None`: a share of what is left.
+    close: Option<Duration>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum State {
+    Starting(Deadline),
+    Started,
+}
+
+/// The greatest closes first. The path of groups from the root, then the component: a number of a group is greater
+/// than the 0 that stands before a component, so what is in a group within closes before what is beside it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Order {
+    Component(Vec<usize>),
+    /// In reverse order of registration, before everything else (L8).
+    AtExit(ComponentId),
+}
+
+impl Components {
+    pub(crate) fn open_group(&mut self, group: GroupId, parent: GroupId) {
+        if group != GroupId::ROOT && parent < group {
+            self.groups.entry(group).or_insert(parent);
+        }
+    }
+
+    pub(crate) fn starting(
+        &mut self,
+        id: ComponentId,
+        group: GroupId,
+        until: Time,
+        close: Option<Duration>,
+    ) {
+        let order = Order::Component(self.path(id, group));
+        let state = State::Starting(Deadline::new(until));
+        self.entries.entry(id).or_insert(Component { order, state, close });
+    }
+
+    pub(crate) fn at_exit(&mut self, id: ComponentId, close: Option<Duration>) {
+        let entry = Component { order: Order::AtExit(id), state: State::Started, close };
+        self.entries.entry(id).or_insert(entry);
+    }
+
+    /// The start is over. Nothing, if it had been given up.
+    pub(crate) fn started(&mut self, id: ComponentId) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.state = State::Started;
+        }
+    }
+
+    /// Whether there was anything to remove.
+    pub(crate) fn remove(&mut self, id: ComponentId) -> bool {
+        self.entries.remove(&id).is_some()
+    }
+
+    pub(crate) fn is_starting(&self, id: ComponentId) -> bool {
+        self.entries.get(&id).is_some_and(|entry| matches!(entry.state, State::Starting(_)))
+    }
+
+    pub(crate) fn contains(&self, id: ComponentId) -> bool {
+        self.entries.contains_key(&id)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub(crate) fn starting_now(&self) -> Vec<ComponentId> {
+        self.entries.keys().copied().filter(|id| self.is_starting(*id)).collect()
+    }
+
+    /// Starts whose time is over.
+    pub(crate) fn due(&mut self, now: Time) -> Vec<ComponentId> {
+        let due = self.entries.iter_mut().filter_map(|(id, entry)| match &mut entry.state {
+            State::Starting(until) => until.is_due(now).then_some(*id),
+            State::Started => None,
+        });
+        due.collect()
+    }
+
+    /// When to look for [`due`](Self::due) ones next.
+    pub(crate) fn next_due(&self) -> Option<Time> {
+        let starting = self.entries.values().filter_map(|entry| match &entry.state {
+            State::Starting(until) => Some(until.takes_effect()),
+            State::Started => None,
+        });
+        starting.min()
+    }
+
+    /// Which closes next, how long it may take, and whether it is the last.
+    pub(crate) fn next_to_close(&self) -> Option<(ComponentId, Option<Duration>, bool)> {
+        let (id, entry) = self.entries.iter().max_by(|(_, one), (_, other)| one.order.cmp(&other.order))?;
+        Some((*id, entry.close, self.entries.len() == 1))
+    }
+
+    pub(crate) fn is_exit_work(&self, id: ComponentId) -> bool {
+        self.entries.get(&id).is_some_and(|entry| matches!(entry.order, Order::AtExit(_)))
+    }
+
+    /// All, in the order in which they would close.
+    pub(crate) fn in_order(&self) -> Vec<ComponentId> {
+        let mut entries: Vec<_> = self.entries.iter().collect();
+        entries.sort_by(|(_, one), (_, other)| other.order.cmp(&one.order));
+        entries.into_iter().map(|(id, _)| *id).collect()
+    }
+
+    fn path(&self, id: ComponentId, group: GroupId) -> Vec<usize> {
+        let mut path = vec![id.0, 0];
+        let mut group = group;
+        // Each parent is older than its child, so this ends.
+        while let Some(parent) = self.groups.get(&group) {
+            path.push(group.0);
+            group = *parent;
+        }
+        path.reverse();
+        path
+    }
+}

@@ -1,0 +1,141 @@
+//! Shields: scopes that a stop may not interrupt (L6-L8).
+
+mod report;
+mod shards;
+mod sites;
+
+pub use report::{ShieldOutcome, ShieldReport};
+pub(crate) use shards::Shards;
+
+use crate::core::Core;
+use crate::machine::Phase;
+use crate::site::Site;
+use shards::Held;
+use std::fmt;
+use std::time::Duration;
+
+/// A scope that a stop may not interrupt, for a time budget of its own.
+///
+/// From [`Stop::shield`](crate::Stop::shield) until it is dropped, it holds off `Closing` and the cutting of work,
+/// at most for its budget, which counts from its creation or its last renewal. If the budget ends behind the
+/// deadlines of the stop, it moves them there, but not beyond [`hard_limit`](crate::Config::hard_limit). When the
+/// budget has run out during a stop, the stop goes on without the straggler: Rust code cannot be interrupted. A
+/// forced end goes on at once.
+///
+/// In long work, call [`allow_break`](Self::allow_break) wherever it may be interrupted: with a stop requested, it
+/// ends the shielded work there; without one it renews the budget.
+///
+/// Taking and dropping one takes no lock while no stop is requested, and some 40 ns in all. Any number may be live
+/// at once, in any threads and tasks. Forgetting one (`mem::forget`) holds a stop off until its budget has run out.
+///
+/// ```
+/// use exeunt_lifecycle::{Break, Config, Lifecycle, Stop};
+/// use std::time::Duration;
+///
+/// fn transfer(stop: &Stop, items: &[&str]) -> Result<usize, Box<dyn std::error::Error>> {
+///     let shield = stop.shield(Duration::from_secs(4))?;
+///     let mut done = 0;
+///     for _item in items {
+///         shield.allow_break()?;
+///         done += 1; // … what a stop may not interrupt …
+///     }
+///     Ok(done)
+/// }
+///
+/// let lifecycle = Lifecycle::install(Config::default())?;
+/// let stop = lifecycle.stop();
+/// assert_eq!(transfer(&stop, &["a", "b"]).unwrap(), 2);
+/// stop.request_stop("the example is over");
+/// assert!(transfer(&stop, &["c"]).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a shield holds the stop off until it is dropped"]
+pub struct Shield {
+    held: Held,
+    budget: Duration,
+    /// Taken inside counted work: a stop alone does not break it.
+    in_work: bool,
+}
+
+/// A stop was requested: no shield is granted any more, nor exit work taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the program is stopping: nothing that it may not interrupt can begin any more")]
+pub struct StopImminent;
+
+/// Why shielded work ends at a safe point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Break {
+    /// A stop was requested.
+    #[error("the program is stopping")]
+    Stop,
+    /// The budget had run out, and the stop went on without waiting.
+    #[error("the shield's time had run out, and the program went on stopping")]
+    Expired,
+}
+
+impl Shield {
+    /// A budget for who has no better idea: just below the 90 s (Unix) or 5 s (Windows) after which the system
+    /// kills.
+    pub const DEFAULT_BUDGET: Duration = Duration::from_millis(if cfg!(windows) { 4_500 } else { 89_500 });
+
+    pub(crate) fn take(core: &Core, budget: Duration, in_work: bool, site: Site) -> Result<Self, StopImminent> {
+        let held = core.shields().hold(budget, site);
+        if held.phase() < Phase::LameDuck || (in_work && core.shield_work(held.id(), budget)) {
+            return Ok(Self { held, budget, in_work });
+        }
+        Err(StopImminent)
+    }
+
+    /// The safe point (L7). With a stop requested, ends the shielded work here; without one, renews the budget, for
+    /// some nanoseconds, on a clock that is exact to about 10 ms.
+    ///
+    /// A shield taken inside counted work ([`Work::shield`](crate::Work::shield)) does not break because of a stop,
+    /// as the work has until the drain deadline: it breaks when the end is forced or its budget has run out. After
+    /// the stop request this does not renew it.
+    ///
+    /// # Errors
+    ///
+    /// [`Break::Stop`]: the shield holds nothing off any more. Roll back, and end. [`Break::Expired`]: the same,
+    /// except that it was already over when this was called, and the stop has gone on meanwhile.
+    #[inline]
+    pub fn allow_break(&self) -> Result<(), Break> {
+        if self.held.phase() < Phase::LameDuck {
+            self.held.touch(self.budget);
+            return Ok(());
+        }
+        self.break_off()
+    }
+
+    /// A new budget, counted from now. During a stop it goes no further than
+    /// [`hard_limit`](crate::Config::hard_limit), or for a shield taken inside counted work after the stop request,
+    /// than the drain deadline.
+    ///
+    /// # Errors
+    ///
+    /// As [`allow_break`](Self::allow_break), but a stop alone is none.
+    pub fn renew(&mut self, budget: Duration) -> Result<(), Break> {
+        self.budget = budget;
+        self.held.renew(budget);
+        // Published first, looked at afterwards (invariant 1 of the shards).
+        if self.held.phase() < Phase::LameDuck {
+            return Ok(());
+        }
+        self.held.core().map_or(Err(Break::Stop), |core| core.renew_shield(self.held.id(), budget))
+    }
+
+    #[cold]
+    fn break_off(&self) -> Result<(), Break> {
+        let Some(core) = self.held.core() else { return Err(Break::Stop) };
+        match core.shield_break(self.held.id(), !self.in_work) {
+            Ok(()) if self.in_work => Ok(()),
+            Ok(()) => Err(Break::Stop),
+            Err(why) => Err(why),
+        }
+    }
+}
+
+impl fmt::Debug for Shield {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shield").field("budget", &self.budget).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,272 @@
+//! Where live shields are counted while no stop is requested: slots that any thread may take, without a lock.
+//!
+//! 1. Whoever takes or renews a shield publishes it first and looks for a stop afterwards; whoever requests a stop
+//!    sets the phase first and reads the slots afterwards. So no shield is missed by both: either it sees the stop,
+//!    or it is seen. Both need the one order of all `SeqCst` accesses.
+//! 2. A slot carries a generation, which tells one use from the next: an end that is reported late never ends the
+//!    next shield in its slot.
+//! 3. The renewal by a safe point may look first and publish afterwards: what a stop may miss is one renewal, by a
+//!    thread that is at its safe point anyway.
+
+use super::sites;
+use crate::clock::Clock;
+use crate::core::Core;
+use crate::counts::PhaseCell;
+use crate::loom::{AtomicU64, Ordering};
+use crate::machine::{Phase, ShieldId, Time};
+use crate::site::Site;
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering as Plain};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+/// As many as for work, for the same reason.
+const SHARDS: usize = crate::counts::SHARDS;
+
+/// Beyond these, a shield costs a lock.
+const SLOTS: usize = 32;
+
+/// All live shields of a lifecycle.
+#[derive(Debug)]
+pub(crate) struct Shards {
+    shards: [Arc<Shard>; SHARDS],
+}
+
+#[derive(Debug)]
+#[repr(align(128))]
+struct Shard {
+    slots: [Slot; SLOTS],
+    more: Mutex<More>,
+    phase: Arc<PhaseCell>,
+    clock: Arc<Clock>,
+    core: Weak<Core>,
+}
+
+/// Shields for which there was no slot.
+#[derive(Debug, Default)]
+struct More {
+    next: u32,
+    slots: BTreeMap<u32, Arc<Slot>>,
+}
+
+/// A live shield's place.
+pub(super) struct Held {
+    shard: Arc<Shard>,
+    place: Place,
+    id: ShieldId,
+    /// What the slot says beside the time.
+    tag: Tag,
+}
+
+enum Place {
+    Slot(usize),
+    More(u32, Arc<Slot>),
+}
+
+impl Shards {
+    pub(crate) fn new(phase: &Arc<PhaseCell>, clock: &Arc<Clock>, core: &Weak<Core>) -> Self {
+        let shard = || Shard {
+            slots: std::array::from_fn(|_| Slot::new()),
+            more: Mutex::default(),
+            phase: Arc::clone(phase),
+            clock: Arc::clone(clock),
+            core: Weak::clone(core),
+        };
+        Self { shards: std::array::from_fn(|_| Arc::new(shard())) }
+    }
+
+    /// Publishes a shield. Look for a stop after this, not before.
+    pub(super) fn hold(&self, budget: Duration, site: Site) -> Held {
+        let number = shard_of_this_thread();
+        // The number is in range, so the first one is never taken instead.
+        let shard = self.shards.get(number).unwrap_or(&self.shards[0]);
+        let (until, site) = (shard.until(budget), sites::number(site));
+        for (index, slot) in shard.slots.iter().enumerate() {
+            if let Some(tag) = slot.take(site, until) {
+                let id = shield_id(number, index, tag);
+                return Held { shard: Arc::clone(shard), place: Place::Slot(index), id, tag };
+            }
+        }
+        shard.hold_more(number, site, until)
+    }
+
+    /// Those that are live now: their budgets' ends, and where they were taken.
+    pub(crate) fn live(&self) -> Vec<(ShieldId, Time, Option<Site>)> {
+        let mut live = Vec::new();
+        for (number, shard) in self.shards.iter().enumerate() {
+            let more = lock(&shard.more);
+            let slots = shard.slots.iter().enumerate();
+            let more = more.slots.iter().map(|(key, slot)| (SLOTS + *key as usize, &**slot));
+            for (index, slot) in slots.chain(more) {
+                if let Some((tag, until)) = slot.read() {
+                    let id = shield_id(number, index, tag);
+                    live.push((id, Time(Duration::from_millis(until)), sites::site(tag.site())));
+                }
+            }
+        }
+        live
+    }
+}
+
+impl Shard {
+    fn until(&self, budget: Duration) -> u64 {
+        millis(self.clock.coarse().after(budget))
+    }
+
+    fn hold_more(self: &Arc<Self>, number: usize, site: u64, until: u64) -> Held {
+        let slot = Arc::new(Slot::new());
+        let tag = slot.take(site, until).unwrap_or(Tag(0));
+        let mut key = u32::MAX;
+        // In a forked child the lock may be held by a thread that is not there; nobody counts there anyway (L17).
+        if self.core.upgrade().is_some_and(|core| !core.is_forked()) {
+            let mut more = lock(&self.more);
+            key = more.next;
+            more.next = more.next.wrapping_add(1);
+            more.slots.insert(key, Arc::clone(&slot));
+        }
+        let id = shield_id(number, SLOTS.saturating_add(key as usize), tag);
+        Held { shard: Arc::clone(self), place: Place::More(key, slot), id, tag }
+    }
+}
+
+impl Held {
+    #[inline]
+    pub(super) fn phase(&self) -> Phase {
+        self.shard.phase.load()
+    }
+
+    pub(super) fn id(&self) -> ShieldId {
+        self.id
+    }
+
+    /// `None` once every handle of the lifecycle is dropped.
+    pub(super) fn core(&self) -> Option<Arc<Core>> {
+        self.shard.core.upgrade()
+    }
+
+    /// A new budget, by a safe point (invariant 3).
+    #[inline]
+    pub(super) fn touch(&self, budget: Duration) {
+        let until = self.shard.until(budget);
+        self.slot().store(self.tag, until, Ordering::Relaxed);
+    }
+
+    /// A new budget. Look for a stop after this, not before.
+    pub(super) fn renew(&self, budget: Duration) {
+        let until = self.shard.until(budget);
+        self.slot().store(self.tag, until, Ordering::SeqCst);
+    }
+
+    #[inline]
+    fn slot(&self) -> &Slot {
+        match &self.place {
+            // The index is in range, so the first one is never taken instead.
+            Place::Slot(index) => self.shard.slots.get(*index).unwrap_or(&self.shard.slots[0]),
+            Place::More(_, slot) => slot,
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.slot().free(self.tag);
+        if let Place::More(key, _) = &self.place
+            && *key != u32::MAX
+            && self.core().is_none_or(|core| !core.is_forked())
+        {
+            lock(&self.shard.more).slots.remove(key);
+        }
+        if self.phase() >= Phase::LameDuck
+            && let Some(core) = self.core()
+        {
+            core.shield_ended(self.id);
+        }
+    }
+}
+
+/// From the top: 14 bits of generation, 12 of site, 38 of the time when the budget ends, in milliseconds (8 years).
+/// A time of zero: free.
+#[derive(Debug)]
+struct Slot(AtomicU64);
+
+/// Everything but the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Tag(u64);
+
+const TIME_BITS: u32 = 38;
+const TIME: u64 = (1 << TIME_BITS) - 1;
+const GENERATION_SHIFT: u32 = TIME_BITS + sites::BITS;
+
+impl Slot {
+    fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// `None` if it is taken.
+    #[inline]
+    fn take(&self, site: u64, until: u64) -> Option<Tag> {
+        let before = self.0.load(Ordering::Relaxed);
+        if before & TIME != 0 {
+            return None;
+        }
+        let generation = (before >> GENERATION_SHIFT) + 1;
+        // The highest bit is shifted out: generations come round.
+        let tag = Tag((generation << GENERATION_SHIFT) | (site << TIME_BITS));
+        self.0.compare_exchange(before, tag.0 | until, Ordering::SeqCst, Ordering::Relaxed).ok()?;
+        Some(tag)
+    }
+
+    #[inline]
+    fn store(&self, tag: Tag, until: u64, order: Ordering) {
+        self.0.store(tag.0 | until, order);
+    }
+
+    /// Look for a stop after this, not before.
+    #[inline]
+    fn free(&self, tag: Tag) {
+        self.0.store(tag.0, Ordering::SeqCst);
+    }
+
+    /// Read after the phase is set, not before.
+    fn read(&self) -> Option<(Tag, u64)> {
+        let now = self.0.load(Ordering::SeqCst);
+        (now & TIME != 0).then_some((Tag(now & !TIME), now & TIME))
+    }
+}
+
+impl Tag {
+    fn site(self) -> u64 {
+        (self.0 >> TIME_BITS) & sites::LAST
+    }
+}
+
+/// Never zero, which is free; rounded up, so that no budget is shorter than a millisecond.
+#[inline]
+fn millis(time: Time) -> u64 {
+    let millis = time.0.as_millis() + 1;
+    u64::try_from(millis).unwrap_or(TIME).min(TIME)
+}
+
+fn shield_id(shard: usize, index: usize, tag: Tag) -> ShieldId {
+    ShieldId(((shard as u64) << 56) | ((index as u64) << 14) | (tag.0 >> GENERATION_SHIFT))
+}
+
+#[inline]
+fn shard_of_this_thread() -> usize {
+    thread_local! {
+        static SHARD: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let number = SHARD.try_with(|shard| {
+        if shard.get() == usize::MAX {
+            shard.set(NEXT.fetch_add(1, Plain::Relaxed) % SHARDS);
+        }
+        shard.get()
+    });
+    number.unwrap_or(0)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
