@@ -21,7 +21,6 @@ struct Reader {
 struct Thread {
     handle: JoinHandle<()>,
     /// Closing it ends the thread.
-    #[cfg_attr(not(unix), expect(dead_code, reason = "held open"))]
     quit: PipeWriter,
 }
 

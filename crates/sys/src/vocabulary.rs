@@ -50,8 +50,8 @@ pub enum Origin {
 pub enum Registered {
     /// The handler is in place.
     Handled(Registration),
-    /// The signal was ignored and stays so, as whoever started us by nohup(1) wishes. Not on Windows: there
-    /// Ctrl-C may be ignored, and stays so, but nobody can ask whether it is.
+    /// The signal was ignored and stays so, as whoever started us by nohup(1) wishes. On Windows: SIGHUP and SIGQUIT,
+    /// which never come there. (Ctrl-C may be ignored too, and stays so, but nobody can ask whether it is.)
     Ignored,
 }
 

@@ -38,3 +38,7 @@ pub use register::{Registration, end_by, is_forked, register, unblock};
 const SIGINT: i32 = 2;
 const SIGTERM: i32 = 15;
 const SIGBREAK: i32 = 21;
+
+/// What portable programs ask for, and Windows does not have.
+const SIGHUP: i32 = 1;
+const SIGQUIT: i32 = 3;

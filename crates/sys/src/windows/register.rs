@@ -2,7 +2,7 @@
 
 use super::handler::{self, handle};
 use super::inbox::Inbox;
-use super::{Registered, SignalError};
+use super::{Registered, SIGHUP, SIGQUIT, SignalError};
 use std::fmt;
 use std::io;
 use std::sync::{Mutex, PoisonError};
@@ -13,12 +13,16 @@ use windows_sys::core::BOOL;
 /// Whether our handler is in the list. It is in there once, however many numbers are registered.
 static IN_LIST: Mutex<bool> = Mutex::new(false);
 
-/// Takes the events of `signal`, in the whole process: 2 (SIGINT), 15 (SIGTERM) or 21 (SIGBREAK).
+/// Takes the events of `signal`, in the whole process: 2 (SIGINT), 15 (SIGTERM) or 21 (SIGBREAK). Those that are never
+/// sent here (1, SIGHUP, and 3, SIGQUIT) are [`Registered::Ignored`], so that programs need not leave them out.
 ///
 /// # Errors
 ///
 /// [`SignalError`] says which; nothing has been changed then.
 pub fn register(signal: i32) -> Result<Registered, SignalError> {
+    if matches!(signal, SIGHUP | SIGQUIT) {
+        return Ok(Registered::Ignored);
+    }
     Inbox::open().map_err(SignalError::Inbox)?;
     let mut in_list = IN_LIST.lock().unwrap_or_else(PoisonError::into_inner);
     let taken = handler::change(|state| {
