@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use bytes::Bytes;
-use exeunt_server::lifecycle::{Config, Lifecycle};
+use exeunt_server::lifecycle::{Config, Lifecycle, Stop};
 use exeunt_server::{BoxError, Health, HttpService, Server};
 use http::{Request, Response};
 use http_body_util::Full;
@@ -21,7 +21,7 @@ use tower_http::services::ServeDir;
 /// Whose server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Kind {
-    /// `exeunt_server::Server`, as `exeunt serve` runs it.
+    /// `exeunt_server::Server`.
     Ours,
     /// An accept loop over hyper, and nothing else.
     Bare,
@@ -43,15 +43,16 @@ pub(crate) fn serve(kind: Kind, site: Site, dir: &Path) -> Result<()> {
     runtime.enable_all().thread_keep_alive(Duration::from_secs(3600));
     runtime.build()?.block_on(async {
         match (kind, site) {
-            (Kind::Ours, Site::Folder) => ours(ServeDir::new(dir)).await,
-            (Kind::Ours, Site::Word) => ours(tower::service_fn(word)).await,
+            // With /livez and /readyz, as `exeunt serve` has it, though the bare server has neither.
+            (Kind::Ours, Site::Folder) => ours(|stop| Health::new(ServeDir::new(dir), stop)).await,
+            (Kind::Ours, Site::Word) => ours(|_| tower::service_fn(word)).await,
             (Kind::Bare, Site::Folder) => bare(ServeDir::new(dir)).await,
             (Kind::Bare, Site::Word) => bare(tower::service_fn(word)).await,
         }
     })
 }
 
-async fn ours<S, B>(service: S) -> Result<()>
+async fn ours<S, B>(service: impl FnOnce(Stop) -> S) -> Result<()>
 where
     S: HttpService<B> + Sync,
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
@@ -60,7 +61,7 @@ where
     announce(&server.local_address())?;
     let lifecycle = Lifecycle::install(Config::default())?;
     lifecycle.ready();
-    server.service(Health::new(service, lifecycle.stop())).run(&lifecycle).await?;
+    server.service(service(lifecycle.stop())).run(&lifecycle).await?;
     lifecycle.finished().await;
     Ok(())
 }
