@@ -86,12 +86,7 @@ impl<S> Server<S> {
     /// With what `wrap` makes of the service: a layer.
     #[must_use]
     pub fn map<T>(self, wrap: impl FnOnce(S) -> T) -> Server<T> {
-        Server {
-            name: self.name,
-            listener: self.listener,
-            limits: self.limits,
-            service: wrap(self.service),
-        }
+        Server { name: self.name, listener: self.listener, limits: self.limits, service: wrap(self.service) }
     }
 
     /// With this name in the report; `http` unless told otherwise.
