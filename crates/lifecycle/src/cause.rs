@@ -76,6 +76,13 @@ impl Sender {
     }
 }
 
+impl Sender {
+    /// Whether the system ends the process soon after, whatever becomes of the stop (L2).
+    pub(crate) fn ends_us(self) -> bool {
+        matches!(self, Self::ConsoleClosed | Self::Logoff | Self::Shutdown)
+    }
+}
+
 impl From<sys::Origin> for Sender {
     fn from(origin: sys::Origin) -> Self {
         match origin {

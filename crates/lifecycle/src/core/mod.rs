@@ -21,9 +21,11 @@ use crate::clock::Clock;
 use crate::component::ComponentReport;
 use crate::counts::{PhaseCell, Totals};
 use crate::hooks::Hooks;
-use crate::machine::{ComponentId, Input, Limits, Machine, Origin, Phase, RELAY, ScopeId, ShieldId, Time, Verdict};
+use crate::machine::{
+    ComponentId, Input, Limits, Machine, Origin, Phase, RELAY, ScopeId, ShieldId, Time, Verdict,
+};
 use crate::scope::{CutWork, ScopeShared};
-use crate::shield::{ShieldReport, Shards};
+use crate::shield::{Shards, ShieldReport};
 use crate::signal::Signal;
 use crate::site::Site;
 use crate::work::Account;
@@ -217,11 +219,20 @@ impl Core {
             let origin = locked.state.origin(received, at);
             let before = locked.state.machine.attempts();
             locked.apply(Input::Signal { signal, origin, at });
+            if received.sender.ends_us() {
+                locked.apply(Input::SystemEnds { at });
+            }
             let attempt = locked.state.machine.attempts();
             let counts = attempt != before;
             locked.news.attempt =
                 Some(Attempt { received, attempt, max_attempts: self.max_attempts, counts, first });
         });
+    }
+
+    /// When the system has ended the process at the latest, if it has said that it will.
+    pub(crate) fn last_moment(&self) -> Option<Instant> {
+        let at = self.state()?.machine.last_moment()?;
+        self.clock.instant(at)
     }
 
     pub(crate) fn abandon(&self) {

@@ -30,6 +30,9 @@ use std::time::{Duration, Instant};
 /// How long the end waits for hooks, and a hang-up for its own.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// What a system that ends us at a certain moment leaves to hooks at least: it is not that exact.
+const LAST_WORDS: Duration = Duration::from_millis(250);
+
 thread_local! {
     /// This thread runs hooks, and so cannot wait for them.
     static RUNS_HOOKS: Cell<bool> = const { Cell::new(false) };
@@ -203,11 +206,13 @@ impl Hooks {
 
     /// The lifecycle is at its end: `before_termination` begins, once.
     pub(crate) fn end(&self, core: &Arc<Core>) {
+        let left = core.last_moment().map(|last| last.saturating_duration_since(Instant::now()));
+        let patience = left.map_or(PATIENCE, |left| left.clamp(LAST_WORDS, PATIENCE));
         let Some(mut state) = self.state() else { return };
         if state.until.is_some() {
             return;
         }
-        state.until = Instant::now().checked_add(PATIENCE);
+        state.until = Instant::now().checked_add(patience);
         // Hooks commonly hold a `Stop`, which holds the core, which holds them.
         let set = std::mem::take(&mut state.set);
         state.hangups.clear();
@@ -382,7 +387,7 @@ impl State {
     }
 
     fn fail_late(&mut self, name: String) {
-        let failure = Failure { name, error: format!("did not return within {} s", PATIENCE.as_secs()) };
+        let failure = Failure { name, error: "did not return in time".to_owned() };
         tracing::error!(target: "exeunt::lifecycle", hook = failure.name, error = failure.error, "hook failed");
         self.failures.push(failure);
     }

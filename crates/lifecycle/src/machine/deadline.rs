@@ -15,6 +15,9 @@ pub(crate) const HELD_UP: Duration = Duration::from_secs(5);
 /// See [`HELD_UP`].
 pub(crate) const HELD_UP_EACH: Duration = Duration::from_secs(10);
 
+/// What a system that is about to end us leaves us: Windows kills 5 s after the event.
+pub(crate) const LEFT_BY_SYSTEM: Duration = Duration::from_millis(4_500);
+
 /// How long exit work has after a forced end (L9).
 pub(crate) const EXIT_WORK: Duration = Duration::from_secs(1);
 
@@ -54,6 +57,8 @@ pub(crate) struct Clock {
     /// When to tell who holds the stop up.
     pub(crate) held_up: Time,
     limits: Limits,
+    /// When the system said that it will end us.
+    doomed: Option<Time>,
     /// When the last shield ended that had moved the deadlines.
     released: Option<Time>,
     /// The end that was announced last.
@@ -72,20 +77,44 @@ impl Clock {
             hard: Deadline::new(hard),
             held_up: requested.after(HELD_UP),
             limits: *limits,
+            doomed: None,
             released: None,
             announced: hard,
         }
     }
 
+    /// The system will end us, and has said so at that time. A lame duck is over then: whoever would look elsewhere
+    /// has no time to.
+    pub(crate) fn system_ends(&mut self, at: Time) {
+        let at = self.doomed.map_or(at, |before| before.min(at));
+        self.doomed = Some(at);
+        self.lame_duck = self.lame_duck.min(at);
+    }
+
     /// The time that no shield may pass.
     pub(crate) fn limit(&self) -> Time {
-        self.requested.after(self.limits.hard_limit.max(self.limits.grace))
+        self.no_later(self.requested.after(self.limits.hard_limit.max(self.limits.grace)), Duration::ZERO)
+    }
+
+    /// When the system has ended us at the latest.
+    pub(crate) fn last_moment(&self) -> Option<Time> {
+        Some(self.doomed?.after(LEFT_BY_SYSTEM))
+    }
+
+    fn own_drain(&self) -> Time {
+        let reserve = self.limits.close_reserve().min(LEFT_BY_SYSTEM / 5);
+        self.no_later(self.requested.after(self.limits.drain()), reserve)
+    }
+
+    /// That time, or the reserve before the system's if that is sooner.
+    fn no_later(&self, time: Time, reserve: Duration) -> Time {
+        self.doomed.map_or(time, |said| time.min(said.after(LEFT_BY_SYSTEM - reserve)))
     }
 
     /// A shield ended. If it had moved the drain deadline, the deadline is now: what waited behind it is cut, and
     /// the close reserve begins.
     pub(crate) fn release(&mut self, now: Time) {
-        if now > self.requested.after(self.limits.drain()) {
+        if now > self.own_drain() {
             self.released = Some(now);
         }
     }
@@ -93,11 +122,12 @@ impl Clock {
     /// Moves both deadlines to the end of the last shield, and keeps the close reserve behind it as far as the hard
     /// limit lets it. Answers the new end if it is later than what was announced.
     pub(crate) fn shift(&mut self, shields_until: Option<Time>) -> Option<Time> {
-        let own = self.requested.after(self.limits.drain());
-        let drain = own.max(self.released.unwrap_or_default()).max(shields_until.unwrap_or_default());
+        let moved = self.released.max(shields_until).unwrap_or_default();
+        let drain = self.own_drain().max(self.no_later(moved, Duration::ZERO));
         let reserved = drain.after(self.limits.close_reserve()).min(self.limit());
         self.drain.set(drain);
-        self.hard.set(self.requested.after(self.limits.grace).max(reserved));
+        let own = self.no_later(self.requested.after(self.limits.grace), Duration::ZERO);
+        self.hard.set(own.max(reserved));
         let extended = self.hard.at > self.announced;
         self.announced = self.announced.max(self.hard.at);
         extended.then_some(self.hard.at)

@@ -14,6 +14,8 @@ mod phase;
 mod random;
 mod shields;
 #[cfg(test)]
+mod system_ends;
+#[cfg(test)]
 mod table;
 mod vocabulary;
 
@@ -107,6 +109,11 @@ impl Machine {
         self.shields.kind(shield).is_some()
     }
 
+    /// When the system has ended the program at the latest, if it has said that it will.
+    pub(crate) fn last_moment(&self) -> Option<Time> {
+        self.clock.as_ref()?.last_moment()
+    }
+
     /// When the next `Tick` is due.
     pub(crate) fn wake_at(&self) -> Option<Time> {
         self.wake_at
@@ -140,6 +147,7 @@ impl Machine {
                 self.failed |= wish == Wish::Failure;
                 self.request(now, now, effects);
             }
+            Input::SystemEnds { at } => self.system_ends(at.min(now), effects),
             Input::BodyEnded { well: false } => {
                 if self.clock.is_none() {
                     self.failed = true;
@@ -256,6 +264,14 @@ impl Machine {
         effects.push(Effect::Look);
     }
 
+    /// The end comes nearer, and nothing moves it away again (L2).
+    fn system_ends(&mut self, said: Time, effects: &mut Vec<Effect>) {
+        let Some(clock) = &mut self.clock else { return };
+        clock.system_ends(said);
+        self.shields.limit(clock.limit());
+        self.shift(effects);
+    }
+
     fn begin(&mut self, scope: ScopeId, effects: &mut Vec<Effect>) {
         let notice = self.busy.entry(scope).or_insert(Notice::None);
         let due = match self.phase {
@@ -301,7 +317,9 @@ impl Machine {
                     clock.is_held_up(now);
                     self.enter(Phase::Draining, now, effects);
                 }
-                Phase::Draining if quiet && self.busy.is_empty() && self.components.starting_now().is_empty() => {
+                Phase::Draining
+                    if quiet && self.busy.is_empty() && self.components.starting_now().is_empty() =>
+                {
                     self.enter(Phase::Closing, now, effects);
                 }
                 Phase::Draining if quiet && clock.drain.is_due(now) => {

@@ -30,6 +30,11 @@ impl Shields {
         }
     }
 
+    /// No budget lasts longer than that.
+    pub(crate) fn limit(&mut self, until: Time) {
+        self.live.values_mut().for_each(|shield| shield.until.set(shield.until.at.min(until)));
+    }
+
     pub(crate) fn kind(&self, id: ShieldId) -> Option<ShieldKind> {
         self.live.get(&id).map(|shield| shield.kind)
     }

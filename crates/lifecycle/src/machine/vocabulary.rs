@@ -41,6 +41,8 @@ pub(crate) enum Input {
     Signal { signal: i32, origin: Origin, at: Time },
     /// Somebody wishes the program to end.
     Stop(Wish),
+    /// The system has said, at a time that may be a little before now, that it will end the program.
+    SystemEnds { at: Time },
     /// Everything that was to start has started.
     Ready,
     /// The program's main function body is over. Well: it has started what it had to. Not well: it failed, unless
