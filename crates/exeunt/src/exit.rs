@@ -1,7 +1,7 @@
 //! How a program ended, for its `main` to return.
 
-use crate::start::StartError;
-use exeunt_lifecycle::Report;
+use crate::not_started::NotStarted;
+use exeunt_lifecycle::{Forked, Lifecycle, Report};
 use std::fmt;
 use std::io::Write as _;
 use std::process::{ExitCode, Termination};
@@ -9,16 +9,21 @@ use std::process::{ExitCode, Termination};
 /// How a program ended; what its `main` returns.
 ///
 /// The exit status is the report's (L14): 0 clean, 1 something failed, 3 something was cut, 128 + signal forced; and
-/// 2 where the program could not be started at all.
+/// 2 where the program could not be started at all. With [`Config::re_raise`](exeunt_lifecycle::Config::re_raise) a
+/// program that a signal has ended ends by that signal itself.
 ///
 /// Returned from `main`, it says on stderr what went wrong, as the standard library does for an `Err`: the report,
 /// unless the stop was clean. A clean stop says nothing. [`always_tell`](Self::always_tell) and
 /// [`never_tell`](Self::never_tell) change that. Nothing else of Exeunt ever prints.
+/// Until the process is over, further stop signals do nothing: the default action of one that comes when all is
+/// done would make a clean stop look like a crash. Dropping an `Exit` restores the signals.
 #[derive(Debug)]
 #[must_use = "return it from `main`: it has the exit status"]
 pub struct Exit {
-    ended: Result<Report, StartError>,
+    ended: Result<Report, NotStarted>,
     tell: Tell,
+    /// Has stopped, and keeps the signals.
+    lifecycle: Option<Lifecycle>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +34,40 @@ enum Tell {
 }
 
 impl Exit {
-    pub(crate) fn new(ended: Result<Report, StartError>) -> Self {
-        Self { ended, tell: Tell::Trouble }
+    /// For a `main` without a runtime: requests the stop if nobody has, blocks until the program has stopped, and is
+    /// what `main` returns. [`Lifecycle::close`] is the same for whoever needs the report alone.
+    ///
+    /// ```
+    /// use exeunt::{Config, Error, Exit, Lifecycle};
+    ///
+    /// fn main() -> Result<Exit, Error> {
+    ///     let lifecycle = Lifecycle::install(Config::from_environment()?)?;
+    ///     lifecycle.ready();
+    ///     // …
+    ///     Ok(Exit::of(lifecycle))
+    /// }
+    /// ```
+    pub fn of(lifecycle: Lifecycle) -> Self {
+        lifecycle.stop().request_stop("the program closed its lifecycle");
+        Self::stopped(lifecycle)
+    }
+
+    /// Blocks until the program has stopped.
+    pub(crate) fn stopped(lifecycle: Lifecycle) -> Self {
+        match lifecycle.stop().wait_for_report() {
+            Ok(report) => Self { ended: Ok(report), tell: Tell::Trouble, lifecycle: Some(lifecycle) },
+            // In a forked child this answers an empty report at once.
+            Err(Forked) => Self::told(lifecycle.close()),
+        }
+    }
+
+    /// Of a program that somebody else has seen stop.
+    pub(crate) fn told(report: Report) -> Self {
+        Self { ended: Ok(report), tell: Tell::Trouble, lifecycle: None }
+    }
+
+    pub(crate) fn not_started(error: NotStarted) -> Self {
+        Self { ended: Err(error), tell: Tell::Trouble, lifecycle: None }
     }
 
     /// Says how it ended even where that was well.
@@ -56,15 +93,20 @@ impl Exit {
     /// # Errors
     ///
     /// The program was never started.
-    pub fn ended(&self) -> Result<&Report, &StartError> {
+    pub fn ended(&self) -> Result<&Report, &NotStarted> {
         self.ended.as_ref()
     }
 
-    fn is_told(&self) -> bool {
-        match self.tell {
+    /// Says on stderr how it ended, if that is wanted.
+    pub(crate) fn tell(&self) {
+        let wanted = match self.tell {
             Tell::Always => true,
             Tell::Never => false,
             Tell::Trouble => self.status() != 0,
+        };
+        if wanted {
+            // Nobody may be there to read it, which changes nothing about how it ended.
+            _ = writeln!(std::io::stderr().lock(), "{self}");
         }
     }
 }
@@ -83,10 +125,14 @@ impl fmt::Display for Exit {
 
 impl Termination for Exit {
     fn report(self) -> ExitCode {
-        if self.is_told() {
-            // Nobody may be there to read it, which changes nothing about how it ended.
-            _ = writeln!(std::io::stderr().lock(), "{self}");
+        self.tell();
+        if let Ok(Report { ends_by: Some(signal), .. }) = &self.ended {
+            let still_here = signal.end_process();
+            tracing::warn!(target: "exeunt", error = %still_here, "cannot end by {signal}");
         }
-        ExitCode::from(self.status())
+        let status = ExitCode::from(self.status());
+        // The process is over in a moment.
+        std::mem::forget(self.lifecycle);
+        status
     }
 }

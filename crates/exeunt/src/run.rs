@@ -3,12 +3,12 @@
 use crate::app::App;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::start::StartError;
-use exeunt_lifecycle::{Config, CutWork, InstallError, Lifecycle, Report};
+use crate::last_resort::LastResort;
+use crate::not_started::NotStarted;
+use exeunt_lifecycle::{Config, InstallError, Lifecycle, Phase, Report};
 use futures_util::FutureExt as _;
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
-use std::time::Instant;
 
 /// A whole program: owns the runtime, starts it up with `body`, and sees its stop through.
 ///
@@ -31,7 +31,8 @@ use std::time::Instant;
 ///   drain deadline it is dropped where it awaits, and reported as cut.
 /// - An error of the body is the cause of a stop, with exit status 1. After a stop request it is none: then the
 ///   start-up was told to give up. A panic is a failure at any time.
-/// - A blocking job that never returns does not keep the program from ending.
+/// - Nothing that blocks for ever keeps the program from ending: no blocking job, nor a body that never awaits. In the
+///   latter case the process is ended half a second after the stop is over, from another thread.
 ///
 /// What is said on stderr, and when, is told at [`Exit`].
 ///
@@ -48,7 +49,7 @@ pub fn main_with<F>(config: Config, body: F) -> Exit
 where
     F: AsyncFnOnce(&App) -> Result<(), Error>,
 {
-    Exit::new(program(config, body))
+    program(config, body).unwrap_or_else(Exit::not_started)
 }
 
 /// A program inside a runtime of one's own: handles the signals, starts up with `body`, sees the stop through, and
@@ -67,30 +68,30 @@ pub async fn run<F>(config: Config, body: F) -> Result<Report, InstallError>
 where
     F: AsyncFnOnce(&App) -> Result<(), Error>,
 {
-    Ok(conduct(Lifecycle::install(config)?, body).await)
+    let app = App::new(Lifecycle::install(config)?);
+    start_up(&app, body).await;
+    Ok(app.into_lifecycle().finished().await)
 }
 
-fn program<F>(config: Config, body: F) -> Result<Report, StartError>
+fn program<F>(config: Config, body: F) -> Result<Exit, NotStarted>
 where
     F: AsyncFnOnce(&App) -> Result<(), Error>,
 {
     // Before the runtime has threads: a signal in between would end the program as if it had no lifecycle.
     let lifecycle = Lifecycle::install(config.with_environment()?)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(StartError::Runtime)?;
-    let report = runtime.block_on(conduct(lifecycle, body));
+    let runtime = runtime.map_err(NotStarted::Runtime)?;
+    let last_resort = LastResort::watch(lifecycle.stop()).map_err(NotStarted::Runtime)?;
+    let app = App::new(lifecycle);
+    runtime.block_on(async {
+        start_up(&app, body).await;
+        app.stop().reached(Phase::Stopped).await;
+    });
+    let exit = Exit::stopped(app.into_lifecycle());
+    last_resort.dismiss();
     // A blocking job may never return.
     runtime.shutdown_background();
-    Ok(report)
-}
-
-async fn conduct<F>(lifecycle: Lifecycle, body: F) -> Report
-where
-    F: AsyncFnOnce(&App) -> Result<(), Error>,
-{
-    let app = App::new(lifecycle);
-    start_up(&app, body).await;
-    app.into_lifecycle().finished().await
+    Ok(exit)
 }
 
 /// Drives the body to its end, or to the drain deadline.
@@ -98,16 +99,14 @@ async fn start_up<F>(app: &App, body: F)
 where
     F: AsyncFnOnce(&App) -> Result<(), Error>,
 {
-    let begun = Instant::now();
     let scope = app.scope(BODY);
-    let work = scope.begin();
+    let work = scope.track("start-up", BODY);
     let outcome = tokio::select! {
         // The body first: what is ready at the deadline is not cut.
         biased;
         outcome = AssertUnwindSafe(body(app)).catch_unwind() => outcome,
         () = scope.cut_requested() => {
-            work.cut(CutWork { name: BODY.to_owned(), kind: "start-up", peer: None, age: begun.elapsed(), site: None });
-            return;
+            return work.cut();
         }
     };
     match outcome {

@@ -6,7 +6,6 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,65 +14,68 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// An example program, not yet started.
 #[derive(Clone, Debug)]
-pub struct Program {
+pub(crate) struct Program {
     name: &'static str,
-    arguments: Vec<String>,
+    pub(crate) arguments: Vec<String>,
     variables: Vec<(&'static str, String)>,
 }
 
 /// A program that runs, in a process group of its own. The whole group is killed when a test leaves it.
 #[derive(Debug)]
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
     stdout: BufReader<ChildStdout>,
     lines: Vec<String>,
     stderr: thread::JoinHandle<String>,
+    program: Program,
     what: String,
 }
 
 /// A program that has ended, and left nothing behind.
 #[derive(Debug)]
-pub struct Ended {
-    pub status: ExitStatus,
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
     /// What it said on stdout.
-    pub lines: Vec<String>,
-    pub stderr: String,
+    pub(crate) lines: Vec<String>,
+    pub(crate) stderr: String,
+    /// What it was started with.
+    pub(crate) program: Program,
     what: String,
 }
 
 /// Whom a signal is sent to.
 #[derive(Clone, Copy, Debug)]
-pub enum To {
+pub(crate) enum To {
     Process,
     Group,
 }
 
 /// A signal at some point of a program's life, and perhaps once more.
 #[derive(Clone, Copy, Debug)]
-pub struct Blow {
-    pub after: Duration,
-    pub signal: Signal,
-    pub to: To,
-    pub again_after: Option<Duration>,
+pub(crate) struct Blow {
+    pub(crate) after: Duration,
+    pub(crate) signal: Signal,
+    pub(crate) to: To,
+    pub(crate) again_after: Option<Duration>,
 }
 
 impl Program {
-    pub fn example(name: &'static str) -> Self {
+    pub(crate) fn example(name: &'static str) -> Self {
         Self { name, arguments: Vec::new(), variables: Vec::new() }
     }
 
-    pub fn argument(mut self, argument: impl Into<String>) -> Self {
+    pub(crate) fn argument(mut self, argument: impl Into<String>) -> Self {
         self.arguments.push(argument.into());
         self
     }
 
-    pub fn variable(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub(crate) fn variable(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.variables.push((name, value.into()));
         self
     }
 
     /// Where cargo has built it.
-    pub fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         let mut path = std::env::current_exe().unwrap();
         path.pop();
         path.pop();
@@ -83,7 +85,7 @@ impl Program {
         path
     }
 
-    pub fn start(&self) -> Running {
+    pub(crate) fn start(&self) -> Running {
         // Whoever runs the tests in the background has SIGINT ignored, and so would the program.
         let mut command = Command::new("env");
         command.arg("--default-signal").arg(self.path());
@@ -91,7 +93,7 @@ impl Program {
     }
 
     /// By another program, such as a shell that ignores a signal first.
-    pub fn start_by(&self, mut command: Command) -> Running {
+    pub(crate) fn start_by(&self, mut command: Command) -> Running {
         for variable in exeunt::VARIABLES {
             command.env_remove(variable.name);
         }
@@ -106,11 +108,11 @@ impl Program {
             text
         });
         let what = format!("{} {}", self.name, self.arguments.join(" "));
-        Running { child, stdout, lines: Vec::new(), stderr, what }
+        Running { child, stdout, lines: Vec::new(), stderr, program: self.clone(), what }
     }
 
     /// Starts it, strikes it, and waits for its end.
-    pub fn struck(&self, blow: Blow) -> Ended {
+    pub(crate) fn struck(&self, blow: Blow) -> Ended {
         let mut running = self.start();
         running.what = format!("{} under {blow:?}", running.what);
         thread::sleep(blow.after);
@@ -124,15 +126,15 @@ impl Program {
 }
 
 impl Running {
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    pub fn pid(&self) -> Pid {
+    pub(crate) fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
 
-    pub fn send(&self, signal: Signal, to: To) {
+    pub(crate) fn send(&self, signal: Signal, to: To) {
         // It has not been waited for, so that its id is nobody else's.
         match to {
             To::Process => kill_process(self.pid(), signal).unwrap(),
@@ -141,7 +143,7 @@ impl Running {
     }
 
     /// The next line that it says; `None` when it says no more.
-    pub fn line(&mut self) -> Option<String> {
+    pub(crate) fn line(&mut self) -> Option<String> {
         let mut line = String::new();
         self.stdout.read_line(&mut line).unwrap();
         (!line.is_empty()).then(|| {
@@ -152,7 +154,7 @@ impl Running {
 
     /// Waits until it says a line that begins so, and answers the rest of the line.
     #[track_caller]
-    pub fn wait_for(&mut self, beginning: &str) -> String {
+    pub(crate) fn wait_for(&mut self, beginning: &str) -> String {
         loop {
             let Some(line) = self.line() else {
                 panic!("{} ended without saying {beginning:?}: {:?}", self.what, self.lines)
@@ -163,16 +165,45 @@ impl Running {
         }
     }
 
+    /// Whether it still runs.
+    pub(crate) fn runs(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Waits for a condition.
+    #[track_caller]
+    pub(crate) fn until(&mut self, what: &str, holds: impl Fn() -> bool) {
+        let begun = Instant::now();
+        while !holds() {
+            assert!(self.runs(), "{} ended before {what}", self.what);
+            assert!(begun.elapsed() < LIMIT, "{} ran for {LIMIT:?}, and not yet: {what}", self.what);
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Sends it a signal until it ends: of three at the very same time, the kernel may make one.
+    #[track_caller]
+    pub(crate) fn forced(mut self, signal: Signal) -> Ended {
+        let begun = Instant::now();
+        while self.runs() {
+            assert!(begun.elapsed() < LIMIT, "{} survives {signal:?}", self.what);
+            self.send(signal, To::Process);
+            thread::sleep(Duration::from_millis(20));
+        }
+        self.end()
+    }
+
     /// Waits for its end, and sees that nothing is left of it.
     #[track_caller]
-    pub fn end(mut self) -> Ended {
+    pub(crate) fn end(mut self) -> Ended {
         let status = self.status();
         while self.line().is_some() {}
         let group = test_kill_process_group(self.pid());
         assert!(group.is_err(), "{} has left processes behind", self.what);
         let stderr = std::mem::replace(&mut self.stderr, thread::spawn(String::new)).join().unwrap();
-        let (lines, what) = (std::mem::take(&mut self.lines), self.what.clone());
-        Ended { status, lines, stderr, what }
+        let (lines, program, what) =
+            (std::mem::take(&mut self.lines), self.program.clone(), self.what.clone());
+        Ended { status, lines, stderr, program, what }
     }
 
     #[track_caller]
@@ -199,18 +230,18 @@ impl Drop for Running {
 
 impl Ended {
     /// The signal came before the program had begun to handle any, when it had not done anything either.
-    pub fn before_it_began(&self) -> bool {
+    pub(crate) fn before_it_began(&self) -> bool {
         self.status.signal().is_some() && self.lines.is_empty()
     }
 
     #[track_caller]
-    pub fn status_is(&self, code: i32) {
+    pub(crate) fn status_is(&self, code: i32) {
         assert_eq!(self.status.code(), Some(code), "{}", self.story());
     }
 
     /// What was opened was closed, each once, the last first.
     #[track_caller]
-    pub fn closed_in_reverse_order(&self) {
+    pub(crate) fn closed_in_reverse_order(&self) {
         let mut opened = Vec::new();
         for line in &self.lines {
             if let Some(name) = line.strip_prefix("opened ") {
@@ -224,14 +255,14 @@ impl Ended {
 
     /// What was begun was finished, each once.
     #[track_caller]
-    pub fn all_finished(&self) {
+    pub(crate) fn all_finished(&self) {
         let (begun, finished) = (self.those("began "), self.those("finished "));
         assert_eq!(begun, finished, "{}", self.story());
     }
 
     /// What is said behind lines that begin so; each at most once.
     #[track_caller]
-    pub fn those(&self, beginning: &str) -> BTreeSet<&str> {
+    pub(crate) fn those(&self, beginning: &str) -> BTreeSet<&str> {
         let mut found = BTreeSet::new();
         for rest in self.lines.iter().filter_map(|line| line.strip_prefix(beginning)) {
             assert!(found.insert(rest), "{beginning}{rest} twice: {}", self.story());
@@ -240,58 +271,20 @@ impl Ended {
     }
 
     #[track_caller]
-    pub fn says(&self, beginning: &str) -> &str {
+    pub(crate) fn says(&self, beginning: &str) -> &str {
         let found = self.lines.iter().find_map(|line| line.strip_prefix(beginning));
         found.unwrap_or_else(|| panic!("{beginning:?} is missing: {}", self.story()))
     }
 
     #[track_caller]
-    pub fn complains(&self, parts: &[&str]) {
+    pub(crate) fn complains(&self, parts: &[&str]) {
         for part in parts {
             assert!(self.stderr.contains(part), "{part:?} is missing on stderr: {}", self.story());
         }
     }
 
-    pub fn story(&self) -> String {
-        let Self { status, lines, stderr, what } = self;
+    pub(crate) fn story(&self) -> String {
+        let Self { status, lines, stderr, what, .. } = self;
         format!("{what}: {status}\n{}\nstderr:\n{stderr}", lines.join("\n"))
     }
-}
-
-/// Strikes a program at many points of its life, alone and doubled, to the process and to its group, and checks what
-/// it leaves each time.
-///
-/// At 24 points unless `EXEUNT_SOAK` is set: then at each of the first 300 milliseconds, in all ways.
-pub fn sweep(program: &Program, check: impl Fn(&Ended) + Sync) {
-    let soak = std::env::var_os("EXEUNT_SOAK").is_some();
-    let ways = [(To::Process, false), (To::Group, false), (To::Process, true), (To::Group, true)];
-    let mut blows = Vec::new();
-    for at in (0..300).step_by(if soak { 1 } else { 13 }) {
-        for (number, (to, twice)) in (0..).zip(ways) {
-            if !soak && at % 4 != number {
-                continue;
-            }
-            let signal = if (at / 4) % 2 == 0 { Signal::TERM } else { Signal::INT };
-            // All lengths up to that of a close, in no particular order.
-            let again_after = twice.then(|| Duration::from_millis(at * 37 % 100));
-            blows.push(Blow { after: Duration::from_millis(at), signal, to, again_after });
-        }
-    }
-    let (total, left) = (blows.len(), Mutex::new(blows));
-    let struck_in_time = Mutex::new(0);
-    thread::scope(|scope| {
-        for _ in 0..6 {
-            scope.spawn(|| {
-                while let Some(blow) = { left.lock().unwrap().pop() } {
-                    let ended = program.struck(blow);
-                    if !ended.before_it_began() {
-                        check(&ended);
-                        *struck_in_time.lock().unwrap() += 1;
-                    }
-                }
-            });
-        }
-    });
-    let struck_in_time = struck_in_time.into_inner().unwrap();
-    assert!(struck_in_time * 2 > total, "only {struck_in_time} of {total} had begun when they were struck");
 }

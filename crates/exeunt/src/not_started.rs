@@ -6,7 +6,7 @@ use std::io;
 /// The program could not be started; its body has not run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum StartError {
+pub enum NotStarted {
     /// An environment variable cannot be used.
     #[error(transparent)]
     Environment(#[from] EnvironmentError),

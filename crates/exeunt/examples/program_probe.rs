@@ -1,0 +1,125 @@
+//! Programs that go wrong in one way each, for the tests.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a probe says what it does, and panics where it cannot"
+)]
+
+use exeunt::{App, Config, Error, Exit};
+use std::future::pending;
+use std::thread;
+use std::time::Duration;
+
+/// Short enough that a test can wait for its end, long enough that nothing reaches it by itself.
+const SHORT: Duration = Duration::from_secs(1);
+
+const FOR_EVER: Duration = Duration::from_secs(3600);
+
+fn main() -> Exit {
+    let scenario = std::env::args().nth(1).unwrap_or_default();
+    let (scenario, grace) = match scenario.strip_suffix("-for-long") {
+        Some(scenario) => (scenario, FOR_EVER),
+        None => (scenario.as_str(), SHORT),
+    };
+    let config = Config::default().grace(grace);
+    match scenario {
+        "plain" => exeunt::main(plain),
+        "always-tell" => exeunt::main(plain).always_tell(),
+        "re-raise" => exeunt::main_with(Config::default().re_raise(true), plain),
+        "hung-hook" => exeunt::main_with(
+            Config::default().before_termination(|_| {
+                println!("hook");
+                thread::sleep(FOR_EVER);
+            }),
+            plain,
+        ),
+        "fails" => exeunt::main(async |_| Err("there is no shop".into())),
+        "panics" => exeunt::main(async |_| panic!("no such shop")),
+        "hung-start" => exeunt::main_with(config, hung_start),
+        "hung-body" => exeunt::main_with(config, async |_| {
+            println!("waiting");
+            pending().await
+        }),
+        "blocked-body" => exeunt::main_with(config, async |app| {
+            app.ready();
+            println!("ready");
+            // The very thread that runs the program.
+            thread::sleep(FOR_EVER);
+            Ok(())
+        }),
+        "hung-close" => exeunt::main_with(config, hung_close),
+        "slow-close" => exeunt::main_with(config, async |app| {
+            outer(app).await?;
+            component(app, "slow", Duration::from_millis(200)).await?;
+            say_ready(())
+        }),
+        "endless-thread" => exeunt::main_with(config, async |app| {
+            outer(app).await?;
+            app.thread("endless", |_| thread::sleep(FOR_EVER));
+            say_ready(())
+        }),
+        "endless-blocking" => exeunt::main_with(config, async |app| {
+            outer(app).await?;
+            app.blocking("endless", |_| thread::sleep(FOR_EVER));
+            say_ready(())
+        }),
+        "untracked-blocking" => exeunt::main(async |app| {
+            outer(app).await?;
+            drop(tokio::task::spawn_blocking(|| thread::sleep(FOR_EVER)));
+            say_ready(())
+        }),
+        "stubborn-task" => exeunt::main_with(config, async |app| {
+            outer(app).await?;
+            app.task("stubborn", async |_| pending::<()>().await);
+            say_ready(())
+        }),
+        "failing-task" => exeunt::main(async |app| {
+            outer(app).await?;
+            app.task("reindex", async |_| panic!("the index is gone"));
+            say_ready(())
+        }),
+        other => panic!("no such scenario: {other:?}"),
+    }
+}
+
+async fn plain(app: &App) -> Result<(), Error> {
+    outer(app).await?;
+    say_ready(())
+}
+
+fn say_ready((): ()) -> Result<(), Error> {
+    println!("ready");
+    Ok(())
+}
+
+/// What must be closed, whatever else goes wrong.
+async fn outer(app: &App) -> Result<(), Error> {
+    component(app, "outer", Duration::ZERO).await
+}
+
+async fn component(app: &App, name: &'static str, close: Duration) -> Result<(), Error> {
+    let start = async {
+        println!("opened {name}");
+        Ok::<_, Error>(())
+    };
+    let closer = async move |()| {
+        tokio::time::sleep(close).await;
+        println!("closed {name}");
+    };
+    Ok(app.component(name, start, closer).await?)
+}
+
+async fn hung_start(app: &App) -> Result<(), Error> {
+    outer(app).await?;
+    println!("starting inner");
+    app.component("inner", pending::<Result<(), Error>>(), async |()| println!("closed inner")).await?;
+    println!("started inner");
+    component(app, "never", Duration::ZERO).await
+}
+
+async fn hung_close(app: &App) -> Result<(), Error> {
+    outer(app).await?;
+    component(app, "hung", FOR_EVER).await?;
+    component(app, "last", Duration::ZERO).await?;
+    say_ready(())
+}

@@ -1,0 +1,21 @@
+//! The chapters of `docs/guide`, whose code is tested as this crate's is.
+
+macro_rules! chapters {
+    ($($name:ident: $file:literal;)*) => {$(
+        #[doc = include_str!(concat!("../../../docs/guide/", $file))]
+        struct $name;
+    )*};
+}
+
+chapters! {
+    Overview: "README.md";
+    WebService: "web-service.md";
+    QueueConsumer: "queue-consumer.md";
+    Batch: "batch.md";
+    Threads: "threads.md";
+    WorkerPool: "worker-pool.md";
+    StartAndFinish: "start-and-finish.md";
+    State: "state.md";
+    Schedule: "schedule.md";
+    Reload: "reload.md";
+}

@@ -1,0 +1,200 @@
+//! The example programs, struck by real signals at many points of their life.
+
+use crate::program::{Ended, Program, To};
+use crate::sweep::sweep;
+use rustix::process::Signal;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// Stopped by the sweep, wherever that was, and nothing lost.
+#[track_caller]
+fn clean(ended: &Ended) {
+    ended.status_is(0);
+    ended.closed_in_reverse_order();
+    ended.all_finished();
+    assert_eq!(ended.stderr, "", "{}", ended.story());
+}
+
+#[test]
+fn web_service() {
+    let program = Program::example("web_service").argument("127.0.0.1:0");
+    sweep(|| program.clone(), clean);
+}
+
+#[test]
+fn a_request_under_way_is_answered_before_the_database_closes() {
+    let program = Program::example("web_service").argument("127.0.0.1:0");
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut running = program.start();
+        let address = running.wait_for("serving ");
+        let mut client = TcpStream::connect(&address).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        client.write_all(b"GET /orders/7 HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
+        running.send(signal, To::Group);
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        assert!(answer.contains("connection: close"), "{answer}");
+        assert!(answer.ends_with("order 7\n"), "{answer}");
+        clean(&running.end());
+        assert!(TcpStream::connect(&address).is_err(), "the port is free again");
+    }
+}
+
+#[test]
+fn queue_consumer() {
+    sweep(
+        || Program::example("queue_consumer"),
+        |ended| {
+            clean(ended);
+            if !ended.those("opened ").is_empty() {
+                assert_eq!(ended.says("unacknowledged "), "0", "{}", ended.story());
+            }
+        },
+    );
+}
+
+#[test]
+fn batch() {
+    // 10 transfers of 20 ms: the job is over before the last of the signals.
+    sweep(
+        || Program::example("batch"),
+        |ended| {
+            clean(ended);
+            let finished = ended.those("finished ").len();
+            assert_eq!(
+                ended.lines.contains(&"transferred all".to_owned()),
+                finished == 10,
+                "{}",
+                ended.story()
+            );
+        },
+    );
+}
+
+#[test]
+fn threads() {
+    sweep(
+        || Program::example("threads"),
+        |ended| {
+            ended.status_is(0);
+            ended.all_finished();
+            assert_eq!(ended.those("entered "), ended.those("left "), "{}", ended.story());
+        },
+    );
+}
+
+#[test]
+fn worker_pool_that_finishes_its_queue() {
+    sweep(
+        || Program::example("worker_pool").argument("finish"),
+        |ended| {
+            clean(ended);
+            let mut accounted = ended.those("finished ");
+            let kept = ended.those("kept ");
+            assert!(kept.len() <= 1, "only the one that the pool no longer took: {}", ended.story());
+            accounted.extend(kept);
+            assert_eq!(ended.those("took "), accounted, "{}", ended.story());
+        },
+    );
+}
+
+#[test]
+fn worker_pool_that_hands_back_its_queue() {
+    let handed_back = AtomicU32::new(0);
+    sweep(
+        || Program::example("worker_pool").argument("hand-back"),
+        |ended| {
+            clean(ended);
+            let (finished, kept) = (ended.those("finished "), ended.those("kept "));
+            assert!(finished.is_disjoint(&kept), "{}", ended.story());
+            handed_back.fetch_add(u32::from(kept.len() > 1), Ordering::SeqCst);
+            assert_eq!(ended.those("took "), &finished | &kept, "{}", ended.story());
+        },
+    );
+    assert!(handed_back.into_inner() > 0, "no queue was ever handed back");
+}
+
+#[test]
+fn shielded_application() {
+    sweep(
+        || Program::example("shielded_application"),
+        |ended| {
+            clean(ended);
+            let stopped: Vec<_> = ended.those("began stopping ").into_iter().collect();
+            let started: Vec<_> = ended.those("finished starting ").into_iter().collect();
+            assert_eq!(stopped, started, "{}", ended.story());
+        },
+    );
+}
+
+#[test]
+fn tick_loop() {
+    let (folder, number) = (tempfile::tempdir().unwrap(), AtomicU32::new(0));
+    let program = || {
+        let file = folder.path().join(number.fetch_add(1, Ordering::SeqCst).to_string());
+        std::fs::write(&file, "1000\n").unwrap();
+        Program::example("tick_loop").argument(file.to_str().unwrap())
+    };
+    sweep(program, |ended| {
+        ended.status_is(0);
+        let file = std::fs::read_to_string(&ended.program.arguments[0]).unwrap();
+        let last = ended.lines.iter().filter_map(|line| line.strip_prefix("tick ")).next_back();
+        assert_eq!(file.trim_end(), last.unwrap_or("1000"), "{}", ended.story());
+        // Saved once, and last of all.
+        let saved = ended.those("saved state at ").len();
+        assert_eq!(saved, ended.those("opened state at ").len(), "{}", ended.story());
+        assert_eq!(saved == 1, ended.lines.last().is_some_and(|line| line.starts_with("saved ")));
+    });
+}
+
+#[test]
+fn tick_loop_says_what_is_wrong_with_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state");
+    std::fs::write(&file, "many\n").unwrap();
+    let ended = Program::example("tick_loop").argument(file.to_str().unwrap()).start().end();
+    ended.status_is(1);
+    ended.complains(&["state", "invalid digit found in string"]);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "many\n", "and does not write over it");
+}
+
+#[test]
+fn cron() {
+    sweep(|| Program::example("cron"), clean);
+}
+
+#[test]
+fn reload() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("greeting");
+    std::fs::write(&file, "hello\n").unwrap();
+    let program = Program::example("reload").argument(file.to_str().unwrap());
+    sweep(
+        || program.clone(),
+        |ended| {
+            ended.status_is(0);
+            assert_eq!(ended.stderr, "", "{}", ended.story());
+        },
+    );
+}
+
+#[test]
+fn reload_takes_what_it_can_read_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("greeting");
+    std::fs::write(&file, "hello\n").unwrap();
+    let mut running = Program::example("reload").argument(file.to_str().unwrap()).start();
+    running.wait_for("greets hello");
+    std::fs::write(&file, "good evening\n").unwrap();
+    running.send(Signal::HUP, To::Process);
+    running.wait_for("greets good evening");
+    std::fs::write(&file, "").unwrap();
+    running.send(Signal::HUP, To::Group);
+    running.wait_for("kept good evening: there is no greeting in it");
+    running.wait_for("greets good evening");
+    running.send(Signal::TERM, To::Process);
+    running.end().status_is(0);
+}

@@ -1,0 +1,236 @@
+//! Programs that go wrong, and what becomes of them: each test runs a scenario of the example `program_probe`.
+
+use crate::program::{Ended, Program, Running, To};
+use rustix::process::Signal;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+fn probe(scenario: &str) -> Program {
+    Program::example("program_probe").argument(scenario)
+}
+
+fn ready(scenario: &str) -> Running {
+    let mut running = probe(scenario).start();
+    running.wait_for("ready");
+    running
+}
+
+fn terminated(scenario: &str) -> Ended {
+    let running = ready(scenario);
+    running.send(Signal::TERM, To::Process);
+    running.end()
+}
+
+#[test]
+fn a_clean_stop_says_nothing() {
+    let ended = terminated("plain");
+    ended.status_is(0);
+    ended.closed_in_reverse_order();
+    assert_eq!(ended.stderr, "");
+}
+
+#[test]
+fn a_clean_stop_is_told_to_whom_asks() {
+    let ended = terminated("always-tell");
+    ended.status_is(0);
+    ended.complains(&["stopped in ", "SIGTERM from process ", "exit status 0"]);
+}
+
+#[test]
+fn a_failed_start_says_why() {
+    let ended = probe("fails").start().end();
+    ended.status_is(1);
+    ended.complains(&["main failed: there is no shop", "exit status 1"]);
+}
+
+#[test]
+fn a_panic_in_the_body_says_where_and_why() {
+    let ended = probe("panics").start().end();
+    ended.status_is(1);
+    ended.complains(&["program_probe.rs", "main failed: panicked: no such shop"]);
+}
+
+#[test]
+fn a_panic_in_a_task_stops_the_program_and_everything_closes() {
+    let ended = probe("failing-task").start().end();
+    ended.status_is(1);
+    ended.closed_in_reverse_order();
+    ended.complains(&["reindex failed: panicked: the index is gone"]);
+}
+
+#[test]
+fn a_variable_that_cannot_be_used_is_an_error_at_the_start() {
+    let ended = probe("plain").variable("EXEUNT_GRACE", "soon").start().end();
+    ended.status_is(2);
+    assert!(ended.lines.is_empty(), "{}", ended.story());
+    ended.complains(&[
+        "error: the environment variable EXEUNT_GRACE=\"soon\" cannot be used",
+        "EXEUNT_GRACE=25s",
+    ]);
+}
+
+#[test]
+fn the_operator_has_the_last_word() {
+    // The program says 1 s; with that, the test would see it end by itself.
+    let mut running = probe("hung-body").variable("EXEUNT_GRACE", "1h").start();
+    thread::sleep(Duration::from_millis(300));
+    running.send(Signal::TERM, To::Process);
+    thread::sleep(Duration::from_millis(2_000));
+    assert!(running.runs(), "its own grace was taken");
+    let ended = running.forced(Signal::TERM);
+    ended.status_is(128 + 15);
+    ended.complains(&["forced by SIGTERM, attempt 3"]);
+}
+
+#[test]
+fn l3_a_hung_start_is_given_up_and_what_had_started_closes() {
+    let mut running = probe("hung-start").start();
+    running.wait_for("starting inner");
+    running.send(Signal::TERM, To::Process);
+    let ended = running.end();
+    ended.closed_in_reverse_order();
+    assert_ne!(ended.status.code(), Some(0), "{}", ended.story());
+    assert!(!ended.lines.contains(&"opened never".to_owned()), "{}", ended.story());
+    ended.complains(&["inner"]);
+}
+
+#[test]
+fn a_hung_body_is_cut() {
+    let mut running = probe("hung-body").start();
+    running.wait_for("waiting");
+    running.send(Signal::TERM, To::Process);
+    let ended = running.end();
+    ended.status_is(3);
+    ended.complains(&["cut: start-up main"]);
+}
+
+#[test]
+fn l19_a_body_that_blocks_its_thread_does_not_keep_the_program() {
+    let ended = terminated("blocked-body");
+    ended.status_is(3);
+    ended.complains(&["main"]);
+}
+
+#[test]
+fn l4_a_hung_close_does_not_keep_the_others_from_closing() {
+    let ended = terminated("hung-close");
+    assert_eq!(
+        ended.lines,
+        ["opened outer", "opened hung", "opened last", "ready", "closed last", "closed outer"]
+    );
+    assert_ne!(ended.status.code(), Some(0), "{}", ended.story());
+    ended.complains(&["hung"]);
+}
+
+#[test]
+fn l12_a_thread_that_never_ends_is_named_and_the_rest_closes() {
+    for scenario in ["endless-thread", "endless-blocking"] {
+        let ended = terminated(scenario);
+        ended.status_is(3);
+        ended.closed_in_reverse_order();
+        ended.complains(&["endless", "program_probe.rs"]);
+    }
+}
+
+#[test]
+fn l12_a_task_that_does_not_listen_is_aborted_and_named() {
+    let ended = terminated("stubborn-task");
+    ended.status_is(3);
+    ended.closed_in_reverse_order();
+    ended.complains(&["cut: task stubborn", "program_probe.rs"]);
+}
+
+#[test]
+fn l19_a_blocking_job_that_never_returns_does_not_keep_the_program() {
+    let ended = terminated("untracked-blocking");
+    ended.status_is(0);
+    ended.closed_in_reverse_order();
+}
+
+#[test]
+fn l9_the_third_signal_ends_it_whatever_hangs() {
+    for scenario in ["hung-close-for-long", "endless-thread-for-long", "blocked-body-for-long"] {
+        for signal in [Signal::TERM, Signal::INT] {
+            let ended = ready(scenario).forced(signal);
+            ended.status_is(128 + signal.as_raw());
+            ended.complains(&["forced by ", "attempt 3"]);
+        }
+    }
+}
+
+#[test]
+fn l9_a_hook_that_hangs_does_not_keep_the_program() {
+    let ended = terminated("hung-hook");
+    ended.closed_in_reverse_order();
+    assert_eq!(ended.lines.last().map(String::as_str), Some("hook"), "{}", ended.story());
+    ended.status_is(0);
+}
+
+#[test]
+fn l14_re_raise_ends_by_the_signal_itself() {
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        let running = ready("re-raise");
+        running.send(signal, To::Process);
+        let ended = running.end();
+        assert_eq!(ended.status.signal(), Some(signal.as_raw()), "{}", ended.story());
+        ended.closed_in_reverse_order();
+    }
+}
+
+#[test]
+fn l11_nohup_keeps_it_alive() {
+    let program = probe("plain");
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg("trap '' HUP INT; exec \"$0\" \"$@\"").arg(program.path());
+    let mut running = program.start_by(shell);
+    running.wait_for("ready");
+    for signal in [Signal::HUP, Signal::INT, Signal::HUP, Signal::INT, Signal::INT] {
+        running.send(signal, To::Group);
+    }
+    thread::sleep(Duration::from_millis(100));
+    assert!(running.runs(), "an ignored signal ended it");
+    running.send(Signal::TERM, To::Process);
+    let ended = running.end();
+    ended.status_is(0);
+    ended.closed_in_reverse_order();
+}
+
+#[test]
+fn l2_a_program_that_slept_over_its_deadline_still_closes_in_order() {
+    let running = ready("slow-close");
+    running.send(Signal::TERM, To::Process);
+    thread::sleep(Duration::from_millis(100));
+    running.send(Signal::STOP, To::Process);
+    // Its grace is 1 s.
+    thread::sleep(Duration::from_millis(1_300));
+    running.send(Signal::CONT, To::Process);
+    let ended = running.end();
+    ended.closed_in_reverse_order();
+}
+
+/// The program of the README, as it stands there: on port 8000, so in a network of its own.
+#[test]
+fn the_program_of_the_readme() {
+    let program = Program::example("design");
+    let shown = Command::new("unshare").args(["--user", "--map-root-user", "--net", "true"]).output();
+    if !shown.is_ok_and(|output| output.status.success()) {
+        eprintln!("SKIPPED: the_program_of_the_readme, since no network namespace can be made here");
+        return;
+    }
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--user", "--map-root-user", "--net", "env", "--default-signal"]).arg(program.path());
+    let mut running = program.start_by(unshare);
+    running.wait_for("opened database");
+    // 0.0.0.0:8000, listening.
+    let table = format!("/proc/{}/net/tcp", running.id());
+    running.until("it listens", || {
+        std::fs::read_to_string(&table).is_ok_and(|table| table.contains("00000000:1F40"))
+    });
+    running.send(Signal::TERM, To::Group);
+    let ended = running.end();
+    ended.status_is(0);
+    ended.closed_in_reverse_order();
+    assert_eq!(ended.stderr, "");
+}

@@ -1,0 +1,58 @@
+//! A web service over a database: requests that are under way are answered before the database closes.
+//!
+//! `web_service [ADDRESS]`; then `GET /orders/7`, which takes a while, `/livez` and `/readyz`.
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::routing::get;
+use exeunt::Server;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+fn main() -> exeunt::Exit {
+    exeunt::main(async |app| {
+        // Closed last, so that whatever serves requests may use it to its end.
+        let database = app.component("database", Database::connect(), |database| database.close()).await?;
+        let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8000".to_owned());
+        let server = Server::bind(&address)?;
+        println!("serving {}", server.local_address());
+        app.serve("http", server.service(router(database)));
+        Ok(())
+    })
+}
+
+fn router(database: Arc<Database>) -> Router {
+    let order = async |State(database): State<Arc<Database>>, Path(number): Path<u32>| {
+        database.order(number).await.map_err(|error| error.to_string())
+    };
+    Router::new().route("/orders/{number}", get(order)).with_state(database)
+}
+
+/// Stands for a real one: it takes its time, and answers nothing once it is closed.
+struct Database {
+    open: AtomicBool,
+}
+
+impl Database {
+    async fn connect() -> io::Result<Arc<Self>> {
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        println!("opened database");
+        Ok(Arc::new(Self { open: AtomicBool::new(true) }))
+    }
+
+    async fn order(&self, number: u32) -> io::Result<String> {
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        match self.open.load(Ordering::SeqCst) {
+            true => Ok(format!("order {number}\n")),
+            false => Err(io::Error::other("the database is closed")),
+        }
+    }
+
+    async fn close(self: Arc<Self>) {
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        self.open.store(false, Ordering::SeqCst);
+        println!("closed database");
+    }
+}
