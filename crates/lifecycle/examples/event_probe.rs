@@ -10,6 +10,7 @@
 )]
 
 use exeunt_lifecycle::{Config, Lifecycle, Phase, Stop};
+use std::convert::Infallible;
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
@@ -31,7 +32,12 @@ fn main() -> ExitCode {
 
 /// Threads work until the stop, and the rest is finished; what comes after the report is part of the program too.
 fn serve(config: Config) -> ExitCode {
-    let lifecycle = Lifecycle::install(config.grace(FOR_EVER)).unwrap();
+    let config = config.grace(FOR_EVER).before_termination(|_| println!("last words"));
+    let lifecycle = Lifecycle::install(config).unwrap();
+    for name in ["database", "cache"] {
+        let close = move |_| println!("{name} closes");
+        lifecycle.component_blocking(name, || Ok::<_, Infallible>(()), close).start().unwrap();
+    }
     let workers = ["one", "two"].map(|name| {
         let scope = lifecycle.scope(name);
         thread::spawn(move || {

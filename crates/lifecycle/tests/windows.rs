@@ -98,6 +98,7 @@ fn is_a_clean_stop(scenario: &str, event: &str, cause: &str) {
     assert_eq!(status, Some(0), "{event}: {said}");
     contains(&said, &["lame duck\n", "draining\n", "closing\n", "stopped\n", "stopped in", cause, "running"]);
     contains(&said, &["one: ", " finished after it, 0 cut", "two: ", "exit status 0"]);
+    contains(&said, &["closing\n", "cache closes\n", "database closes\n", "last words\n", "stopped in"]);
     let (handler, status) = sender.finish();
     assert_eq!(status, Some(0), "{event}: Windows had to end it, for its handler {handler}");
 }
@@ -139,6 +140,30 @@ fn l16_a_service_may_outlive_its_users() {
     let (said, status) = probe.finish();
     assert_eq!(status, Some(0));
     contains(&said, &["SIGINT from the terminal"]);
+}
+
+#[test]
+fn l2_windows_gives_4_5_s_whatever_was_configured() {
+    for event in ["close", "logoff", "shutdown"] {
+        let probe = Running::start("busy");
+        let sender = probe.event(event, PATIENT);
+        let (said, status) = probe.finish();
+        assert_eq!(status, Some(3), "{said}");
+        contains(&said, &["lame duck\n", "draining\n", "closing\n", "stopped in ", "1 left behind"]);
+        assert_eq!(sender.finish().1, Some(0), "{event}: its time was over");
+    }
+}
+
+#[test]
+fn l2_a_console_that_is_closed_during_a_stop_shortens_it() {
+    let mut probe = Running::start("busy");
+    drop(probe.event("ctrl-c", PATIENT).finish());
+    probe.wait_for("lame duck");
+    let sender = probe.event("close", PATIENT);
+    let (said, status) = probe.finish();
+    assert_eq!(status, Some(3), "{said}");
+    contains(&said, &["draining\n", "closing\n", "SIGINT from the terminal", "1 left behind"]);
+    assert_eq!(sender.finish().1, Some(0), "its time was over");
 }
 
 #[test]
