@@ -1,6 +1,7 @@
 //! A batch job without a runtime: each transfer is shielded, and the job ends between two of them.
 //!
 //! `batch [COUNT]`
+#![allow(clippy::print_stdout, reason = "a program prints; a library does not")]
 
 use exeunt::{Config, Error, Exit, Lifecycle, Stop};
 use std::thread;

@@ -1,6 +1,7 @@
 //! Jobs by the clock: a run that was begun is finished, the next one is not begun, and a wait ends at once.
 //!
 //! `cron [SCHEDULE]`, in five fields or, with seconds, in six; `* * * * * *` unless told otherwise.
+#![allow(clippy::print_stdout, reason = "a program prints; a library does not")]
 
 use chrono::{DateTime, Local};
 use croner::Cron;

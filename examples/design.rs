@@ -1,4 +1,6 @@
 //! The whole program of the README, in its smallest form: a database, a server, a task.
+#![allow(clippy::print_stdout, reason = "a program prints; a library does not")]
+#![allow(clippy::redundant_closure_for_method_calls, reason = "as people write it")]
 
 use axum::{Router, extract::State, routing::get};
 use exeunt::{Server, Stop};

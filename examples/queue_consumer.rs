@@ -1,5 +1,6 @@
 //! A consumer of a message queue: a message that was taken is worked off and acknowledged, and what was only fetched
 //! goes back to the broker.
+#![allow(clippy::print_stdout, reason = "a program prints; a library does not")]
 
 use exeunt::{App, Error, Stop};
 use std::collections::VecDeque;
@@ -12,7 +13,7 @@ fn main() -> exeunt::Exit {
 }
 
 async fn start(app: &App) -> Result<(), Error> {
-    let broker = app.component("broker", Broker::connect(), |broker| broker.close()).await?;
+    let broker = app.component("broker", Broker::connect(), Broker::close).await?;
     for number in 1..=3 {
         app.task(format!("consumer {number}"), {
             let broker = Arc::clone(&broker);

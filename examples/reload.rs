@@ -1,6 +1,7 @@
 //! Reloads its configuration on SIGHUP and goes on; a configuration that cannot be read leaves the old one in place.
 //!
 //! `reload FILE`, with a greeting in the file.
+#![allow(clippy::print_stdout, reason = "a program prints; a library does not")]
 
 use exeunt::{Config, Error, Signal};
 use std::ffi::OsString;

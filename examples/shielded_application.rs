@@ -1,5 +1,6 @@
 //! An application that is not interrupted while it is initialised, nor while it is finalised: a stop that comes
 //! during either waits for its end.
+#![allow(clippy::print_stdout, reason = "a program prints; a library does not")]
 
 use exeunt::{App, Error, Stop};
 use std::convert::Infallible;

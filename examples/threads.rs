@@ -1,4 +1,5 @@
 //! Plain threads that poll: each sleeps, looks and works in turn, and the sleep ends when the stop begins.
+#![allow(clippy::print_stdout, reason = "a program prints; a library does not")]
 
 use exeunt::{Config, Error, Exit, Lifecycle, Stop};
 use std::thread;

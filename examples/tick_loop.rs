@@ -1,6 +1,7 @@
 //! A loop that advances some state at each tick. The state is saved last, so it is the first component started.
 //!
 //! `tick_loop FILE`
+#![allow(clippy::print_stdout, reason = "a program prints; a library does not")]
 
 use exeunt::Error;
 use std::io;
@@ -12,8 +13,8 @@ use std::time::Duration;
 fn main() -> exeunt::Exit {
     exeunt::main(async |app| {
         let file = std::env::args_os().nth(1).ok_or("usage: tick_loop FILE")?;
-        let state = app.component("state", State::load(file.into()), |state| state.save()).await?;
-        let screen = app.component("screen", Screen::open(), |screen| screen.close()).await?;
+        let state = app.component("state", State::load(file.into()), State::save).await?;
+        let screen = app.component("screen", Screen::open(), Screen::close).await?;
         app.task("ticks", |stop| async move {
             while stop.sleep_async(Duration::from_millis(7)).await {
                 screen.show(state.tick());

@@ -1,6 +1,7 @@
 //! A web service over a database: requests that are under way are answered before the database closes.
 //!
 //! `web_service [ADDRESS]`; then `GET /orders/7`, which takes a while, `/livez` and `/readyz`.
+#![allow(clippy::print_stdout, reason = "a program prints; a library does not")]
 
 use axum::Router;
 use axum::extract::{Path, State};
@@ -14,7 +15,7 @@ use std::time::Duration;
 fn main() -> exeunt::Exit {
     exeunt::main(async |app| {
         // Closed last, so that whatever serves requests may use it to its end.
-        let database = app.component("database", Database::connect(), |database| database.close()).await?;
+        let database = app.component("database", Database::connect(), Database::close).await?;
         let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8000".to_owned());
         let server = Server::bind(&address)?;
         println!("serving {}", server.local_address());

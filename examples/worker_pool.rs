@@ -2,6 +2,7 @@
 //! and kept for the next time.
 //!
 //! `worker_pool finish` or `worker_pool hand-back`
+#![allow(clippy::print_stdout, reason = "a program prints; a library does not")]
 
 use exeunt::{Error, Pool};
 use std::thread;

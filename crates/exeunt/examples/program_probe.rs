@@ -1,8 +1,8 @@
 //! Programs that go wrong in one way each, for the tests.
 #![allow(
-    clippy::unwrap_used,
+    clippy::panic,
     clippy::print_stdout,
-    reason = "a probe says what it does, and panics where it cannot"
+    reason = "a probe says what it does, and goes wrong on purpose"
 )]
 
 use exeunt::{App, Config, Error, Exit};

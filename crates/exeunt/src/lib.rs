@@ -26,7 +26,7 @@
 //! | you have | use |
 //! |---|---|
 //! | a program with a runtime of ours | [`main`](fn@main), [`main_with`] |
-//! | a runtime of your own | [`run`] |
+//! | a runtime of your own | [`run()`] |
 //! | no runtime | [`Lifecycle::install`] |
 //! | something to open and to close | [`Lifecycle::component`], [`Lifecycle::component_blocking`] |
 //! | a server | [`App::serve`], with the feature `server` |
@@ -41,7 +41,7 @@
 //!
 //! # Features
 //!
-//! - `server`: [`Server`](server::Server), for any tower service, and [`App::serve`].
+//! - `server`: [`Server`], for any tower service, and [`App::serve`].
 
 mod app;
 mod error;

@@ -3,6 +3,7 @@
 use crate::program::{Blow, Ended, Program, To};
 use rustix::process::Signal;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ pub(crate) fn sweep(program: impl Fn() -> Program + Sync, check: impl Fn(&Ended)
         }
     }
     let (total, left) = (blows.len(), Mutex::new(blows));
-    let struck_in_time = Mutex::new(0);
+    let struck_in_time = AtomicUsize::new(0);
     thread::scope(|scope| {
         for _ in 0..6 {
             scope.spawn(|| {
@@ -34,12 +35,12 @@ pub(crate) fn sweep(program: impl Fn() -> Program + Sync, check: impl Fn(&Ended)
                     let ended = program().struck(blow);
                     if !ended.before_it_began() {
                         check(&ended);
-                        *struck_in_time.lock().unwrap() += 1;
+                        struck_in_time.fetch_add(1, Ordering::SeqCst);
                     }
                 }
             });
         }
     });
-    let struck_in_time = struck_in_time.into_inner().unwrap();
+    let struck_in_time = struck_in_time.into_inner();
     assert!(struck_in_time * 2 > total, "only {struck_in_time} of {total} had begun when they were struck");
 }
