@@ -18,6 +18,11 @@ use std::time::Duration;
 const FOR_EVER: Duration = Duration::from_secs(3_600);
 
 fn main() -> ExitCode {
+    // Whatever hangs must not hang the tests.
+    thread::spawn(|| {
+        thread::sleep(Duration::from_secs(120));
+        std::process::abort();
+    });
     let scenario = std::env::args().nth(1).unwrap_or_default();
     match scenario.as_str() {
         "serve" => serve(Config::default()),

@@ -20,6 +20,11 @@ const SIGTERM: i32 = 15;
 const SIGBREAK: i32 = 21;
 
 pub(crate) fn main() {
+    // Whatever hangs must not hang the tests.
+    thread::spawn(|| {
+        thread::sleep(Duration::from_secs(120));
+        std::process::exit(98);
+    });
     let scenario = std::env::args().nth(1).unwrap_or_default();
     match scenario.as_str() {
         "report" => report(),
