@@ -35,11 +35,14 @@ mod config;
 mod core;
 mod counts;
 mod environment;
+mod follow;
 mod hooks;
 mod hub;
 mod lifecycle;
 mod loom;
 mod machine;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod report;
 #[cfg(feature = "tokio")]
 mod runtime;
@@ -57,6 +60,7 @@ pub use component::Component;
 pub use component::{BlockingComponent, ComponentOutcome, ComponentReport, Group, StartError};
 pub use config::{Config, ConfigError};
 pub use environment::{EnvironmentError, VARIABLES, Variable};
+pub use follow::{HeldScope, HeldUp, Progress};
 pub use hooks::HookOutcome;
 pub use lifecycle::{InstallError, Lifecycle};
 pub use machine::{Phase, Verdict};

@@ -218,7 +218,7 @@ impl Lifecycle {
     pub async fn finished(self) -> Report {
         self.stop().reached(Phase::Stopped).await;
         self.core.hooks().over().await;
-        Report::of(&self.core)
+        Report::last(&self.core)
     }
 
     /// Requests the stop if nobody has, blocks until the program has stopped, and tells how. The signals are
@@ -231,7 +231,7 @@ impl Lifecycle {
         self.core.request(Cause::Call { why: "the program closed its lifecycle".to_owned() });
         self.core.wait_for(Phase::Stopped, None);
         self.core.hooks().wait();
-        Report::of(&self.core)
+        Report::last(&self.core)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::core::{Core, State};
 use crate::counts::{SHARDS, Shard, Totals};
+use crate::follow::{Item, Progress};
 use crate::loom::{AtomicU8, Ordering};
 use crate::machine::{Input, Notice, ScopeId, Time};
 use crate::shield::{Shield, StopImminent};
@@ -149,6 +150,8 @@ impl Work {
     pub fn cut(self, what: CutWork) {
         self.end_as(Input::WorkCut, |state, scope| {
             if let Some(entry) = state.scopes.get_mut(&scope) {
+                let scope = entry.shared.name.clone();
+                state.follow.push(Item::News(Progress::Cut { scope, work: what.clone() }));
                 entry.cut.push(what);
             }
         });

@@ -31,6 +31,10 @@ impl Stop {
         Self { core }
     }
 
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
     /// Whether the program is to end. One atomic load.
     #[must_use]
     pub fn is_requested(&self) -> bool {
@@ -113,7 +117,7 @@ impl Stop {
     pub fn wait_for_report(&self) -> Result<Report, Forked> {
         self.wait_until(Phase::Stopped, None)?;
         self.core.hooks().wait();
-        Ok(Report::of(&self.core))
+        Ok(Report::last(&self.core))
     }
 
     /// Blocks for `time`, or until the stop is requested: true if the time has passed, false if the program is to

@@ -345,6 +345,11 @@ async fn the_report_for_machines() {
         }],
         "failures": [],
         "failures_left_out": 0,
+        "components": [],
+        "shields": [],
+        "extended": null,
+        "hook_failures": [],
+        "ends_by": null,
         "attempts": 0,
         "verdict": "cut",
     });

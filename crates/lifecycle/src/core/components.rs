@@ -3,7 +3,9 @@
 use super::{Core, Locked, State};
 use crate::cause::{Cause, Failure};
 use crate::component::{Closer, ComponentOutcome, ComponentReport};
-use crate::machine::{ComponentId, GroupId, Input, Late, Time};
+use crate::follow::{Item, Progress};
+use crate::machine::{ComponentId, GroupId, Input, Late, Phase, Time};
+use crate::report::Span;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -196,8 +198,7 @@ impl Core {
             let state = &mut *locked.state;
             let Some(entry) = state.components.remove(&component) else { return };
             let took = self.clock.now().since(entry.since);
-            let outcome =
-                if result.is_ok() { ComponentOutcome::Closed } else { ComponentOutcome::Failed };
+            let outcome = if result.is_ok() { ComponentOutcome::Closed } else { ComponentOutcome::Failed };
             state.component_over(&entry, outcome, took);
             let well = result.is_ok();
             if let Err(error) = result {
@@ -283,7 +284,23 @@ impl State {
     }
 
     fn component_over(&mut self, entry: &ComponentEntry, outcome: ComponentOutcome, took: Duration) {
-        self.component_reports.push(ComponentReport { name: entry.name.clone(), outcome, took });
+        let report = ComponentReport { name: entry.name.clone(), outcome, took };
+        self.component_reports.push(report.clone());
+        self.follow.push(Item::News(Progress::Component(report)));
+    }
+
+    /// What the stop waits for beside scopes, in words.
+    pub(crate) fn waits_for(&self, phase: Phase, now: Time) -> Vec<String> {
+        let doing = if phase < Phase::Closing { "starting" } else { "closing" };
+        // An entry without its closer is on its way in, or on its way out.
+        let components = self.components.values().filter(|entry| entry.closer.is_none());
+        let components = components
+            .map(|entry| format!("component {}, {doing} for {}", entry.name, Span(now.since(entry.since))));
+        let shields = self.live_shields.values().map(|site| match site {
+            Some(site) => format!("the shield taken at {site}"),
+            None => "a shield".to_owned(),
+        });
+        components.chain(shields).collect()
     }
 
     pub(crate) fn is_starting(&self, component: ComponentId) -> bool {

@@ -4,11 +4,10 @@ use super::attempt::Attempt;
 use super::components::Handles;
 use super::{Alarm, Core, Locked};
 use crate::component::Closer;
+use crate::follow::{Item, Progress};
 use crate::machine::{ComponentId, Effect, Notice, Phase, ScopeId, Verdict};
 use crate::scope::ScopeShared;
-use crate::shield::ShieldReport;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// What is to be made known once the lock is released.
 #[derive(Default)]
@@ -22,8 +21,6 @@ pub(super) struct News {
     pub(super) given_up: Vec<Handles>,
     /// Foreign code runs when they are dropped.
     pub(super) dropped: Vec<Closer>,
-    extended: Option<Duration>,
-    pub(super) shields_over: Vec<ShieldReport>,
     exit: Option<Verdict>,
     pub(super) attempt: Option<Attempt>,
 }
@@ -40,6 +37,10 @@ impl Locked<'_> {
                         let scopes = self.state.scopes.values_mut();
                         scopes.for_each(|entry| entry.at_stop = entry.shared.totals());
                     }
+                    if let (Phase::LameDuck, Some(cause)) = (phase, &self.state.cause) {
+                        self.state.follow.push(Item::News(Progress::Requested(cause.clone())));
+                    }
+                    self.state.follow.push(Item::News(Progress::Phase(phase)));
                     self.news.phases.push(phase);
                 }
                 Effect::Look => self.look_for_shields(),
@@ -52,15 +53,17 @@ impl Locked<'_> {
                 Effect::EndShield(shield, why) => self.shield_over(shield, why),
                 Effect::Extend(until) => {
                     self.state.extended = Some(until);
-                    self.news.extended = Some(until.since(self.core.clock.now()));
+                    let left = until.since(self.core.clock.now());
+                    self.state.follow.push(Item::News(Progress::Extended { left }));
                 }
-                Effect::HeldUp => {}
+                Effect::HeldUp => self.held_up(),
                 // TODO(CORE): remove Hooked/RunHook/HookDone from the machine; `hooks` runs them at `Exit` (publish),
                 // with its own 2 s on real time, so that their report is final and a paused clock cuts none short.
                 Effect::RunHook => {}
                 Effect::WakeAt(_) => self.news.alarm = true,
                 Effect::Exit(verdict) => {
                     self.state.verdict = Some(verdict);
+                    self.state.follow.push(Item::News(Progress::Stopped(verdict)));
                     self.news.exit = Some(verdict);
                     self.news.alarm = true;
                 }
@@ -71,6 +74,19 @@ impl Locked<'_> {
     /// Whoever blocks looks again.
     pub(super) fn wake_waiters(&mut self) {
         self.news.moved = true;
+    }
+
+    fn held_up(&self) {
+        let now = self.core.clock.now();
+        let Some(requested) = self.state.machine.requested() else { return };
+        let busy = self.state.scopes.values().filter(|entry| entry.idle_since.is_none());
+        let phase = self.core.phase();
+        self.state.follow.push(Item::HeldUp {
+            phase,
+            since: now.since(requested),
+            scopes: busy.map(|entry| Arc::clone(&entry.shared)).collect(),
+            others: self.state.waits_for(phase, now),
+        });
     }
 
     fn notify(&mut self, scope: ScopeId, notice: Notice) {
@@ -126,19 +142,12 @@ impl Core {
         for (component, closer) in news.closes {
             self.run_closer(component, closer);
         }
-        for phase in news.phases {
-            tracing::info!(target: "exeunt::lifecycle", %phase, "phase");
-        }
-        if let Some(left) = news.extended {
-            let seconds = left.as_secs_f64();
-            tracing::info!(target: "exeunt::lifecycle", seconds, "shields keep the program from stopping sooner");
-        }
-        for shield in news.shields_over {
-            tracing::warn!(target: "exeunt::lifecycle", "{shield}");
-        }
-        if let Some(verdict) = news.exit {
-            let status = verdict.exit_status();
-            tracing::info!(target: "exeunt::lifecycle", ?verdict, status, "stopped");
+        self.follow.tell();
+        #[cfg(feature = "metrics")]
+        if !news.phases.is_empty()
+            && let Some(me) = self.me.upgrade()
+        {
+            crate::stop::Stop::new(me).record_metrics();
         }
     }
 }

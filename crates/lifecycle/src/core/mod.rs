@@ -20,6 +20,7 @@ use crate::cause::{Cause, Failure, Received};
 use crate::clock::Clock;
 use crate::component::ComponentReport;
 use crate::counts::{PhaseCell, Totals};
+use crate::follow::Follow;
 use crate::hooks::Hooks;
 use crate::machine::{
     ComponentId, Input, Limits, Machine, Origin, Phase, RELAY, ScopeId, ShieldId, Time, Verdict,
@@ -46,6 +47,7 @@ pub(crate) struct Core {
     process: u32,
     alarm: Alarm,
     hooks: Hooks,
+    follow: Arc<Follow>,
     max_attempts: u32,
     state: Mutex<State>,
     moved_on: Condvar,
@@ -70,6 +72,8 @@ pub(crate) struct State {
     pub(crate) cause: Option<Cause>,
     pub(crate) failures: Vec<Failure>,
     pub(crate) failures_left_out: u64,
+    /// News is queued here, and told without the lock.
+    pub(crate) follow: Arc<Follow>,
     pub(crate) scopes: BTreeMap<ScopeId, ScopeEntry>,
     pub(crate) components: BTreeMap<ComponentId, ComponentEntry>,
     /// In the order in which they were over.
@@ -105,6 +109,7 @@ impl Core {
     pub(crate) fn new(limits: Limits, clock: Clock, alarm: Alarm, hooks: Hooks) -> Arc<Self> {
         let machine = Machine::new(limits, clock.now());
         let (phase, clock) = (Arc::new(PhaseCell::new()), Arc::new(clock));
+        let follow = Arc::new(Follow::new());
         Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             shields: Shards::new(&phase, &clock, me),
@@ -113,12 +118,14 @@ impl Core {
             process: std::process::id(),
             alarm,
             hooks,
+            follow: Arc::clone(&follow),
             max_attempts: limits.max_attempts,
             state: Mutex::new(State {
                 machine,
                 cause: None,
                 failures: Vec::new(),
                 failures_left_out: 0,
+                follow,
                 scopes: BTreeMap::new(),
                 components: BTreeMap::new(),
                 component_reports: Vec::new(),
@@ -144,6 +151,10 @@ impl Core {
 
     pub(crate) fn is_forked(&self) -> bool {
         self.process != std::process::id()
+    }
+
+    pub(crate) fn follow(&self) -> &Follow {
+        &self.follow
     }
 
     pub(crate) fn clock(&self) -> &Clock {

@@ -1,6 +1,7 @@
 //! Shields during a stop.
 
 use super::{Core, Locked};
+use crate::follow::{Item, Progress};
 use crate::machine::{Ended, Input, ShieldId, ShieldKind};
 use crate::shield::{Break, Shards, ShieldOutcome, ShieldReport};
 use std::time::Duration;
@@ -73,7 +74,7 @@ impl Locked<'_> {
         };
         let report = ShieldReport { site, outcome };
         self.state.shield_reports.push(report);
-        self.news.shields_over.push(report);
+        self.state.follow.push(Item::News(Progress::Shield(report)));
     }
 
     fn look_after(&self, shield: ShieldId) -> Result<(), Break> {

@@ -113,6 +113,17 @@ impl Report {
         self.scopes.iter().max_by_key(|scope| scope.held.unwrap_or(Duration::MAX))
     }
 
+    /// The report of a stop that is over, once everybody has been told everything.
+    pub(crate) fn last(core: &Core) -> Self {
+        if !core.is_forked() {
+            core.follow().flush();
+        }
+        let report = Self::of(core);
+        #[cfg(feature = "metrics")]
+        crate::metrics::report(&report);
+        report
+    }
+
     pub(crate) fn of(core: &Core) -> Self {
         match core.state() {
             Some(state) => {
@@ -148,7 +159,10 @@ impl Report {
             scopes: state.scopes.values().map(|entry| ScopeReport::build(entry, state)).collect(),
             components: state.component_reports.clone(),
             shields: state.shield_reports.clone(),
-            extended: state.extended.zip(state.machine.requested()).map(|(at, requested)| at.since(requested)),
+            extended: state
+                .extended
+                .zip(state.machine.requested())
+                .map(|(at, requested)| at.since(requested)),
             failures: state.failures.clone(),
             failures_left_out: state.failures_left_out,
             attempts: state.machine.attempts(),

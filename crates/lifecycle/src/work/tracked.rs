@@ -157,6 +157,8 @@ impl Live {
 
     fn fail(self, failure: Failure, then: OnFailure) {
         tracing::error!(target: "exeunt::lifecycle", name = failure.name, error = failure.error, "work failed");
+        #[cfg(feature = "metrics")]
+        crate::metrics::work_failed(&self.scope.name);
         let input: fn(ScopeId) -> Input = match then {
             OnFailure::GoOn => |_| Input::WorkFailed,
             OnFailure::Stop => |_| Input::Stop(Wish::Failure),

@@ -1,0 +1,69 @@
+//! Metrics, through the `metrics` facade: whichever recorder the program installs has them.
+//!
+//! | name | sort | labels | meaning |
+//! |---|---|---|---|
+//! | `exeunt_phase` | gauge | | 0 starting, 1 running, 2 lame duck, 3 draining, 4 closing, 5 stopped |
+//! | `exeunt_phase_seconds` | gauge | `phase` | how long the phase lasted, known once the stop is over |
+//! | `exeunt_work_in_flight` | gauge | `scope` | work in flight, as of the last [`Stop::record_metrics`] or notice |
+//! | `exeunt_work_failed_total` | counter | `scope` | work that ended by an error or a panic |
+//! | `exeunt_work_cut_total` | counter | `scope` | work that was ended before it was finished |
+//! | `exeunt_stop_seconds` | gauge | | from the stop request to the end |
+
+use crate::follow::Progress;
+use crate::report::{PhaseTime, Report};
+use crate::stop::Stop;
+use std::collections::BTreeMap;
+
+impl Stop {
+    /// Brings `exeunt_work_in_flight` up to date: counting work takes no look at any recorder, so call this where
+    /// metrics are collected, as before a scrape. It is done by itself at each phase and held-up notice.
+    pub fn record_metrics(&self) {
+        let Some(state) = self.core().state() else { return };
+        let scopes: Vec<_> = state.scopes.values().map(|entry| entry.shared.clone()).collect();
+        drop(state);
+        // Scopes may share a name.
+        let mut in_flight = BTreeMap::<_, u64>::new();
+        for scope in &scopes {
+            *in_flight.entry(scope.name.as_str()).or_default() += scope.totals().in_flight();
+        }
+        for (scope, count) in in_flight {
+            metrics::gauge!("exeunt_work_in_flight", "scope" => scope.to_owned()).set(float(count));
+        }
+        metrics::gauge!("exeunt_phase").set(f64::from(self.phase() as u8));
+    }
+}
+
+/// What a piece of news is in numbers.
+pub(crate) fn progress(progress: &Progress) {
+    match progress {
+        Progress::Phase(phase) => metrics::gauge!("exeunt_phase").set(f64::from(*phase as u8)),
+        Progress::HeldUp(held_up) => {
+            for scope in &held_up.scopes {
+                metrics::gauge!("exeunt_work_in_flight", "scope" => scope.name.clone())
+                    .set(float(scope.in_flight));
+            }
+        }
+        Progress::Cut { scope, .. } => {
+            metrics::counter!("exeunt_work_cut_total", "scope" => scope.clone()).increment(1);
+        }
+        _ => {}
+    }
+}
+
+/// How long everything took, once it is over.
+pub(crate) fn report(report: &Report) {
+    for PhaseTime { phase, time } in &report.phases {
+        metrics::gauge!("exeunt_phase_seconds", "phase" => phase.to_string()).set(time.as_secs_f64());
+    }
+    metrics::gauge!("exeunt_stop_seconds").set(report.took.as_secs_f64());
+}
+
+/// A piece of work has failed.
+pub(crate) fn work_failed(scope: &str) {
+    metrics::counter!("exeunt_work_failed_total", "scope" => scope.to_owned()).increment(1);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "gauges are floats, exact up to 2^53")]
+pub(crate) fn float(count: u64) -> f64 {
+    count as f64
+}
