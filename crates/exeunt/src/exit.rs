@@ -1,7 +1,7 @@
 //! How a program ended, for its `main` to return.
 
 use crate::not_started::NotStarted;
-use exeunt_lifecycle::{Forked, Lifecycle, Report};
+use exeunt_lifecycle::{Lifecycle, Report};
 use std::fmt;
 use std::io::Write as _;
 use std::process::{ExitCode, Termination};
@@ -54,11 +54,7 @@ impl Exit {
 
     /// Blocks until the program has stopped.
     pub(crate) fn stopped(lifecycle: Lifecycle) -> Self {
-        match lifecycle.stop().wait_for_report() {
-            Ok(report) => Self { ended: Ok(report), tell: Tell::Trouble, lifecycle: Some(lifecycle) },
-            // In a forked child this answers an empty report at once.
-            Err(Forked) => Self::told(lifecycle.close()),
-        }
+        Self { ended: Ok(lifecycle.wait()), tell: Tell::Trouble, lifecycle: Some(lifecycle) }
     }
 
     /// Of a program that somebody else has seen stop.

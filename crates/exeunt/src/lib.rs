@@ -48,7 +48,6 @@ mod error;
 mod exit;
 #[cfg(doctest)]
 mod guide;
-mod last_resort;
 mod not_started;
 mod run;
 #[cfg(feature = "server")]

@@ -3,9 +3,8 @@
 use crate::app::App;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::last_resort::LastResort;
 use crate::not_started::NotStarted;
-use exeunt_lifecycle::{Config, InstallError, Lifecycle, Phase, Report};
+use exeunt_lifecycle::{Config, Force, InstallError, Lifecycle, Phase, Report};
 use futures_util::FutureExt as _;
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -78,20 +77,24 @@ where
     F: AsyncFnOnce(&App) -> Result<(), Error>,
 {
     // Before the runtime has threads: a signal in between would end the program as if it had no lifecycle.
-    let lifecycle = Lifecycle::install(config.with_environment()?)?;
+    let config = config.with_environment()?.force(Force::ExitAfter(last_words));
+    let lifecycle = Lifecycle::install(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(NotStarted::Runtime)?;
-    let last_resort = LastResort::watch(lifecycle.stop()).map_err(NotStarted::Runtime)?;
     let app = App::new(lifecycle);
     runtime.block_on(async {
         start_up(&app, body).await;
         app.stop().reached(Phase::Stopped).await;
     });
     let exit = Exit::stopped(app.into_lifecycle());
-    last_resort.dismiss();
     // A blocking job may never return.
     runtime.shutdown_background();
     Ok(exit)
+}
+
+/// The main thread is stuck, and will not tell.
+fn last_words(report: &Report) {
+    Exit::told(report.clone()).tell();
 }
 
 /// Drives the body to its end, or to the drain deadline.

@@ -2,6 +2,7 @@
 
 use crate::cause::Received;
 use crate::hooks::{HookOutcome, HookSet, end_hook, signal_hook};
+use crate::last_resort::Force;
 use crate::machine::Limits;
 use crate::report::Report;
 use crate::signal::Signal;
@@ -19,6 +20,7 @@ pub struct Config {
     pub(crate) terminate_on_hup: bool,
     pub(crate) stdin: bool,
     pub(crate) hooks: HookSet,
+    pub(crate) force: Force,
 }
 
 impl Default for Config {
@@ -36,6 +38,7 @@ impl Default for Config {
             terminate_on_hup: true,
             stdin: false,
             hooks: HookSet::default(),
+            force: Force::Notify,
         }
     }
 }
@@ -170,6 +173,13 @@ impl Config {
     /// [`Report::ends_by`] names it. Not unless told so.
     pub fn re_raise(mut self, re_raise: bool) -> Self {
         self.hooks.re_raise = re_raise;
+        self
+    }
+
+    /// What happens if the stop is over and the program does not notice (L19). Nothing unless told otherwise. Only
+    /// [`Lifecycle::install`](crate::Lifecycle::install) ever forces anything.
+    pub fn force(mut self, force: Force) -> Self {
+        self.force = force;
         self
     }
 

@@ -9,6 +9,7 @@ use crate::config::{Config, ConfigError};
 use crate::core::{Alarm, Core};
 use crate::hooks::{HookOutcome, Hooks, signal_hook};
 use crate::hub::{self, Membership, Wishes};
+use crate::last_resort::LastResort;
 use crate::machine::{Input, Phase};
 use crate::report::Report;
 use crate::scope::Scope;
@@ -41,6 +42,7 @@ enum Driver {
         membership: Membership,
         #[expect(dead_code, reason = "held for its drop")]
         stdin: Option<stdin::Watch>,
+        last_resort: Option<LastResort>,
     },
     #[cfg(feature = "tokio")]
     Task(#[expect(dead_code, reason = "held for its drop")] crate::runtime::Task),
@@ -67,7 +69,8 @@ impl Lifecycle {
             core.hooks().start().map_err(InstallError::Thread)?;
             let membership = hub::join(Arc::clone(&core), wishes)?;
             let stdin = config.stdin.then(|| stdin::watch(&core)).transpose()?;
-            Ok(Driver::Hub { membership, stdin })
+            let last_resort = LastResort::watch(&core, config.force).map_err(InstallError::Thread)?;
+            Ok(Driver::Hub { membership, stdin, last_resort })
         };
         match installed() {
             Ok(driver) => Ok(Self { core, driver }),
@@ -219,6 +222,18 @@ impl Lifecycle {
         self.stop().reached(Phase::Stopped).await;
         self.core.hooks().over().await;
         Report::last(&self.core)
+    }
+
+    /// Blocks until the program has stopped, and tells how. Requests nothing, and keeps the signals, so that one that
+    /// comes late does not make a clean stop look like a crash: for programs that are over then.
+    #[must_use = "the report has the exit status"]
+    pub fn wait(&self) -> Report {
+        self.core.wait_for(Phase::Stopped, None);
+        self.core.hooks().wait();
+        if let Driver::Hub { last_resort: Some(last_resort), .. } = &self.driver {
+            last_resort.dismiss();
+        }
+        Report::of(&self.core)
     }
 
     /// Requests the stop if nobody has, blocks until the program has stopped, and tells how. The signals are

@@ -3,7 +3,6 @@
 use crate::cause::{Cause, Failure};
 use crate::core::Core;
 use crate::machine::{Phase, Time};
-use crate::report::Report;
 use crate::shield::{Shield, StopImminent};
 use crate::site::Site;
 use crate::work::Outcome;
@@ -106,18 +105,6 @@ impl Stop {
     /// [`Forked`], at once, in a forked child, where it would never come.
     pub fn wait_for(&self, phase: Phase, timeout: Duration) -> Result<bool, Forked> {
         self.wait_until(phase, Some(timeout))
-    }
-
-    /// Blocks until the program has stopped, and tells how: what [`Lifecycle::close`](crate::Lifecycle::close) returns,
-    /// for a thread that watches over whoever should be calling that. Requests nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`Forked`], at once, in a forked child, where it would never come.
-    pub fn wait_for_report(&self) -> Result<Report, Forked> {
-        self.wait_until(Phase::Stopped, None)?;
-        self.core.hooks().wait();
-        Ok(Report::last(&self.core))
     }
 
     /// Blocks for `time`, or until the stop is requested: true if the time has passed, false if the program is to

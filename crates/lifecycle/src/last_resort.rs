@@ -1,0 +1,111 @@
+//! The end of a process whose program does not come back (L19).
+
+use crate::core::Core;
+use crate::machine::Phase;
+use crate::report::Report;
+use std::fmt;
+use std::io;
+use std::panic::catch_unwind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::thread;
+use std::time::Duration;
+
+/// What happens if the stop is over and the program does not notice: if its main thread is stuck in something that
+/// blocks, and never takes the [`Report`] from [`close`](crate::Lifecycle::close), say.
+#[derive(Clone, Copy, Default)]
+#[non_exhaustive]
+pub enum Force {
+    /// Nothing: the program is told, and a library never ends the process.
+    #[default]
+    Notify,
+    /// The process ends, with the report's exit status, half a second after the stop is over and its hooks are done
+    /// with. No destructor runs, and nothing is flushed. For whoever owns the process.
+    Exit,
+    /// The same, after some last words, which should be short: nothing bounds them.
+    ExitAfter(fn(&Report)),
+}
+
+/// Watches over the end. Dismissed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct LastResort {
+    watch: Arc<AtomicU8>,
+    process: u32,
+}
+
+/// How long the program may take to notice that the stop is over. Generous, since it has nothing else to do.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+// Whoever moves the watch from the first state ends the program.
+const WATCHING: u8 = 0;
+const DISMISSED: u8 = 1;
+const ENDING: u8 = 2;
+
+impl LastResort {
+    /// Watches in a thread of its own, if it is to.
+    pub(crate) fn watch(core: &Arc<Core>, force: Force) -> io::Result<Option<Self>> {
+        let last_words = match force {
+            Force::Notify => return Ok(None),
+            Force::Exit => |_: &Report| {},
+            Force::ExitAfter(last_words) => last_words,
+        };
+        let (core, watch) = (Arc::clone(core), Arc::new(AtomicU8::new(WATCHING)));
+        let last_resort = Self { watch: Arc::clone(&watch), process: std::process::id() };
+        let thread = thread::Builder::new().name("exeunt-last-resort".to_owned());
+        thread.spawn(move || wait(&core, &watch, last_words))?;
+        Ok(Some(last_resort))
+    }
+
+    /// The program has noticed, and ends by itself.
+    pub(crate) fn dismiss(&self) {
+        if self.process != std::process::id() {
+            // A forked child: the thread is not there.
+            return;
+        }
+        let moved = self.watch.compare_exchange(WATCHING, DISMISSED, Ordering::SeqCst, Ordering::SeqCst);
+        while moved == Err(ENDING) {
+            thread::park();
+        }
+    }
+}
+
+impl Drop for LastResort {
+    fn drop(&mut self) {
+        self.dismiss();
+    }
+}
+
+#[expect(clippy::exit, reason = "whoever installed the lifecycle owns the process, and asked for it")]
+fn wait(core: &Core, watch: &AtomicU8, last_words: fn(&Report)) {
+    core.wait_for(Phase::Stopped, None);
+    core.hooks().wait();
+    thread::sleep(PATIENCE);
+    if watch.compare_exchange(WATCHING, ENDING, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+        let report = Report::of(core);
+        // What panics there has nothing to say, and the end comes all the same.
+        _ = catch_unwind(|| last_words(&report));
+        std::process::exit(report.exit_status().into());
+    }
+}
+
+impl fmt::Debug for Force {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Notify => "Notify",
+            Self::Exit => "Exit",
+            Self::ExitAfter(_) => "ExitAfter(..)",
+        })
+    }
+}
+
+/// Functions are compared by address, which the compiler may give to two that are alike.
+impl PartialEq for Force {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::ExitAfter(one), Self::ExitAfter(other)) => std::ptr::fn_addr_eq(*one, *other),
+            _ => std::mem::discriminant(self) == std::mem::discriminant(other),
+        }
+    }
+}
+
+impl Eq for Force {}
