@@ -62,7 +62,8 @@ fn serve(config: Config) -> ExitCode {
     workers.into_iter().for_each(|worker| worker.join().unwrap());
     let report = lifecycle.close();
     watcher.join().unwrap();
-    thread::sleep(Duration::from_millis(200));
+    // Longer than `console_event` takes a process for ending by itself.
+    thread::sleep(Duration::from_secs(1));
     println!("{report}");
     ExitCode::from(report.exit_status())
 }

@@ -23,7 +23,8 @@ use windows_sys::core::s;
 /// What Windows gives a process that it has begun to end.
 const LIMIT: u32 = 5_000;
 
-/// A handler that is going to return has done so by then, unless the machine stands still.
+/// A handler that is going to return has done so by then, and so has a process that is ending, unless the machine stands
+/// still.
 const RETURNING: u32 = 500;
 
 pub(crate) fn main() {
