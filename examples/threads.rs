@@ -1,12 +1,12 @@
 //! Plain threads that poll: each sleeps, looks and works in turn, and the sleep ends when the stop begins.
 #![allow(clippy::print_stdout, reason = "a program prints; a library does not")]
 
-use exeunt::{Config, Error, Exit, Lifecycle, Stop};
+use exeunt::{Config, Error, Exit, Force, Lifecycle, Stop};
 use std::thread;
 use std::time::Duration;
 
 fn main() -> Result<Exit, Error> {
-    let lifecycle = Lifecycle::install(Config::from_environment()?)?;
+    let lifecycle = Lifecycle::install(Config::from_environment()?.force(Force::Exit))?;
     for name in ["mail", "feeds"] {
         lifecycle.thread(name, move |stop| poll(name, &stop));
     }

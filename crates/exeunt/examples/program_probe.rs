@@ -47,6 +47,19 @@ fn main() -> Exit {
             thread::sleep(FOR_EVER);
             Ok(())
         }),
+        "blocked-job" => exeunt::main_blocking_with(config, |app| {
+            app.ready();
+            println!("ready");
+            thread::sleep(FOR_EVER);
+            Ok(())
+        }),
+        "shielded-job" => exeunt::main_blocking_with(config, |app| {
+            let _shield = app.stop().shield(FOR_EVER)?;
+            println!("ready");
+            thread::sleep(FOR_EVER);
+            Ok(())
+        }),
+        "panicking-job" => exeunt::main_blocking(|_| panic!("no such shop")),
         "hung-close" => exeunt::main_with(config, hung_close),
         "slow-close" => exeunt::main_with(config, async |app| {
             outer(app).await?;

@@ -19,6 +19,14 @@ impl App {
     }
 }
 
+impl App {
+    /// The program has done what it was started for, and ends: requests the stop. For jobs that are over by
+    /// themselves.
+    pub fn done(&self) {
+        self.stop().request_stop("the program was done");
+    }
+}
+
 impl Deref for App {
     type Target = Lifecycle;
 

@@ -27,7 +27,7 @@
 //! |---|---|
 //! | a program with a runtime of ours | [`main`](fn@main), [`main_with`] |
 //! | a runtime of your own | [`run()`] |
-//! | no runtime | [`Lifecycle::install`] |
+//! | no runtime | [`main_blocking`], or [`Lifecycle::install`] and [`Exit::of`] |
 //! | something to open and to close | [`Lifecycle::component`], [`Lifecycle::component_blocking`] |
 //! | a server | [`App::serve`], with the feature `server` |
 //! | tasks, threads, blocking jobs | [`Lifecycle::task`], [`Lifecycle::thread`], [`Lifecycle::blocking`], [`Lifecycle::tasks`] |
@@ -44,6 +44,7 @@
 //! - `server`: [`Server`], for any tower service, and [`App::serve`].
 
 mod app;
+mod blocking;
 mod error;
 mod exit;
 #[cfg(doctest)]
@@ -54,6 +55,7 @@ mod run;
 mod serve;
 
 pub use app::App;
+pub use blocking::{main_blocking, main_blocking_with};
 pub use error::Error;
 pub use exeunt_lifecycle::*;
 /// Connections that drain without loss.

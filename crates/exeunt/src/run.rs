@@ -77,8 +77,7 @@ where
     F: AsyncFnOnce(&App) -> Result<(), Error>,
 {
     // Before the runtime has threads: a signal in between would end the program as if it had no lifecycle.
-    let config = config.with_environment()?.force(Force::ExitAfter(last_words));
-    let lifecycle = Lifecycle::install(config)?;
+    let lifecycle = install(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(NotStarted::Runtime)?;
     let app = App::new(lifecycle);
@@ -90,6 +89,11 @@ where
     // A blocking job may never return.
     runtime.shutdown_background();
     Ok(exit)
+}
+
+/// A lifecycle for who owns the process.
+pub(crate) fn install(config: Config) -> Result<Lifecycle, NotStarted> {
+    Ok(Lifecycle::install(config.with_environment()?.force(Force::ExitAfter(last_words)))?)
 }
 
 /// The main thread is stuck, and will not tell.
@@ -119,9 +123,9 @@ where
 }
 
 /// The name that the report gives to the body.
-const BODY: &str = "main";
+pub(crate) const BODY: &str = "main";
 
-fn panicked(panic: &(dyn Any + Send)) -> String {
+pub(crate) fn panicked(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     match text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)) {
         Some(text) => format!("panicked: {text}"),

@@ -47,9 +47,11 @@ fn a_failed_start_says_why() {
 
 #[test]
 fn a_panic_in_the_body_says_where_and_why() {
-    let ended = probe("panics").start().end();
-    ended.status_is(1);
-    ended.complains(&["program_probe.rs", "main failed: panicked: no such shop"]);
+    for scenario in ["panics", "panicking-job"] {
+        let ended = probe(scenario).start().end();
+        ended.status_is(1);
+        ended.complains(&["program_probe.rs", "main failed: panicked: no such shop"]);
+    }
 }
 
 #[test]
@@ -108,9 +110,11 @@ fn a_hung_body_is_cut() {
 
 #[test]
 fn l19_a_body_that_blocks_its_thread_does_not_keep_the_program() {
-    let ended = terminated("blocked-body");
-    ended.status_is(3);
-    ended.complains(&["main"]);
+    for scenario in ["blocked-body", "blocked-job"] {
+        let ended = terminated(scenario);
+        ended.status_is(3);
+        ended.complains(&["main: 1 in flight at the stop", "1 left behind"]);
+    }
 }
 
 #[test]
@@ -151,7 +155,13 @@ fn l19_a_blocking_job_that_never_returns_does_not_keep_the_program() {
 
 #[test]
 fn l9_the_third_signal_ends_it_whatever_hangs() {
-    for scenario in ["hung-close-for-long", "endless-thread-for-long", "blocked-body-for-long"] {
+    for scenario in [
+        "hung-close-for-long",
+        "endless-thread-for-long",
+        "blocked-body-for-long",
+        "blocked-job-for-long",
+        "shielded-job-for-long",
+    ] {
         for signal in [Signal::TERM, Signal::INT] {
             let ended = ready(scenario).forced(signal);
             ended.status_is(128 + signal.as_raw());

@@ -1,0 +1,60 @@
+//! Programs without a runtime.
+
+use crate::app::App;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::not_started::NotStarted;
+use crate::run::{BODY, install, panicked};
+use exeunt_lifecycle::Config;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// A whole program without a runtime: [`main`](fn@crate::main), for programs of plain threads and for jobs.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// fn main() -> exeunt::Exit {
+///     exeunt::main_blocking(|app| {
+///         let shield = app.stop().shield(Duration::from_secs(4))?;
+///         for number in 1..=3 {
+///             shield.allow_break()?; // a stop comes here, and nowhere else
+///             println!("transfer {number}");
+///         }
+///         app.done(); // without this, it would go on until a signal
+///         Ok(())
+///     })
+/// }
+/// ```
+///
+/// The difference is in the body: it cannot be ended from outside. One that does not return delays the end to the hard
+/// deadline; half a second later the process is ended from another thread.
+pub fn main_blocking<F>(body: F) -> Exit
+where
+    F: FnOnce(&App) -> Result<(), Error>,
+{
+    main_blocking_with(Config::default(), body)
+}
+
+/// [`main_blocking`], with this configuration under what the environment says.
+pub fn main_blocking_with<F>(config: Config, body: F) -> Exit
+where
+    F: FnOnce(&App) -> Result<(), Error>,
+{
+    program(config, body).unwrap_or_else(Exit::not_started)
+}
+
+fn program<F>(config: Config, body: F) -> Result<Exit, NotStarted>
+where
+    F: FnOnce(&App) -> Result<(), Error>,
+{
+    let app = App::new(install(config)?);
+    {
+        let scope = app.scope(BODY);
+        let _work = scope.track("start-up", BODY);
+        match catch_unwind(AssertUnwindSafe(|| body(&app))) {
+            Ok(outcome) => app.body_ended(outcome),
+            Err(panic) => _ = app.stop().fail(BODY, panicked(&*panic)),
+        }
+    }
+    Ok(Exit::stopped(app.into_lifecycle()))
+}
