@@ -7,6 +7,7 @@ use crate::machine::Limits;
 use crate::report::Report;
 use crate::signal::Signal;
 use crate::stop::Stop;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How long a stop may take and what starts it. Checked when the lifecycle is installed.
@@ -19,6 +20,8 @@ pub struct Config {
     pub(crate) terminate_on_logoff: bool,
     pub(crate) terminate_on_hup: bool,
     pub(crate) stdin: bool,
+    /// Written only with the feature `report-file`.
+    pub(crate) report_file: Option<PathBuf>,
     pub(crate) hooks: HookSet,
     pub(crate) force: Force,
 }
@@ -37,6 +40,7 @@ impl Default for Config {
             terminate_on_logoff: true,
             terminate_on_hup: true,
             stdin: false,
+            report_file: None,
             hooks: HookSet::default(),
             force: Force::Notify,
         }

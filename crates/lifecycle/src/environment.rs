@@ -46,6 +46,13 @@ pub const VARIABLES: &[Variable] = &[
         meaning: "How many stop signals force the end.",
         apply: |config, text| Ok(config.max_attempts(count(text)?)),
     },
+    Variable {
+        name: "EXEUNT_REPORT",
+        example: "/var/lib/shop/report.json",
+        default: "no file",
+        meaning: "A file for the report of the stop (docs/report.md); the next start reads it.",
+        apply: report,
+    },
 ];
 
 impl Config {
@@ -130,6 +137,19 @@ pub enum EnvironmentError {
         /// What is wrong.
         source: ConfigError,
     },
+}
+
+#[cfg(feature = "report-file")]
+fn report(config: Config, text: &OsStr) -> Result<Config, String> {
+    if text.is_empty() {
+        return Err("is empty".to_owned());
+    }
+    Ok(config.report_file(text))
+}
+
+#[cfg(not(feature = "report-file"))]
+fn report(_: Config, _: &OsStr) -> Result<Config, String> {
+    Err("cannot be used: this program was built without the feature report-file".to_owned())
 }
 
 fn duration(text: &OsStr) -> Result<Duration, String> {

@@ -66,6 +66,8 @@ pub use hooks::HookOutcome;
 pub use last_resort::Force;
 pub use lifecycle::{InstallError, Lifecycle};
 pub use machine::{Phase, Verdict};
+#[cfg(feature = "report-file")]
+pub use report::{LastStop, LastStopError};
 pub use report::{PhaseTime, Report, ScopeReport};
 pub use scope::{CutWork, Scope, Work};
 pub use shield::{Break, Shield, ShieldOutcome, ShieldReport, StopImminent};

@@ -65,6 +65,10 @@ impl Lifecycle {
             logoff: config.terminate_on_logoff,
         };
         let core = Core::new(config.limits, Clock::system(), Alarm::Hub, Hooks::new(config.hooks));
+        #[cfg(feature = "report-file")]
+        if let Some(path) = config.report_file {
+            core.write_report_to(path);
+        }
         let installed = || {
             core.hooks().start().map_err(InstallError::Thread)?;
             let membership = hub::join(Arc::clone(&core), wishes)?;
@@ -93,6 +97,10 @@ impl Lifecycle {
         let alarm = Alarm::Task(tokio::sync::Notify::new());
         let hooks = Hooks::new(config.hooks);
         let core = Core::new(config.limits, Clock::of(runtime.clone()), alarm, hooks);
+        #[cfg(feature = "report-file")]
+        if let Some(path) = config.report_file {
+            core.write_report_to(path);
+        }
         if let Err(error) = core.hooks().start() {
             core.hooks().dismiss();
             return Err(InstallError::Thread(error));
@@ -197,6 +205,13 @@ impl Lifecycle {
             #[cfg(feature = "tokio")]
             Driver::Task(_) => Err(InstallError::NoSignals),
         }
+    }
+
+    /// How the program last stopped, if it wrote a report then and [`Config::report_file`] tells where.
+    #[cfg(feature = "report-file")]
+    #[must_use]
+    pub fn last_stop(&self) -> Option<&crate::report::LastStop> {
+        self.core.report_file()?.last()
     }
 
     /// The configured signals that were ignored at our start, and stay so (L11).

@@ -8,8 +8,14 @@
 //! | `exeunt_work_failed_total` | counter | `scope` | work that ended by an error or a panic |
 //! | `exeunt_work_cut_total` | counter | `scope` | work that was ended before it was finished |
 //! | `exeunt_stop_seconds` | gauge | | from the stop request to the end |
+//! | `exeunt_last_stop_timestamp_seconds` | gauge | | when the stop before this start was over, since 1970 |
+//! | `exeunt_last_stop_exit_status` | gauge | | its exit status |
+//! | `exeunt_last_stop_seconds` | gauge | | how long it took |
+//! | `exeunt_last_stop_cut`, `_left`, `_failures`, `_attempts` | gauge | | how much was cut, left behind, failed; stop signals |
 
 use crate::follow::Progress;
+#[cfg(feature = "report-file")]
+use crate::report::count;
 use crate::report::{PhaseTime, Report};
 use crate::stop::Stop;
 use std::collections::BTreeMap;
@@ -18,6 +24,10 @@ impl Stop {
     /// Brings `exeunt_work_in_flight` up to date: counting work takes no look at any recorder, so call this where
     /// metrics are collected, as before a scrape. It is done by itself at each phase and held-up notice.
     pub fn record_metrics(&self) {
+        #[cfg(feature = "report-file")]
+        if let Some(last) = self.core().report_file().and_then(crate::report::ReportFile::last) {
+            last.record_metrics();
+        }
         let Some(state) = self.core().state() else { return };
         let scopes: Vec<_> = state.scopes.values().map(|entry| entry.shared.clone()).collect();
         drop(state);
@@ -56,6 +66,22 @@ pub(crate) fn report(report: &Report) {
         metrics::gauge!("exeunt_phase_seconds", "phase" => phase.to_string()).set(time.as_secs_f64());
     }
     metrics::gauge!("exeunt_stop_seconds").set(report.took.as_secs_f64());
+}
+
+#[cfg(feature = "report-file")]
+impl crate::LastStop {
+    /// Sets the `exeunt_last_stop_*` gauges. Done by itself when a lifecycle is installed, for a recorder that is
+    /// there by then, and by [`Stop::record_metrics`].
+    pub fn record_metrics(&self) {
+        let ended_at = self.ended_at.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        metrics::gauge!("exeunt_last_stop_timestamp_seconds").set(ended_at.as_secs_f64());
+        metrics::gauge!("exeunt_last_stop_exit_status").set(f64::from(self.exit_status));
+        metrics::gauge!("exeunt_last_stop_seconds").set(self.took.as_secs_f64());
+        metrics::gauge!("exeunt_last_stop_cut").set(float(self.cut));
+        metrics::gauge!("exeunt_last_stop_left").set(float(self.left));
+        metrics::gauge!("exeunt_last_stop_failures").set(float(count(&self.failures)));
+        metrics::gauge!("exeunt_last_stop_attempts").set(f64::from(self.attempts));
+    }
 }
 
 /// A piece of work has failed.

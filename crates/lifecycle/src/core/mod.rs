@@ -48,6 +48,8 @@ pub(crate) struct Core {
     alarm: Alarm,
     hooks: Hooks,
     follow: Arc<Follow>,
+    #[cfg(feature = "report-file")]
+    report_file: std::sync::OnceLock<crate::report::ReportFile>,
     max_attempts: u32,
     state: Mutex<State>,
     moved_on: Condvar,
@@ -119,6 +121,8 @@ impl Core {
             alarm,
             hooks,
             follow: Arc::clone(&follow),
+            #[cfg(feature = "report-file")]
+            report_file: std::sync::OnceLock::new(),
             max_attempts: limits.max_attempts,
             state: Mutex::new(State {
                 machine,
@@ -151,6 +155,16 @@ impl Core {
 
     pub(crate) fn is_forked(&self) -> bool {
         self.process != std::process::id()
+    }
+
+    #[cfg(feature = "report-file")]
+    pub(crate) fn report_file(&self) -> Option<&crate::report::ReportFile> {
+        self.report_file.get()
+    }
+
+    #[cfg(feature = "report-file")]
+    pub(crate) fn write_report_to(&self, path: std::path::PathBuf) {
+        self.report_file.get_or_init(|| crate::report::ReportFile::open(path));
     }
 
     pub(crate) fn follow(&self) -> &Follow {
@@ -278,7 +292,8 @@ impl Core {
                 // Work began again since that was seen; its end looks once more.
                 return None;
             }
-            if state.machine.requested().is_none() {
+            let cut = state.scopes.get(&id).is_some_and(|entry| !entry.cut.is_empty());
+            if state.machine.requested().is_none() && !cut {
                 // Nobody will ask what became of it, and programs that run long may have many.
                 state.scopes.remove(&id);
             } else if let Some(entry) = state.scopes.get_mut(&id) {

@@ -35,6 +35,9 @@ impl fmt::Display for Report {
         for failure in &self.hook_failures {
             write!(f, "\n  {failure}")?;
         }
+        if let Some(error) = &self.not_written {
+            write!(f, "\n  {error}")?;
+        }
         write!(f, "\n  exit status {}", self.exit_status())?;
         match self.verdict {
             Verdict::Forced { signal } => {

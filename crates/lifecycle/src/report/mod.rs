@@ -1,8 +1,16 @@
 //! What happened in the stop (L15).
 
 mod display;
+#[cfg(feature = "report-file")]
+mod file;
+#[cfg(feature = "report-file")]
+mod last_stop;
 
 pub(crate) use display::Span;
+#[cfg(feature = "report-file")]
+pub(crate) use file::ReportFile;
+#[cfg(feature = "report-file")]
+pub use last_stop::{LastStop, LastStopError};
 
 use crate::cause::{Cause, Failure};
 use crate::component::ComponentReport;
@@ -45,6 +53,9 @@ pub struct Report {
     pub failures_left_out: u64,
     /// Hooks that failed, panicked or did not return; they change neither the verdict nor the exit status.
     pub hook_failures: Vec<Failure>,
+    /// Why it is not in its file, if it should be and is not.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub not_written: Option<String>,
     /// Stop signals that counted (L9).
     pub attempts: u32,
     /// How it ended.
@@ -118,7 +129,12 @@ impl Report {
         if !core.is_forked() {
             core.follow().flush();
         }
-        let report = Self::of(core);
+        #[cfg_attr(not(feature = "report-file"), expect(unused_mut, reason = "a file may change it"))]
+        let mut report = Self::of(core);
+        #[cfg(feature = "report-file")]
+        if let (Some(file), false) = (core.report_file(), core.is_forked()) {
+            report.not_written = file.write(&report);
+        }
         #[cfg(feature = "metrics")]
         crate::metrics::report(&report);
         report
@@ -165,6 +181,7 @@ impl Report {
                 .map(|(at, requested)| at.since(requested)),
             failures: state.failures.clone(),
             failures_left_out: state.failures_left_out,
+            not_written: None,
             attempts: state.machine.attempts(),
             verdict: state.verdict.unwrap_or(Verdict::Clean),
             hook_failures: Vec::new(),
@@ -184,6 +201,7 @@ impl Report {
             extended: None,
             failures: Vec::new(),
             failures_left_out: 0,
+            not_written: None,
             attempts: 0,
             verdict: Verdict::Clean,
             hook_failures: Vec::new(),
@@ -216,7 +234,7 @@ impl ScopeReport {
     }
 }
 
-fn count<T>(work: &[T]) -> u64 {
+pub(crate) fn count<T>(work: &[T]) -> u64 {
     u64::try_from(work.len()).unwrap_or(u64::MAX)
 }
 

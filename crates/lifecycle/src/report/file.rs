@@ -1,0 +1,108 @@
+//! The report in a file, and what the next start makes of it (L15). The schema is in `docs/report.md`.
+
+use super::Report;
+use super::last_stop::LastStop;
+use crate::config::Config;
+use serde::Serialize;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+impl Config {
+    /// Writes the report to a file when the program has stopped, as JSON, and reads the one that is there first:
+    /// [`Lifecycle::last_stop`](crate::Lifecycle::last_stop). The environment variable `EXEUNT_REPORT` does the same.
+    ///
+    /// The file is replaced as a whole, so that nobody ever reads half a report; it must be a regular file, or not be
+    /// there. It is not synced, since that may take longer than is left: a power cut may lose it. That it cannot be
+    /// written changes nothing about the stop; the report itself says so
+    /// ([`Report::not_written`](crate::Report::not_written)).
+    pub fn report_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.report_file = Some(path.into());
+        self
+    }
+}
+
+/// The version of the schema: goes up when a reader of the old one would misread the new one.
+const SCHEMA: u32 = 1;
+
+/// Where the report goes, and what was there.
+#[derive(Debug)]
+pub(crate) struct ReportFile {
+    path: PathBuf,
+    last: Option<LastStop>,
+    /// The first attempt to write it: there is one.
+    written: Mutex<Option<Result<(), String>>>,
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    schema: u32,
+    /// Seconds since 1970.
+    ended_at: f64,
+    exit_status: u8,
+    why: String,
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
+impl ReportFile {
+    /// Reads what the last stop left there. A file that cannot be read, or that is none of ours, is a warning.
+    pub(crate) fn open(path: PathBuf) -> Self {
+        let last = match LastStop::read(&path) {
+            Ok(last) => last,
+            Err(error) => {
+                let source = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(target: "exeunt::lifecycle", %error, source, "nothing is known of the last stop");
+                None
+            }
+        };
+        #[cfg(feature = "metrics")]
+        if let Some(last) = &last {
+            last.record_metrics();
+        }
+        Self { path, last, written: Mutex::new(None) }
+    }
+
+    pub(crate) fn last(&self) -> Option<&LastStop> {
+        self.last.as_ref()
+    }
+
+    /// Writes it if nobody has; why it could not be, if it could not.
+    pub(crate) fn write(&self, report: &Report) -> Option<String> {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = written.get_or_insert_with(|| {
+            replace(&self.path, report).map_err(|error| {
+                let error = format!("the report could not be written to {}: {error}", self.path.display());
+                tracing::error!(target: "exeunt::lifecycle", error, "report");
+                error
+            })
+        });
+        result.clone().err()
+    }
+}
+
+fn replace(path: &Path, report: &Report) -> io::Result<()> {
+    // A link stays one, and what it leads to is replaced.
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
+        // A device would be replaced by a file, and a pipe may have nobody at its other end.
+        return Err(io::Error::other("it is not a regular file; choose another path"));
+    }
+    let ended_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    let why = report.cause.as_ref().map(ToString::to_string).unwrap_or_default();
+    let written = Written { schema: SCHEMA, ended_at, exit_status: report.exit_status(), why, report };
+    let mut text = serde_json::to_vec_pretty(&written)?;
+    text.push(b'\n');
+    // In the same directory, since only there can it be renamed in one step.
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".exeunt-report-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+    let mut file = builder.tempfile_in(directory.unwrap_or(Path::new(".")))?;
+    file.write_all(&text)?;
+    file.persist(&path)?;
+    Ok(())
+}
