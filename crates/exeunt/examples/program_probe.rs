@@ -1,11 +1,12 @@
 //! Programs that go wrong in one way each, for the tests.
 #![allow(
     clippy::panic,
+    clippy::unwrap_used,
     clippy::print_stdout,
     reason = "a probe says what it does, and goes wrong on purpose"
 )]
 
-use exeunt::{App, Config, Error, Exit};
+use exeunt::{App, Config, Error, Exit, Force, Lifecycle, Phase};
 use std::future::pending;
 use std::thread;
 use std::time::Duration;
@@ -59,6 +60,8 @@ fn main() -> Exit {
             thread::sleep(FOR_EVER);
             Ok(())
         }),
+        "stuck-with-force" => stuck(config.force(Force::Exit)),
+        "stuck-with-notice" => stuck(config),
         "panicking-job" => exeunt::main_blocking(|_| panic!("no such shop")),
         "hung-close" => exeunt::main_with(config, hung_close),
         "slow-close" => exeunt::main_with(config, async |app| {
@@ -93,6 +96,17 @@ fn main() -> Exit {
         }),
         other => panic!("no such scenario: {other:?}"),
     }
+}
+
+/// Sees its own stop, and does nothing about it.
+fn stuck(config: Config) -> Exit {
+    let lifecycle = Lifecycle::install(config).unwrap();
+    println!("ready");
+    let stopped = lifecycle.stop().wait_for(Phase::Stopped, FOR_EVER).unwrap();
+    println!("stopped {stopped}");
+    thread::sleep(2 * SHORT);
+    println!("still here");
+    Exit::of(lifecycle)
 }
 
 async fn plain(app: &App) -> Result<(), Error> {

@@ -118,6 +118,16 @@ fn l19_a_body_that_blocks_its_thread_does_not_keep_the_program() {
 }
 
 #[test]
+fn l19_a_library_ends_the_process_only_for_whom_asks() {
+    let (forced, notified) = (terminated("stuck-with-force"), terminated("stuck-with-notice"));
+    forced.status_is(0);
+    assert_eq!(forced.lines, ["ready", "stopped true"], "{}", forced.story());
+    notified.status_is(0);
+    assert_eq!(notified.lines, ["ready", "stopped true", "still here"], "{}", notified.story());
+    assert_eq!(forced.stderr + &notified.stderr, "", "a library says nothing");
+}
+
+#[test]
 fn l4_a_hung_close_does_not_keep_the_others_from_closing() {
     let ended = terminated("hung-close");
     assert_eq!(
