@@ -3,98 +3,23 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's panic is its failure")]
 
-use rustix::process::{Pid, Signal, kill_process};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+mod probe;
+
+use probe::{Running, contains, example};
+use rustix::process::Signal;
+use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-fn probe() -> PathBuf {
-    let mut path = std::env::current_exe().unwrap();
-    path.pop();
-    path.pop();
-    path.push("examples/lifecycle_probe");
-    assert!(path.exists(), "{} is not built; run `cargo build --examples` first", path.display());
-    path
-}
-
-struct Running {
-    child: Child,
-    says: BufReader<ChildStdout>,
-}
-
-impl Running {
-    fn start(scenario: &str) -> Self {
-        // Whoever runs the tests in the background has SIGINT ignored, and so would we.
-        Self::spawn(Command::new("env").arg("--default-signal").arg(probe()).arg(scenario))
-    }
-
-    fn spawn(command: &mut Command) -> Self {
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let says = BufReader::new(child.stdout.take().unwrap());
-        Self { child, says }
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.says.read_line(&mut line).unwrap();
-        line.trim_end().to_owned()
-    }
-
-    #[track_caller]
-    fn wait_for(&mut self, line: &str) {
-        loop {
-            match self.line().as_str() {
-                said if said == line => return,
-                "" => panic!("it ended without saying {line:?}"),
-                _ => {}
-            }
-        }
-    }
-
-    fn kill(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
-    /// A standard signal that is still pending swallows the next, so three that are sent need not be three.
-    fn interrupt_until_it_ends(&mut self) -> ExitStatus {
-        for _ in 0..3_000 {
-            self.kill(Signal::INT);
-            thread::sleep(Duration::from_millis(20));
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-        }
-        panic!("it survived a minute of SIGINT");
-    }
-
-    /// The rest of what it says, and how it ended.
-    fn finish(mut self) -> (String, ExitStatus) {
-        let mut rest = String::new();
-        self.says.read_to_string(&mut rest).unwrap();
-        (rest, self.child.wait().unwrap())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        _ = self.child.kill();
-        _ = self.child.wait();
-    }
-}
-
-#[track_caller]
-fn contains(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "{part:?} is not in:\n{text}");
-    }
+fn start(scenario: &str) -> Running {
+    Running::start("lifecycle_probe", scenario)
 }
 
 #[test]
 fn sigterm_is_a_clean_stop_with_a_report() {
-    let mut probe = Running::start("serve");
+    let mut probe = start("serve");
     assert_eq!(probe.line(), "ignored []");
     probe.wait_for("ready");
     probe.kill(Signal::TERM);
@@ -110,9 +35,9 @@ fn sigterm_is_a_clean_stop_with_a_report() {
 
 #[test]
 fn l9_the_third_signal_ends_what_is_busy_for_ever() {
-    let mut probe = Running::start("busy");
+    let mut probe = start("busy");
     probe.wait_for("ready");
-    let status = probe.interrupt_until_it_ends();
+    let status = probe.kill_until_it_ends(Signal::INT);
     let (report, _) = probe.finish();
     assert_eq!(status.code(), Some(130), "{report}");
     contains(&report, &["SIGINT", "1 left behind", "exit status 130 (forced by SIGINT, attempt 3)"]);
@@ -120,7 +45,7 @@ fn l9_the_third_signal_ends_what_is_busy_for_ever() {
 
 #[test]
 fn l2_the_hard_deadline_ends_what_nothing_can_end() {
-    let mut probe = Running::start("busy-shortly");
+    let mut probe = start("busy-shortly");
     probe.wait_for("ready");
     probe.kill(Signal::TERM);
     let (report, status) = probe.finish();
@@ -130,7 +55,7 @@ fn l2_the_hard_deadline_ends_what_nothing_can_end() {
 
 #[test]
 fn l14_what_the_deadline_cut_is_named_and_shows_in_the_status() {
-    let mut probe = Running::start("cut");
+    let mut probe = start("cut");
     probe.wait_for("ready");
     probe.kill(Signal::TERM);
     let (report, status) = probe.finish();
@@ -141,14 +66,14 @@ fn l14_what_the_deadline_cut_is_named_and_shows_in_the_status() {
 
 #[test]
 fn l14_a_failure_is_status_1_and_all_of_them_are_kept() {
-    let (report, status) = Running::start("fail").finish();
+    let (report, status) = start("fail").finish();
     assert_eq!(status.code(), Some(1), "{report}");
     contains(&report, &["true false\n", ": database failed: no disk\n", "\n  cache failed: gone too\n"]);
 }
 
 #[test]
 fn l10_a_signal_is_seen_while_main_is_blocked() {
-    let mut probe = Running::start("blocked-main");
+    let mut probe = start("blocked-main");
     probe.wait_for("ready");
     probe.kill(Signal::TERM);
     probe.wait_for("seen");
@@ -159,7 +84,7 @@ fn l10_a_signal_is_seen_while_main_is_blocked() {
 
 #[test]
 fn l10_deadlines_come_though_the_runtime_is_stuck() {
-    let mut probe = Running::start("stuck-runtime");
+    let mut probe = start("stuck-runtime");
     probe.wait_for("ready");
     probe.kill(Signal::TERM);
     let (report, status) = probe.finish();
@@ -168,7 +93,7 @@ fn l10_deadlines_come_though_the_runtime_is_stuck() {
 
 #[test]
 fn l2_a_process_that_slept_over_its_deadline_looks_once_more_before_it_cuts() {
-    let mut probe = Running::start("stopped-process");
+    let mut probe = start("stopped-process");
     probe.wait_for("ready");
     probe.kill(Signal::TERM);
     probe.wait_for("draining");
@@ -185,7 +110,7 @@ fn l2_a_process_that_slept_over_its_deadline_looks_once_more_before_it_cuts() {
 #[test]
 fn l11_an_ignored_signal_stays_ignored() {
     let shell = "trap '' INT; exec \"$0\" serve";
-    let mut probe = Running::spawn(Command::new("sh").arg("-c").arg(shell).arg(probe()));
+    let mut probe = Running::spawn(Command::new("sh").arg("-c").arg(shell).arg(example("lifecycle_probe")));
     assert_eq!(probe.line(), "ignored [Signal(2)]");
     probe.wait_for("ready");
     for _ in 0..5 {
@@ -200,7 +125,7 @@ fn l11_an_ignored_signal_stays_ignored() {
 #[test]
 fn l11_after_the_lifecycle_signals_are_as_they_were() {
     for scenario in ["after-close", "after-drop", "refused"] {
-        let mut probe = Running::start(scenario);
+        let mut probe = start(scenario);
         probe.wait_for("ready");
         probe.kill(Signal::TERM);
         assert_eq!(probe.finish().1.signal(), Some(15), "{scenario}");
@@ -209,11 +134,11 @@ fn l11_after_the_lifecycle_signals_are_as_they_were() {
 
 #[test]
 fn l18_two_lifecycles_see_one_signal_and_one_outlives_the_other() {
-    let mut probe = Running::start("two");
+    let mut probe = start("two");
     probe.wait_for("ready");
     probe.kill(Signal::TERM);
     assert_eq!((probe.line().as_str(), probe.line().as_str()), ("1", "1"));
     probe.wait_for("closed");
-    let status = probe.interrupt_until_it_ends();
+    let status = probe.kill_until_it_ends(Signal::INT);
     assert_eq!(status.code(), Some(130));
 }

@@ -265,7 +265,11 @@ fn without_a_runtime_a_task_fails_and_a_runtime_that_ends_cuts_its_tasks() {
     drop(runtime);
     let report = lifecycle.close();
     assert_eq!(report.exit_status(), 3, "{report}");
-    assert_eq!(only(&report).cut.first().unwrap().name, "orphan", "cut long before the stop, and still named");
+    assert_eq!(
+        only(&report).cut.first().unwrap().name,
+        "orphan",
+        "cut long before the stop, and still named"
+    );
 }
 
 #[test]

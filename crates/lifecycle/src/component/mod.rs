@@ -8,9 +8,9 @@ mod report;
 mod start;
 
 pub use blocking::BlockingComponent;
-pub(crate) use closer::{Closer, run_blocking};
 #[cfg(feature = "tokio")]
 pub(crate) use closer::ClosingGuard;
+pub(crate) use closer::{Closer, run_blocking};
 pub use error::StartError;
 pub use report::{ComponentOutcome, ComponentReport};
 #[cfg(feature = "tokio")]

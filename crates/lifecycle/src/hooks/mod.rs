@@ -138,16 +138,8 @@ impl Hooks {
 
     /// A signal was delivered; `stops`: it is a stop signal of this lifecycle.
     pub(crate) fn deliver(&self, core: &Arc<Core>, received: Received, at: Instant, stops: bool) {
-        let Some(state) = self.state() else { return };
-        let hangs_up = received.signal == Signal::HANGUP && !state.set.before_hup.is_empty();
-        drop(state);
-        if stops && !hangs_up {
-            core.signal(received, at);
-        }
         let Some(mut state) = self.state() else { return };
-        if state.until.is_some() {
-            return;
-        }
+        let hangs_up = received.signal == Signal::HANGUP && !state.set.before_hup.is_empty();
         if hangs_up {
             self.hang_up(&mut state, core, received, at, stops);
         }
@@ -160,6 +152,10 @@ impl Hooks {
         }
         drop(state);
         self.shared.changed.notify_all();
+        // After its hooks are asked for, since it may bring the end at once; it waits for none of them.
+        if stops && !hangs_up {
+            core.signal(received, at);
+        }
     }
 
     fn hang_up(&self, state: &mut State, core: &Arc<Core>, received: Received, at: Instant, stops: bool) {
@@ -388,6 +384,10 @@ impl State {
 
     fn fail_late(&mut self, name: String) {
         let failure = Failure { name, error: "did not return in time".to_owned() };
+        // A hang-up that took effect without its hook has said so already.
+        if self.failures.contains(&failure) {
+            return;
+        }
         tracing::error!(target: "exeunt::lifecycle", hook = failure.name, error = failure.error, "hook failed");
         self.failures.push(failure);
     }

@@ -44,13 +44,7 @@ impl Components {
         }
     }
 
-    pub(crate) fn starting(
-        &mut self,
-        id: ComponentId,
-        group: GroupId,
-        until: Time,
-        close: Option<Duration>,
-    ) {
+    pub(crate) fn starting(&mut self, id: ComponentId, group: GroupId, until: Time, close: Option<Duration>) {
         let order = Order::Component(self.path(id, group));
         let state = State::Starting(Deadline::new(until));
         self.entries.entry(id).or_insert(Component { order, state, close });

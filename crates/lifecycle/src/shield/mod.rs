@@ -78,7 +78,12 @@ impl Shield {
     /// kills.
     pub const DEFAULT_BUDGET: Duration = Duration::from_millis(if cfg!(windows) { 4_500 } else { 89_500 });
 
-    pub(crate) fn take(core: &Core, budget: Duration, in_work: bool, site: Site) -> Result<Self, StopImminent> {
+    pub(crate) fn take(
+        core: &Core,
+        budget: Duration,
+        in_work: bool,
+        site: Site,
+    ) -> Result<Self, StopImminent> {
         let held = core.shields().hold(budget, site);
         if held.phase() < Phase::LameDuck || (in_work && core.shield_work(held.id(), budget)) {
             return Ok(Self { held, budget, in_work });
