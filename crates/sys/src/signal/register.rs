@@ -151,8 +151,8 @@ fn install(slot: &Slot, signal: i32, before: libc::sigaction) -> Result<Register
     let before = remember(slot, before);
     // Everything the handler reads is in place before the kernel can call it.
     slot.active.store(true, Ordering::Release);
-    // What the previous handler wants blocked while it runs stays blocked when it is chained to.
     let mut ours = before;
+    ours.sa_mask = all_but_faults();
     ours.sa_sigaction = address();
     ours.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
     // SAFETY: a complete action whose handler is async-signal-safe and lives as long as the program.
@@ -162,6 +162,21 @@ fn install(slot: &Slot, signal: i32, before: libc::sigaction) -> Result<Register
         return Err(refused(signal, error));
     }
     Ok(Registered::Handled(Registration { signal, before }))
+}
+
+/// What is blocked while our handler runs. Handlers must not nest: an alternative stack may be as small as one frame
+/// that the kernel pushes (`AT_MINSIGSTKSZ`, getauxval(3); Rust gives its threads 8 KiB), and several different
+/// signals at once would overflow it. Faults stay unblocked, or one in a chained handler would kill without a word.
+fn all_but_faults() -> libc::sigset_t {
+    let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
+    // SAFETY: `set` is room for a signal set, which this fills.
+    unsafe { libc::sigfillset(set.as_mut_ptr()) };
+    for fault in [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGABRT] {
+        // SAFETY: `set` has been filled above.
+        unsafe { libc::sigdelset(set.as_mut_ptr(), fault) };
+    }
+    // SAFETY: filled above.
+    unsafe { set.assume_init() }
 }
 
 /// Keeps the disposition before ours where the handler finds it, and answers what to restore in the end.
