@@ -355,3 +355,64 @@ async fn the_report_for_machines() {
     });
     assert_eq!(report, expected);
 }
+
+#[tokio::test(start_paused = true)]
+async fn l9_the_end_hook_sees_the_final_report_and_has_real_time() {
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let config = Config::default().before_termination({
+        let seen = Arc::clone(&seen);
+        move |report| {
+            // Longer than a paused clock would wait.
+            std::thread::sleep(Duration::from_millis(20));
+            seen.lock().unwrap().push(report.clone());
+            Err::<(), _>("no disk")
+        }
+    });
+    let lifecycle = install(config);
+    let scope = lifecycle.scope("stubborn");
+    lifecycle.stop().request_stop("enough");
+    let report = lifecycle.finished().await;
+    drop(scope);
+    let seen = std::mem::take(&mut *seen.lock().unwrap());
+    let [seen] = seen.try_into().unwrap();
+    assert_eq!((seen.verdict, seen.took, &seen.phases), (Verdict::Cut, report.took, &report.phases));
+    assert_eq!(seen.hook_failures, []);
+    let failures: Vec<_> = report.hook_failures.iter().map(ToString::to_string).collect();
+    assert_eq!(failures, ["before_termination failed: no disk"]);
+    assert_eq!((report.verdict, report.failures), (Verdict::Cut, Vec::new()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_hook_that_never_returns_is_left_behind() {
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let released = std::sync::Mutex::new(released);
+    let lifecycle =
+        install(Config::default().before_termination(move |_| _ = released.lock().unwrap().recv()));
+    lifecycle.stop().request_stop("enough");
+    let report = lifecycle.finished().await;
+    let failures: Vec<_> = report.hook_failures.iter().map(ToString::to_string).collect();
+    assert_eq!(failures, ["before_termination failed: did not return in time"]);
+    drop(release);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_hook_runs_when_the_lifecycle_is_dropped() {
+    let called = Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let config = Config::default().before_termination({
+        let called = Arc::clone(&called);
+        move |_| _ = called.fetch_add(1, std::sync::atomic::Ordering::SeqCst)
+    });
+    drop(install(config.clone()));
+    assert_eq!(called.load(std::sync::atomic::Ordering::SeqCst), 1);
+    let lifecycle = install(config);
+    lifecycle.stop().request_stop("enough");
+    drop(lifecycle.finished());
+    assert_eq!(called.load(std::sync::atomic::Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_no_signals_are_handled_no_hook_can_be_added() {
+    let lifecycle = install(Config::default());
+    let error = lifecycle.on_signal(exeunt_lifecycle::Signal::INTERRUPT, |_, _| {}).unwrap_err();
+    assert!(matches!(error, InstallError::NoSignals), "{error:?}");
+}

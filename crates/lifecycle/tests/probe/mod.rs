@@ -1,5 +1,7 @@
 //! A probe in a process of its own, and what a test does to it.
 
+#![allow(dead_code, reason = "each test uses its part")]
+
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::PathBuf;
