@@ -26,6 +26,7 @@ fn main() {
         "blocked" => blocked(),
         "other-thread" => other_thread(),
         "burst" => burst(),
+        "together" => together(),
         "errno" => errno(),
         "ignored" => ignored(),
         "refused" => refused(),
@@ -94,6 +95,24 @@ fn burst() {
     // And the pipe works as before.
     send_self(SIGUSR1);
     assert_eq!(wait_for(1).len(), 1);
+}
+
+/// Many different signals are delivered at once to a thread whose alternative stack, Rust's own, is small.
+fn together() {
+    let signals: Vec<c_int> = (libc::SIGRTMIN()..=libc::SIGRTMAX()).collect();
+    let _handlers: Vec<_> = signals.iter().map(|signal| handled(*signal)).collect();
+    let raised = signals.clone();
+    let thread = std::thread::spawn(move || {
+        let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
+        unsafe { libc::sigfillset(set.as_mut_ptr()) };
+        unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), ptr::null_mut()) };
+        for signal in raised {
+            assert_eq!(unsafe { libc::raise(signal) }, 0);
+        }
+        unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), ptr::null_mut()) };
+    });
+    thread.join().unwrap();
+    assert_eq!(wait_for(signals.len()).len(), signals.len());
 }
 
 fn errno() {

@@ -117,6 +117,11 @@ fn l10_no_signal_of_a_burst_is_lost() {
 }
 
 #[test]
+fn handlers_do_not_nest() {
+    passes("together");
+}
+
+#[test]
 fn the_handler_preserves_errno() {
     passes("errno");
 }
