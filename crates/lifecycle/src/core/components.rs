@@ -60,6 +60,8 @@ pub(crate) struct Timeouts {
     pub(crate) close: Option<Duration>,
 }
 
+const SHORTEST: Duration = Duration::from_millis(1);
+
 /// How a start ended that the machine was told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Begun {
@@ -90,6 +92,8 @@ impl Core {
         let begun = self.with(|locked| {
             let component = locked.state.next_component();
             let Timeouts { start, close } = timeouts;
+            // One without any time would be over before it begins.
+            let (start, close) = (start.max(SHORTEST), close.map(|close| close.max(SHORTEST)));
             locked.apply(Input::Starting { component, group, start, close });
             if !locked.state.machine.has(component) {
                 return Begun::Stopping;

@@ -57,9 +57,6 @@ impl Locked<'_> {
                     self.state.follow.push(Item::News(Progress::Extended { left }));
                 }
                 Effect::HeldUp => self.held_up(),
-                // TODO(CORE): remove Hooked/RunHook/HookDone from the machine; `hooks` runs them at `Exit` (publish),
-                // with its own 2 s on real time, so that their report is final and a paused clock cuts none short.
-                Effect::RunHook => {}
                 Effect::WakeAt(_) => self.news.alarm = true,
                 Effect::Exit(verdict) => {
                     self.state.verdict = Some(verdict);

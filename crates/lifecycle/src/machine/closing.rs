@@ -1,7 +1,7 @@
-//! `Closing`: what was cut unwinds, exit work is done, components close one after the other, the last hook runs.
+//! `Closing`: what was cut unwinds, exit work is done, components close one after the other.
 
 use super::components::Components;
-use super::deadline::{Deadline, EXIT_WORK, HOOK};
+use super::deadline::{Deadline, EXIT_WORK};
 use super::phase::Time;
 use super::vocabulary::{ComponentId, Effect, Late};
 
@@ -15,7 +15,6 @@ pub(crate) struct Closing {
     components: bool,
     /// A forced end's time for exit work.
     forced: Option<Deadline>,
-    hook: Option<Deadline>,
 }
 
 /// What closing comes to.
@@ -23,9 +22,11 @@ pub(crate) struct Closing {
 pub(crate) enum Step {
     /// Something is awaited.
     Wait,
+    /// A component closes; its time may be over at once.
+    Begun,
     /// A component ran out of time, and the next may close.
     Late,
-    /// Time for the last hook, and then the end. Skipped: there was something left to close.
+    /// Nothing more to wait for. Skipped: there was something left to close.
     Over { skipped: bool },
 }
 
@@ -36,7 +37,7 @@ impl Closing {
     }
 
     pub(crate) fn takes_exit_work(&self) -> bool {
-        !self.components && self.hook.is_none()
+        !self.components
     }
 
     /// The end is forced: only exit work is still done, in a time of its own.
@@ -110,26 +111,11 @@ impl Closing {
         self.components |= !components.is_exit_work(id);
         self.current = Some((id, Deadline::new(until)));
         effects.push(Effect::Close(id, until));
-        Step::Wait
-    }
-
-    pub(crate) fn begin_hook(&mut self, now: Time) {
-        self.hook.get_or_insert(Deadline::new(now.after(HOOK)));
-    }
-
-    pub(crate) fn runs_hook(&self) -> bool {
-        self.hook.is_some()
-    }
-
-    pub(crate) fn is_hook_due(&mut self, now: Time) -> bool {
-        self.hook.as_mut().is_some_and(|hook| hook.is_due(now))
+        Step::Begun
     }
 
     /// When to [`step`](Self::step) next if nothing happens.
     pub(crate) fn next_due(&self, hard: &Deadline, waits_to_unwind: bool) -> Time {
-        if let Some(hook) = &self.hook {
-            return hook.takes_effect();
-        }
         let limit = self.forced.as_ref().unwrap_or(hard).takes_effect();
         let current = self.current.as_ref().map(|(_, until)| until.takes_effect());
         let unwind = self.unwind.as_ref().filter(|_| waits_to_unwind && current.is_none());

@@ -1,6 +1,7 @@
 //! What the grace period comes to (L2), and how shields move it (L6).
 
 use super::phase::Time;
+use super::vocabulary::ShieldKind;
 use std::time::Duration;
 
 /// A deadline that is noticed later than this was missed by the whole process: stopped, throttled, suspended.
@@ -20,9 +21,6 @@ pub(crate) const LEFT_BY_SYSTEM: Duration = Duration::from_millis(4_500);
 
 /// How long exit work has after a forced end (L9).
 pub(crate) const EXIT_WORK: Duration = Duration::from_secs(1);
-
-/// How long the last hook may take (L19).
-pub(crate) const HOOK: Duration = Duration::from_secs(2);
 
 /// The time limits of a stop, all counted from the stop request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -109,6 +107,14 @@ impl Clock {
     /// That time, or the reserve before the system's if that is sooner.
     fn no_later(&self, time: Time, reserve: Duration) -> Time {
         self.doomed.map_or(time, |said| time.min(said.after(LEFT_BY_SYSTEM - reserve)))
+    }
+
+    /// The latest end of a shield's budget: one that was taken before the stop may move the drain deadline.
+    pub(crate) fn latest(&self, kind: ShieldKind) -> Time {
+        match kind {
+            ShieldKind::Standing => self.limit(),
+            ShieldKind::Work => self.drain.at,
+        }
     }
 
     /// A shield ended. If it had moved the drain deadline, the deadline is now: what waited behind it is cut, and

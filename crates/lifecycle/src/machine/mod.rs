@@ -9,6 +9,8 @@ mod components;
 mod deadline;
 #[cfg(test)]
 mod explore;
+#[cfg(test)]
+mod observed;
 mod phase;
 #[cfg(test)]
 mod random;
@@ -53,7 +55,6 @@ pub(crate) struct Machine {
     forced: Option<i32>,
     failed: bool,
     work_cut: bool,
-    hooked: bool,
     wake_at: Option<Time>,
 }
 
@@ -73,7 +74,6 @@ impl Machine {
             forced: None,
             failed: false,
             work_cut: false,
-            hooked: false,
             wake_at: None,
         }
     }
@@ -114,6 +114,12 @@ impl Machine {
         self.clock.as_ref()?.last_moment()
     }
 
+    /// The latest time that a renewal may bring the shield to.
+    #[cfg(test)]
+    fn limit_of(&self, shield: ShieldId) -> Option<Time> {
+        Some(self.clock.as_ref()?.latest(self.shields.kind(shield)?))
+    }
+
     /// When the next `Tick` is due.
     pub(crate) fn wake_at(&self) -> Option<Time> {
         self.wake_at
@@ -123,9 +129,11 @@ impl Machine {
     pub(crate) fn apply(&mut self, now: Time, input: Input) -> Vec<Effect> {
         let mut effects = Vec::new();
         if self.phase < Phase::Stopped {
+            if input.asks_for_time() {
+                self.move_on(now, &mut effects);
+            }
             self.take(now, input, &mut effects);
-            self.expire(now, &mut effects);
-            self.advance(now, &mut effects);
+            self.move_on(now, &mut effects);
             self.tell_who_holds_up(now, &mut effects);
             self.set_alarm(&mut effects);
         } else if let Input::Busy(scope) = input {
@@ -135,6 +143,9 @@ impl Machine {
     }
 
     fn take(&mut self, now: Time, input: Input, effects: &mut Vec<Effect>) {
+        if self.phase == Phase::Stopped {
+            return;
+        }
         match input {
             Input::Signal { signal, origin, at } => {
                 let attempts = self.attempts.note(origin, at);
@@ -163,12 +174,6 @@ impl Machine {
             Input::Idle(scope) => _ = self.busy.remove(&scope),
             Input::WorkCut(_) => self.work_cut = true,
             Input::WorkFailed => self.failed = true,
-            Input::Hooked => self.hooked = true,
-            Input::HookDone => {
-                if self.closing.runs_hook() {
-                    self.stop(now, effects);
-                }
-            }
             Input::Abandoned => self.abandon(now, effects),
             Input::Tick => {}
             Input::GroupOpened { .. }
@@ -216,23 +221,20 @@ impl Machine {
         let Some(clock) = &mut self.clock else { return };
         match input {
             Input::ShieldTaken { shield, kind, until } => {
-                let until = match kind {
-                    ShieldKind::Standing if !self.looked && self.phase == Phase::LameDuck => {
-                        until.min(clock.limit())
-                    }
-                    ShieldKind::Work if self.looked && self.phase < Phase::Closing => {
-                        until.min(clock.drain.at)
-                    }
-                    _ => return,
+                let takes = match kind {
+                    ShieldKind::Standing => !self.looked && self.phase == Phase::LameDuck,
+                    ShieldKind::Work => self.looked && self.phase < Phase::Closing,
                 };
-                self.shields.take(shield, kind, until);
+                let until = until.min(clock.latest(kind));
+                if takes && until > now {
+                    self.shields.take(shield, kind, until);
+                } else if takes && kind == ShieldKind::Standing {
+                    // It ran out before the stop, and is not late.
+                    effects.push(Effect::EndShield(shield, Ended::Expired));
+                }
             }
             Input::ShieldRenewed { shield, until } => {
-                let most = match self.shields.kind(shield) {
-                    Some(ShieldKind::Standing) => clock.limit(),
-                    Some(ShieldKind::Work) => clock.drain.at,
-                    None => return,
-                };
+                let Some(most) = self.shields.kind(shield).map(|kind| clock.latest(kind)) else { return };
                 self.shields.renew(shield, until.min(most));
                 self.shift(effects);
             }
@@ -285,6 +287,11 @@ impl Machine {
         }
     }
 
+    fn move_on(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        self.expire(now, effects);
+        self.advance(now, effects);
+    }
+
     /// Gives up starts and shields whose time is over.
     fn expire(&mut self, now: Time, effects: &mut Vec<Effect>) {
         for component in self.components.due(now) {
@@ -294,14 +301,16 @@ impl Machine {
             self.request(now, now, effects);
         }
         let Some(clock) = &mut self.clock else { return };
-        // Both are asked, so that both have their pass at once (L2).
-        clock.drain.is_due(now);
         for shield in self.shields.take_due(now) {
             clock.release(now);
             effects.push(Effect::EndShield(shield, Ended::Expired));
         }
         if self.looked && self.phase < Phase::Closing {
             self.shift(effects);
+        }
+        if let Some(clock) = &mut self.clock {
+            // Asked though a shield may hold it off: both have their pass at once (L2).
+            clock.drain.is_due(now);
         }
     }
 
@@ -338,22 +347,17 @@ impl Machine {
     /// One step of closing; false if there is something to wait for.
     fn close(&mut self, now: Time, effects: &mut Vec<Effect>) -> bool {
         let Some(clock) = &mut self.clock else { return false };
-        if self.closing.runs_hook() {
-            if self.closing.is_hook_due(now) {
-                self.stop(now, effects);
-            }
-            return false;
-        }
         let busy = !self.busy.is_empty();
         match self.closing.step(now, &mut clock.hard, busy, &mut self.components, effects) {
             Step::Wait => false,
+            Step::Begun => true,
             Step::Late => {
                 self.failed = true;
                 true
             }
             Step::Over { skipped } => {
                 self.work_cut |= skipped || busy;
-                self.end(now, effects);
+                self.stop(now, effects);
                 false
             }
         }
@@ -371,20 +375,7 @@ impl Machine {
         self.pass_through_to_closing(now, effects);
         self.work_cut |= !self.busy.is_empty();
         self.work_cut |= self.closing.abandon(&mut self.components, effects);
-        if self.hooked && !self.closing.runs_hook() {
-            effects.push(Effect::RunHook);
-        }
         self.stop(now, effects);
-    }
-
-    /// The last hook, or the end at once where there is none.
-    fn end(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        if self.hooked {
-            self.closing.begin_hook(now);
-            effects.push(Effect::RunHook);
-        } else {
-            self.stop(now, effects);
-        }
     }
 
     fn stop(&mut self, now: Time, effects: &mut Vec<Effect>) {

@@ -1,7 +1,7 @@
 //! The same invariants on long random histories, with more scopes and any times.
 
-use super::explore::Observed;
-use super::{Input, Limits, Origin, ScopeId, Time, Wish};
+use super::observed::Observed;
+use super::{ComponentId, GroupId, Input, Limits, Origin, ScopeId, ShieldId, ShieldKind, Time, Wish};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -17,17 +17,55 @@ fn input() -> impl Strategy<Value = Input> {
         8 => scope.clone().prop_map(Input::Busy),
         8 => scope.clone().prop_map(Input::Idle),
         1 => scope.prop_map(Input::WorkCut),
+        1 => Just(Input::WorkFailed),
+        1 => Just(Input::SystemEnds { at }),
+        8 => part(),
+        8 => shield(),
         6 => Just(Input::Tick),
     ]
 }
 
+/// Components, in five groups of which each is in the one before, and exit work.
+fn part() -> impl Strategy<Value = Input> {
+    let component = (0_usize..20).prop_map(ComponentId);
+    // One without any time is over before it begins.
+    let close = || proptest::option::of(span().prop_map(|span| span + Duration::from_nanos(1)));
+    prop_oneof![
+        4 => (component.clone(), 0_usize..5, span(), close()).prop_map(|(component, group, start, close)| {
+            let start = start + Duration::from_nanos(1);
+            Input::Starting { component, group: GroupId(group), start, close }
+        }),
+        8 => component.clone().prop_map(Input::Started),
+        1 => component.clone().prop_map(Input::StartFailed),
+        1 => component.clone().prop_map(Input::StartDropped),
+        2 => (component.clone(), close()).prop_map(|(component, close)| Input::AtExit { component, close }),
+        6 => (component, any::<bool>()).prop_map(|(component, well)| Input::Closed { component, well }),
+    ]
+}
+
+fn shield() -> impl Strategy<Value = Input> {
+    let shield = (0_u64..12).prop_map(ShieldId);
+    let kind = prop_oneof![Just(ShieldKind::Standing), Just(ShieldKind::Work)];
+    let until = || span().prop_map(Time);
+    prop_oneof![
+        3 => (shield.clone(), kind, until()).prop_map(|(shield, kind, until)| {
+            Input::ShieldTaken { shield, kind, until }
+        }),
+        1 => (shield.clone(), until()).prop_map(|(shield, until)| Input::ShieldRenewed { shield, until }),
+        3 => shield.prop_map(Input::ShieldEnded),
+    ]
+}
+
 fn limits() -> impl Strategy<Value = Limits> {
-    (10_u64..100_000, 0_u64..100, 1_u32..20).prop_map(|(grace, share, max_attempts)| {
-        let grace = Duration::from_millis(grace);
-        let mut limits = Limits { grace, lame_duck: Duration::ZERO, max_attempts };
-        limits.lame_duck = limits.drain() * u32::try_from(share).unwrap() / 100;
-        limits
-    })
+    (10_u64..100_000, 0_u64..100, 1_u32..20, 0_u64..200_000).prop_map(
+        |(grace, share, max_attempts, limit)| {
+            let grace = Duration::from_millis(grace);
+            let hard_limit = Duration::from_millis(limit);
+            let mut limits = Limits { grace, lame_duck: Duration::ZERO, max_attempts, hard_limit };
+            limits.lame_duck = limits.drain() * u32::try_from(share).unwrap() / 100;
+            limits
+        },
+    )
 }
 
 /// Nanoseconds to minutes, small ones more often.
@@ -36,15 +74,41 @@ fn span() -> impl Strategy<Value = Duration> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2_000) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1_000) })]
 
     #[test]
     fn long_histories(limits in limits(), history in proptest::collection::vec((span(), input()), 0..120)) {
         let mut observed = Observed::new(limits);
+        for group in 1..5 {
+            let (group, parent) = (GroupId(group), GroupId(group - 1));
+            observed.step(Duration::ZERO, Input::GroupOpened { group, parent });
+        }
+        let (mut components, mut shields) = (0, 0);
         for (span, input) in history {
-            observed.step(span, input);
+            observed.step(span, numbered(input, &mut components, &mut shields));
             observed.check_ticks_are_harmless();
         }
         observed.check_liveness();
     }
+}
+
+/// New ones have new numbers; the others are among those that there were.
+fn numbered(mut input: Input, components: &mut usize, shields: &mut u64) -> Input {
+    match &mut input {
+        Input::Starting { component, .. } | Input::AtExit { component, .. } => {
+            *component = ComponentId(*components);
+            *components += 1;
+        }
+        Input::Started(component)
+        | Input::StartFailed(component)
+        | Input::StartDropped(component)
+        | Input::Closed { component, .. } => component.0 %= (*components).max(1),
+        Input::ShieldTaken { shield, .. } => {
+            *shield = ShieldId(*shields);
+            *shields += 1;
+        }
+        Input::ShieldRenewed { shield, .. } | Input::ShieldEnded(shield) => shield.0 %= (*shields).max(1),
+        _ => {}
+    }
+    input
 }

@@ -79,14 +79,18 @@ pub(crate) enum Input {
     ShieldEnded(ShieldId),
     /// All shields that there were at the stop request have been named.
     Looked,
-    /// There is a hook to run before the end.
-    Hooked,
-    /// The hook is over.
-    HookDone,
     /// Nobody is left to see this through: end at once.
     Abandoned,
     /// Time has passed. Too many ticks do no harm.
     Tick,
+}
+
+impl Input {
+    /// At a deadline, what ends is in time, and what begins is too late.
+    pub(super) fn asks_for_time(self) -> bool {
+        let work = matches!(self, Self::ShieldTaken { kind: ShieldKind::Work, .. });
+        work || matches!(self, Self::Starting { .. } | Self::AtExit { .. })
+    }
 }
 
 /// Why the program is to end.
@@ -123,8 +127,6 @@ pub(crate) enum Effect {
     Skip(ComponentId),
     /// Tell who holds the stop up.
     HeldUp,
-    /// Run the hooks that come last, then apply `HookDone`; or go on without them, if `Exit` follows.
-    RunHook,
     /// Apply a `Tick` at this time; replaces what was said before.
     WakeAt(Time),
     /// It is over. Comes once, last.
