@@ -25,6 +25,12 @@ fn main() -> Exit {
     let config = Config::default().grace(grace);
     match scenario {
         "plain" => exeunt::main(plain),
+        "lingers" => {
+            let exit = exeunt::main(plain);
+            println!("over");
+            thread::sleep(SHORT);
+            exit
+        }
         "always-tell" => exeunt::main(plain).always_tell(),
         "re-raise" => exeunt::main_with(Config::default().re_raise(true), plain),
         "hung-hook" => exeunt::main_with(

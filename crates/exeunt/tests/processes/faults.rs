@@ -189,6 +189,17 @@ fn l9_a_hook_that_hangs_does_not_keep_the_program() {
 }
 
 #[test]
+fn a_signal_that_comes_when_all_is_done_does_not_spoil_it() {
+    let mut running = ready("lingers");
+    running.send(Signal::TERM, To::Process);
+    running.wait_for("over");
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP, Signal::TERM, Signal::TERM] {
+        running.send(signal, To::Group);
+    }
+    running.end().status_is(0);
+}
+
+#[test]
 fn l14_re_raise_ends_by_the_signal_itself() {
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let running = ready("re-raise");

@@ -1,0 +1,78 @@
+//! Servers of a program.
+#![cfg(feature = "server")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test's panic is its failure")]
+
+use axum::Router;
+use axum::routing::get;
+use exeunt::{App, Config, Error, Server};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+fn server() -> Server<Router> {
+    let slow = async || {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        "done"
+    };
+    Server::bind("127.0.0.1:0").unwrap().service(Router::new().route("/slow", get(slow)))
+}
+
+/// Status line and body of an answer.
+async fn ask(address: String, path: &'static str) -> String {
+    let asking = tokio::task::spawn_blocking(move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split("\r\n").next().unwrap().to_owned() + answer.rsplit("\r\n").next().unwrap()
+    });
+    asking.await.unwrap()
+}
+
+async fn run(body: impl AsyncFnOnce(&App) -> Result<(), Error>) -> exeunt::Report {
+    exeunt::run(Config::default().signals([]), body).await.unwrap()
+}
+
+#[tokio::test]
+async fn readiness_follows_the_program() {
+    let report = run(async |app| {
+        let server = server();
+        let address = server.local_address().to_string();
+        app.serve("site", server);
+        assert_eq!(ask(address.clone(), "/livez").await, "HTTP/1.1 200 OKalive\n");
+        assert_eq!(ask(address.clone(), "/readyz").await, "HTTP/1.1 503 Service Unavailablenot ready\n");
+        app.ready();
+        assert_eq!(ask(address.clone(), "/readyz").await, "HTTP/1.1 200 OKready\n");
+        app.done();
+        Ok(())
+    });
+    assert_eq!(report.await.exit_status(), 0);
+}
+
+#[tokio::test]
+async fn requests_are_answered_before_the_components_close_and_counted_by_the_servers_name() {
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let asked = tell.clone();
+    let report = run(async |app| {
+        let start = async { Ok::<_, Error>(()) };
+        app.component("database", start, async move |()| tell.send("closed").unwrap()).await?;
+        let (server, stop) = (server(), app.stop());
+        let address = server.local_address().to_string();
+        app.serve("site", server);
+        tokio::spawn(async move {
+            assert_eq!(ask(address, "/slow").await, "HTTP/1.1 200 OKdone");
+            asked.send("answered").unwrap();
+        });
+        // The request is in flight when something is: then the stop.
+        app.task("stopper", async move |_| {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            stop.request_stop("in the middle of it");
+        });
+        Ok(())
+    });
+    let report = report.await;
+    assert_eq!(report.exit_status(), 0, "{report}");
+    assert_eq!((told.recv().await, told.recv().await), (Some("answered"), Some("closed")), "{report}");
+    assert!(report.scopes.iter().any(|scope| scope.name == "site"), "{report}");
+}
