@@ -81,7 +81,7 @@ fn wait(core: &Core, watch: &AtomicU8, last_words: fn(&Report)) {
     core.hooks().wait();
     thread::sleep(PATIENCE);
     if watch.compare_exchange(WATCHING, ENDING, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
-        let report = Report::of(core);
+        let report = Report::last(core);
         // What panics there has nothing to say, and the end comes all the same.
         _ = catch_unwind(|| last_words(&report));
         std::process::exit(report.exit_status().into());

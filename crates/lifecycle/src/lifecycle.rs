@@ -248,7 +248,7 @@ impl Lifecycle {
         if let Driver::Hub { last_resort: Some(last_resort), .. } = &self.driver {
             last_resort.dismiss();
         }
-        Report::of(&self.core)
+        Report::last(&self.core)
     }
 
     /// Requests the stop if nobody has, blocks until the program has stopped, and tells how. The signals are
