@@ -13,7 +13,7 @@ use std::process::{ExitCode, Termination};
 /// program that a signal has ended ends by that signal itself.
 ///
 /// Returned from `main`, it says on stderr what went wrong, as the standard library does for an `Err`: the report,
-/// unless the stop was clean. A clean stop says nothing. [`always_tell`](Self::always_tell) and
+/// unless the stop was clean and the report is where it was to be written. A clean stop says nothing. [`always_tell`](Self::always_tell) and
 /// [`never_tell`](Self::never_tell) change that. Nothing else of Exeunt ever prints.
 /// Until the process is over, further stop signals do nothing: the default action of one that comes when all is
 /// done would make a clean stop look like a crash. Dropping an `Exit` restores the signals.
@@ -93,12 +93,16 @@ impl Exit {
         self.ended.as_ref()
     }
 
+    fn lost_its_report(&self) -> bool {
+        self.ended.as_ref().is_ok_and(|report| report.not_written.is_some())
+    }
+
     /// Says on stderr how it ended, if that is wanted.
     pub(crate) fn tell(&self) {
         let wanted = match self.tell {
             Tell::Always => true,
             Tell::Never => false,
-            Tell::Trouble => self.status() != 0,
+            Tell::Trouble => self.status() != 0 || self.lost_its_report(),
         };
         if wanted {
             // Nobody may be there to read it, which changes nothing about how it ended.

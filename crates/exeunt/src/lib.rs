@@ -42,6 +42,7 @@
 //! # Features
 //!
 //! - `server`: [`Server`], for any tower service, and [`App::serve`].
+//! - `metrics`: phase, work in flight, what was cut and how long it took, through the `metrics` facade.
 
 mod app;
 mod blocking;

@@ -74,6 +74,33 @@ fn a_variable_that_cannot_be_used_is_an_error_at_the_start() {
 }
 
 #[test]
+fn the_report_is_written_where_the_operator_wants_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("report.json");
+    // The last one ends from another thread, since its own is stuck.
+    for (scenario, status) in [("plain", 0), ("stubborn-task", 3), ("blocked-body", 3)] {
+        let mut running = probe(scenario).variable("EXEUNT_REPORT", file.to_str().unwrap()).start();
+        running.wait_for("ready");
+        running.send(Signal::TERM, To::Process);
+        running.end().status_is(status);
+        let report = std::fs::read_to_string(&file).unwrap();
+        let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+        assert_eq!(report["exit_status"], status, "{scenario}: {report}");
+        assert_eq!(report["cause"]["signal"]["signal"], "SIGTERM", "{scenario}: {report}");
+    }
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_told_though_all_went_well() {
+    let mut running = probe("plain").variable("EXEUNT_REPORT", "/nowhere/report.json").start();
+    running.wait_for("ready");
+    running.send(Signal::TERM, To::Process);
+    let ended = running.end();
+    ended.status_is(0);
+    ended.complains(&["/nowhere/report.json"]);
+}
+
+#[test]
 fn the_operator_has_the_last_word() {
     // The program says 1 s; with that, the test would see it end by itself.
     let mut running = probe("hung-body").variable("EXEUNT_GRACE", "1h").start();
