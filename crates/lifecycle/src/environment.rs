@@ -278,8 +278,8 @@ mod tests {
         for Variable { name, example, default, meaning, .. } in VARIABLES {
             text += &format!("| `{name}` | `{example}` | {default} | {meaning} |\n");
         }
-        text += "\n`exeunt::main` reads them by itself. Other programs do so with `Config::from_environment()`, or \
-            with\n`config.with_environment()` over defaults of their own.\n";
+        text += "\n`exeunt::main` and `exeunt::main_blocking` read them by themselves. Other programs do so with\n\
+            `Config::from_environment()`, or with `config.with_environment()` over defaults of their own.\n";
         text
     }
 }
