@@ -1,0 +1,178 @@
+//! Shields against a real core: in paused time, and from many threads.
+
+#![cfg(feature = "tokio")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's panic is its failure")]
+
+use exeunt_lifecycle::{Break, Config, Lifecycle, Phase, Shield, ShieldOutcome, StopImminent};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn install() -> Lifecycle {
+    Lifecycle::on_runtime(Config::default()).unwrap()
+}
+
+/// Asserts a time that a coarse clock had a part in.
+#[track_caller]
+fn about(begun: Instant, expected: Duration) {
+    let took = begun.elapsed();
+    assert!(took >= expected && took < expected + SECOND / 10, "{took:?}, and not {expected:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn l6_a_live_shield_holds_closing_and_every_cut_off_until_it_is_dropped() {
+    let lifecycle = install();
+    let (stop, scope, begun) = (lifecycle.stop(), lifecycle.scope("jobs"), Instant::now());
+    let shield = stop.shield(80 * SECOND).unwrap();
+    tokio::spawn(async move {
+        sleep(40 * SECOND).await;
+        assert!(!scope.is_cut());
+        drop(shield);
+        assert!(scope.is_cut(), "the drain deadline was over");
+        sleep(SECOND).await;
+        drop(scope);
+    });
+    stop.request_stop("enough");
+    let drain = stop.drain_deadline().unwrap();
+    assert!(drain >= (begun + 80 * SECOND).into_std());
+    let report = lifecycle.finished().await;
+    about(begun, 41 * SECOND);
+    assert_eq!((report.exit_status(), report.shields.len()), (0, 0));
+    let extended = report.extended.unwrap();
+    assert!(extended >= 85 * SECOND && extended < 86 * SECOND, "{extended:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn l6_a_budget_that_runs_out_lets_the_stop_go_on_over_the_straggler() {
+    let lifecycle = install();
+    let (stop, begun) = (lifecycle.stop(), Instant::now());
+    let mut shield = stop.shield(8 * SECOND).unwrap();
+    let line = line!() - 1;
+    sleep(2 * SECOND).await;
+    stop.request_stop("enough");
+    let report = lifecycle.finished().await;
+    about(begun, 8 * SECOND);
+    assert_eq!(shield.allow_break(), Err(Break::Expired));
+    assert_eq!(shield.renew(SECOND), Err(Break::Expired));
+    let [straggler] = &report.shields[..] else { panic!("{:?}", report.shields) };
+    assert_eq!((straggler.site.unwrap().line(), straggler.outcome), (line, ShieldOutcome::Expired));
+    assert!(straggler.site.unwrap().file().ends_with("shields.rs"));
+    assert_eq!(report.exit_status(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn l6_the_budget_counts_from_the_last_renewal() {
+    let lifecycle = install();
+    let (stop, begun) = (lifecycle.stop(), Instant::now());
+    let shield = stop.shield(8 * SECOND).unwrap();
+    sleep(20 * SECOND).await;
+    assert_eq!(shield.allow_break(), Ok(()));
+    sleep(SECOND).await;
+    stop.request_stop("enough");
+    lifecycle.finished().await;
+    about(begun, 28 * SECOND);
+    drop(shield);
+}
+
+#[tokio::test(start_paused = true)]
+async fn l6_no_shield_passes_the_hard_limit() {
+    let lifecycle = install();
+    let (stop, begun) = (lifecycle.stop(), Instant::now());
+    let mut shield = stop.shield(3_600 * SECOND).unwrap();
+    stop.request_stop("enough");
+    sleep(50 * SECOND).await;
+    assert_eq!(shield.renew(3_600 * SECOND), Ok(()));
+    lifecycle.finished().await;
+    assert_eq!(begun.elapsed(), 90 * SECOND);
+    assert_eq!(shield.allow_break(), Err(Break::Expired));
+}
+
+#[tokio::test(start_paused = true)]
+async fn l7_with_a_stop_requested_the_safe_point_ends_the_shielded_work() {
+    let lifecycle = install();
+    let (stop, begun) = (lifecycle.stop(), Instant::now());
+    let shield = stop.shield(Shield::DEFAULT_BUDGET).unwrap();
+    assert_eq!(shield.allow_break(), Ok(()));
+    stop.request_stop("enough");
+    assert_eq!(stop.phase(), Phase::Draining);
+    assert_eq!(shield.allow_break(), Err(Break::Stop));
+    assert_eq!(stop.phase(), Phase::Stopped, "it holds nothing off any more");
+    assert_eq!(shield.allow_break(), Err(Break::Stop));
+    lifecycle.finished().await;
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn l8_after_a_stop_request_shields_are_for_counted_work_alone() {
+    let lifecycle = install();
+    let (stop, scope, begun) = (lifecycle.stop(), lifecycle.scope("http"), Instant::now());
+    let work = scope.begin();
+    stop.request_stop("enough");
+    assert_eq!(stop.shield(SECOND).unwrap_err(), StopImminent);
+    let shield = work.shield(60 * SECOND).unwrap();
+    sleep(19 * SECOND).await;
+    assert_eq!(shield.allow_break(), Ok(()), "work that is drained has until the drain deadline");
+    assert_eq!(stop.time_left(), Some(SECOND), "which it does not move");
+    sleep(2 * SECOND).await;
+    assert!(scope.is_cut());
+    assert_eq!(shield.allow_break(), Err(Break::Expired));
+    assert_eq!(work.shield(SECOND).unwrap_err(), StopImminent);
+    drop((shield, work, scope));
+    let report = lifecycle.finished().await;
+    about(begun, 21 * SECOND);
+    assert_eq!(report.extended, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_number_of_shields_may_live_at_once() {
+    let lifecycle = install();
+    let stop = lifecycle.stop();
+    // More than there are slots for one thread.
+    let mut shields: Vec<_> = (0..100).map(|_| stop.shield(60 * SECOND).unwrap()).collect();
+    shields.truncate(70);
+    stop.request_stop("enough");
+    while shields.len() > 1 {
+        shields.pop();
+        assert_eq!(stop.phase(), Phase::Draining, "{} live", shields.len());
+    }
+    drop(shields);
+    assert_eq!(stop.phase(), Phase::Stopped);
+    lifecycle.finished().await;
+}
+
+/// Threads take, renew and drop shields while the stop is requested: whoever was granted one is never closed over.
+#[test]
+fn l8_whoever_was_granted_a_shield_is_waited_for() {
+    for _ in 0..50 {
+        let lifecycle = Lifecycle::install(Config::default().signals([])).unwrap();
+        let (live, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Barrier::new(5)));
+        let workers: Vec<_> = (0..4)
+            .map(|_| {
+                let (stop, live, gate) = (lifecycle.stop(), Arc::clone(&live), Arc::clone(&gate));
+                std::thread::spawn(move || {
+                    gate.wait();
+                    let mut granted = 0_u64;
+                    while let Ok(shield) = stop.shield(60 * SECOND) {
+                        live.fetch_add(1, Ordering::SeqCst);
+                        granted += 1;
+                        assert!(stop.phase() < Phase::Closing, "closed over a live shield");
+                        live.fetch_sub(1, Ordering::SeqCst);
+                        drop(shield);
+                    }
+                    granted
+                })
+            })
+            .collect();
+        gate.wait();
+        while live.load(Ordering::SeqCst) == 0 && workers.iter().any(|worker| !worker.is_finished()) {
+            std::thread::yield_now();
+        }
+        let report = lifecycle.close();
+        let granted: u64 = workers.into_iter().map(|worker| worker.join().unwrap()).sum();
+        assert!(granted > 0);
+        assert_eq!((report.exit_status(), report.shields.len()), (0, 0));
+    }
+}
