@@ -65,6 +65,7 @@ pub(crate) enum Input {
     /// It could not start.
     StartFailed(ComponentId),
     /// Whoever started it gave up: it neither started nor failed.
+    #[cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "a start that blocks cannot be given up"))]
     StartDropped(ComponentId),
     /// Something to do in `Closing`, before the components close. Once they do, it is not taken.
     AtExit { component: ComponentId, close: Option<Duration> },
