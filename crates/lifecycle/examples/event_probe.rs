@@ -27,6 +27,7 @@ fn main() -> ExitCode {
     match scenario.as_str() {
         "serve" => serve(Config::default()),
         "users-come-and-go" => serve(Config::default().terminate_on_logoff(false)),
+        "stdin" => serve(Config::default().stop_on_stdin_end(true)),
         "busy" => busy(),
         "two" => two(),
         "after-close" => after(|lifecycle| drop(lifecycle.close())),

@@ -36,7 +36,7 @@ impl Running {
     }
 
     fn spawn(command: &mut Command) -> Self {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         Self { says: BufReader::new(child.stdout.take().unwrap()), child }
     }
 
@@ -175,6 +175,23 @@ fn l9_the_third_ctrl_c_forces_the_end() {
     let (said, status) = probe.finish();
     assert_eq!(status, Some(130), "{said}");
     contains(&said, &["SIGINT", "1 left behind", "exit status 130 (forced by SIGINT, attempt 3)"]);
+}
+
+#[test]
+fn l16_the_end_of_stdin_is_a_clean_stop_and_a_stdin_that_does_not_end_keeps_nobody() {
+    let mut probe = Running::start("stdin");
+    drop(probe.child.stdin.take());
+    let (said, status) = probe.finish();
+    assert_eq!(status, Some(0), "{said}");
+    contains(&said, &["stopped in", "stdin", "exit status 0"]);
+
+    let mut probe = Running::start("stdin");
+    let stdin = probe.child.stdin.take();
+    drop(probe.event("ctrl-c", PATIENT).finish());
+    let (said, status) = probe.finish();
+    assert_eq!(status, Some(0), "{said}");
+    contains(&said, &["SIGINT from the terminal"]);
+    drop(stdin);
 }
 
 #[test]
