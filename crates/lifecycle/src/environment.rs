@@ -243,7 +243,8 @@ mod tests {
 
     #[test]
     fn the_examples_can_be_read_and_the_defaults_are_the_defaults() {
-        for variable in VARIABLES {
+        // That of the report takes a feature, and its default is no value; tests/report_file.rs reads it.
+        for variable in VARIABLES.iter().filter(|variable| variable.name != "EXEUNT_REPORT") {
             assert!(read(Config::default(), &[(variable.name, variable.example)]).is_ok(), "{variable:?}");
             assert_eq!(
                 read(Config::default(), &[(variable.name, variable.default)]).unwrap(),
