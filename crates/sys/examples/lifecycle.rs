@@ -9,7 +9,7 @@
     reason = "a scenario's panic is its failure"
 )]
 
-use exeunt_lifecycle::{Config, Forked, InstallError, Lifecycle, Phase};
+use exeunt_lifecycle::{Config, Forked, InstallError, Lifecycle, Phase, Signal};
 use exeunt_sys::signal::{Registered, register};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -19,10 +19,13 @@ fn main() {
     assert_eq!(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }, 0);
     match std::env::args().nth(1).unwrap_or_default().as_str() {
         "terminal" => terminal(),
+        "escalation" => escalation(),
         "fork" => fork(),
         "chain" => chain(),
         "stale" => stale(),
         "masked" => masked(),
+        "hooks-forked" => hooks_forked(),
+        "hooks-chained" => hooks_chained(),
         other => panic!("no scenario {other:?}"),
     }
 }
@@ -36,6 +39,17 @@ fn terminal() {
     std::io::stdin().read_line(&mut String::new()).unwrap();
     drop(scope);
     println!("attempts {}", lifecycle.close().attempts);
+}
+
+/// What the log says of attempts, up to the end.
+fn escalation() {
+    tracing_subscriber::fmt().with_ansi(false).init();
+    let lifecycle = Lifecycle::install(Config::default()).unwrap();
+    let scope = lifecycle.scope("stubborn");
+    println!("ready");
+    lifecycle.stop().wait().unwrap();
+    println!("status {}", lifecycle.close().exit_status());
+    drop(scope);
 }
 
 /// In a forked child nothing of ours moves, locks or waits, and a signal acts as if we were not there.
@@ -122,4 +136,102 @@ fn masked() {
     let seen = lifecycle.stop().wait_for(Phase::LameDuck, Duration::from_secs(60));
     assert_eq!(seen, Ok(true), "nobody receives the signal");
     assert_eq!(lifecycle.close().attempts, 1);
+}
+
+/// With all hooks and all signals, a forked child dies as if we were not there, and calls no hook.
+fn hooks_forked() {
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    let count = || _ = CALLS.fetch_add(1, Ordering::SeqCst);
+    let signals = [libc::SIGHUP, libc::SIGINT, libc::SIGTERM, libc::SIGUSR1, libc::SIGUSR2];
+    let mut config = Config::default()
+        .before_hup(move |_, _| count())
+        .before_termination(move |_| count())
+        .stop_on_stdin_end(true);
+    for signal in signals {
+        config = config.on_signal(Signal::new(signal), move |_, _| count());
+    }
+    let lifecycle = Lifecycle::install(config.terminate_on_hup(false)).unwrap();
+    // Hooks have a thread and a lock, which may be held at a fork.
+    unsafe { libc::kill(libc::getpid(), libc::SIGUSR1) };
+    for signal in signals {
+        let status = in_child(|| {
+            unsafe { libc::kill(libc::getpid(), signal) };
+        });
+        assert!(libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == signal, "status {status:#x}");
+    }
+    while CALLS.load(Ordering::SeqCst) == 0 {
+        std::thread::yield_now();
+    }
+    let mut lifecycle = Some(lifecycle);
+    for how in ["close", "drop", "hook"] {
+        let status = in_child(|| {
+            let before = CALLS.load(Ordering::SeqCst);
+            let lifecycle = lifecycle.take().unwrap();
+            match how {
+                "close" => assert!(lifecycle.close().cause.is_none()),
+                "drop" => drop(lifecycle),
+                _ => {
+                    let added = lifecycle.on_signal(Signal::new(libc::SIGALRM), |_, _| {});
+                    assert!(matches!(added, Err(InstallError::Forked)), "{added:?}");
+                    std::mem::forget(lifecycle);
+                }
+            }
+            assert_eq!(CALLS.load(Ordering::SeqCst), before);
+            unsafe { libc::_exit(7) };
+        });
+        assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 7, "{how}: status {status:#x}");
+    }
+    assert_eq!(CALLS.load(Ordering::SeqCst), 1, "a child's signal reached the parent");
+    drop(lifecycle.take().unwrap());
+    assert_eq!(CALLS.load(Ordering::SeqCst), 2, "the end hook");
+}
+
+/// The embedder's functions are called beside stops and hooks while a lifecycle asks for it, and are back afterwards.
+fn hooks_chained() {
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    extern "C" fn count(signal: libc::c_int) {
+        CALLS.fetch_or(1 << signal, Ordering::SeqCst);
+    }
+    let count: extern "C" fn(libc::c_int) = count;
+    let signals = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGUSR1, libc::SIGUSR2];
+    for signal in signals {
+        unsafe { libc::signal(signal, count as libc::sighandler_t) };
+    }
+    let called = || {
+        for signal in signals {
+            unsafe { libc::raise(signal) };
+        }
+        CALLS.swap(0, Ordering::SeqCst)
+    };
+    let all = signals.iter().fold(0, |all, signal| all | 1 << signal);
+    let user2 = 1 << libc::SIGUSR2;
+    for chain in [false, true] {
+        let config = Config::default().chain(chain).max_attempts(100);
+        let config = config.before_hup(|_, _| {}).on_signal(Signal::USER1, |_, _| {});
+        let lifecycle = Lifecycle::install(config).unwrap();
+        let scope = lifecycle.scope("holds the stop up");
+        assert_eq!(called(), if chain { all } else { user2 }, "what nobody asked for is not touched");
+        assert!(lifecycle.on_signal(Signal::USER2, |_, _| {}).unwrap());
+        assert_eq!(called(), if chain { all } else { 0 });
+        drop(scope);
+        assert_eq!(lifecycle.close().exit_status(), 0);
+        assert_eq!(called(), all, "restored");
+    }
+}
+
+/// Runs `child` in a forked child, and answers its wait status.
+fn in_child(child: impl FnOnce()) -> libc::c_int {
+    match unsafe { libc::fork() } {
+        0 => {
+            // What hangs here must not hang the test.
+            unsafe { libc::alarm(20) };
+            child();
+            unsafe { libc::_exit(99) }
+        }
+        pid => {
+            let mut status = 0;
+            assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
+            status
+        }
+    }
 }

@@ -10,7 +10,9 @@
     reason = "a scenario's panic is its failure, and its unsafe code is the foreign code of the scenario"
 )]
 
-use exeunt_sys::signal::{Inbox, Origin, Record, Registered, Registration, SignalError, register, unblock};
+use exeunt_sys::signal::{
+    Inbox, Origin, Record, Registered, Registration, SignalError, end_by, register, unblock,
+};
 use libc::{SIGKILL, SIGTERM, SIGUSR1, SIGUSR2, c_int};
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -38,6 +40,8 @@ fn main() {
         "fork-default" => fork_default(),
         "fork-function" => fork_function(),
         "masked" => masked(),
+        "end-by-nothing" => end_by_nothing(),
+        other if other.starts_with("end-by-") => end_by_blocked(other),
         other => panic!("no scenario {other:?}"),
     }
 }
@@ -252,6 +256,26 @@ fn fork_function() {
     });
     assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 7, "status {status:#x}");
     assert_eq!(Inbox::open().unwrap().wait(Some(Duration::ZERO)), []);
+}
+
+/// However the signal is handled, blocked or ignored.
+fn end_by_blocked(scenario: &str) {
+    let signal = scenario.trim_start_matches("end-by-").parse().unwrap();
+    install(signal, count as *const () as usize, 0);
+    let _handler = handled(signal);
+    let mut all = MaybeUninit::uninit();
+    unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), ptr::null_mut());
+    }
+    panic!("still here: {}", end_by(signal));
+}
+
+/// There is nothing to end by.
+fn end_by_nothing() {
+    assert_eq!(end_by(libc::SIGCHLD).kind(), std::io::ErrorKind::Other);
+    assert_eq!(end_by(SIGKILL).raw_os_error(), Some(libc::EINVAL));
+    assert_eq!(end_by(1_000).raw_os_error(), Some(libc::EINVAL));
 }
 
 /// Blocked in every thread but the one that waits.

@@ -29,11 +29,13 @@ fn example(name: &str) -> PathBuf {
 fn command(name: &str, scenario: &str) -> Command {
     let mut command = Command::new(example(name));
     command.arg(scenario).stdin(Stdio::null());
-    // SAFETY: signal(2) is async-signal-safe. Whoever runs the tests in the background has SIGINT ignored, and so
-    // would the scenario.
+    // SAFETY: signal(2) is async-signal-safe. Whoever runs the tests in the background has SIGINT and SIGQUIT ignored,
+    // or SIGHUP by nohup(1), and so would the scenario.
     unsafe {
         command.pre_exec(|| {
-            libc::signal(libc::SIGINT, libc::SIG_DFL);
+            for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
+                libc::signal(signal, libc::SIG_DFL);
+            }
             Ok(())
         })
     };
@@ -68,6 +70,15 @@ impl Running {
         let mut line = String::new();
         assert_ne!(self.says.read_line(&mut line).unwrap(), 0, "it ended");
         line.trim_end().to_owned()
+    }
+
+    fn line_with(&mut self, part: &str) -> String {
+        loop {
+            let line = self.line();
+            if line.contains(part) {
+                return line;
+            }
+        }
     }
 
     fn pid(&self) -> libc::pid_t {
@@ -224,6 +235,68 @@ fn l9_a_relay_of_the_terminals_signal_is_no_further_attempt() {
 }
 
 #[test]
+fn l9_ctrl_backslash_and_its_relay_are_one_attempt() {
+    let (mut terminal, mut running) = on_terminal(command("lifecycle", "escalation"));
+    terminal.write_all(b"\x1c").unwrap();
+    let said = running.line_with("stop signal");
+    assert!(said.contains("SIGQUIT from the terminal") && said.contains("attempt=1"), "{said}");
+    running.kill(libc::SIGQUIT);
+    let said = running.line_with("stop signal");
+    assert!(said.contains("by another road") && said.contains("attempt=1"), "{said}");
+}
+
+#[test]
+fn l16_a_terminal_that_hangs_up_and_its_relay_are_one_attempt() {
+    let (terminal, mut running) = on_terminal(command("lifecycle", "escalation"));
+    drop(terminal);
+    let said = running.line_with("stop signal");
+    assert!(said.contains("SIGHUP from the terminal") && said.contains("attempt=1"), "{said}");
+    // As a shell does to its jobs.
+    running.kill(libc::SIGHUP);
+    let said = running.line_with("stop signal");
+    assert!(said.contains("by another road") && said.contains("attempt=1"), "{said}");
+}
+
+#[test]
+fn l9_the_log_tells_of_each_attempt() {
+    let mut running = Running::start(&mut command("lifecycle", "escalation"));
+    for (said, attempt) in
+        [("stop signal ", 1), ("stop signal: a further attempt ", 2), ("stop signal: the end is forced ", 3)]
+    {
+        // One at a time, since the kernel merges what is pending.
+        running.kill(libc::SIGTERM);
+        let line = running.line_with("stop signal");
+        let attempt = format!("attempt={attempt} max_attempts=3");
+        assert!(line.contains(said) && line.contains(&attempt), "{line}");
+    }
+    while running.line() != "status 143" {}
+}
+
+#[test]
+fn l17_hooks_are_inert_in_a_forked_child() {
+    let mut child = command("lifecycle", "hooks-forked").stdin(Stdio::piped()).spawn().unwrap();
+    // Its end would be a cause.
+    let stdin = child.stdin.take();
+    let status = child.wait().unwrap();
+    drop(stdin);
+    assert!(status.success(), "{status}");
+}
+
+#[test]
+fn l11_hooks_chain_and_restore_like_stops() {
+    let status = command("lifecycle", "hooks-chained").status().unwrap();
+    assert!(status.success(), "{status}");
+}
+
+#[test]
+fn a_process_ends_by_the_signal_itself() {
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM, libc::SIGUSR1] {
+        assert_eq!(run(&format!("end-by-{signal}")).signal(), Some(signal));
+    }
+    passes("end-by-nothing");
+}
+
+#[test]
 fn l17_a_lifecycle_is_inert_in_a_forked_child() {
     let status = command("lifecycle", "fork").status().unwrap();
     assert!(status.success(), "{status}");
@@ -254,6 +327,8 @@ fn on_terminal(mut command: Command) -> (File, Running) {
     // SAFETY: room for two descriptors, and no names or settings asked for.
     let opened = unsafe { libc::openpty(&raw mut master, &raw mut slave, none, none.cast(), none.cast()) };
     assert_eq!(opened, 0);
+    // SAFETY: a descriptor of ours. The child must not hold the end at which we hang up.
+    unsafe { libc::fcntl(master, libc::F_SETFD, libc::FD_CLOEXEC) };
     // SAFETY: both were opened just now, and belong to nobody else.
     let (master, slave) = unsafe { (File::from_raw_fd(master), File::from_raw_fd(slave)) };
     // SAFETY: two system calls, both async-signal-safe: a session whose terminal is stdin.
