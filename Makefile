@@ -17,7 +17,7 @@ test-windows: ## Builds the lifecycle for Windows and runs its tests under wine;
 	scripts/test-windows
 
 loom: ## Explores the orderings of whatever has atomics (part of test)
-	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom $(CARGO) test -p exeunt-lifecycle --lib --release loom_
+	RUSTFLAGS="--cfg exeunt_loom" CARGO_TARGET_DIR=target/loom $(CARGO) test -p exeunt-lifecycle --lib --release loom_
 
 lint: ## Checks format, clippy and docs, all warnings denied
 	$(CARGO) fmt --all --check

@@ -76,7 +76,7 @@ fn instant(runtime: Option<&tokio::runtime::Handle>) -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// The kernel's tick, which costs no look at the hardware: `CLOCK_MONOTONIC_COARSE`, clock_gettime(2).
+/// The kernel's tick, which costs no look at the hardware: `CLOCK_MONOTONIC_COARSE`, `clock_gettime(2)`.
 #[cfg(target_os = "linux")]
 fn coarse() -> Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);

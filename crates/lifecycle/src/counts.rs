@@ -94,7 +94,7 @@ impl std::iter::Sum for Totals {
     }
 }
 
-#[cfg(all(test, loom))]
+#[cfg(all(test, exeunt_loom))]
 mod loom_tests {
     use super::{PhaseCell, Shard, Totals};
     use crate::loom::{AtomicBool, Ordering, model};

@@ -1,16 +1,16 @@
 //! The atomics that loom can explore; the standard ones everywhere else.
 
-#[cfg(not(all(test, loom)))]
+#[cfg(not(all(test, exeunt_loom)))]
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
-#[cfg(all(test, loom))]
+#[cfg(all(test, exeunt_loom))]
 pub(crate) use modelled::{AtomicBool, AtomicU8, AtomicU64, Ordering, model};
 
 /// Loom takes sequentially consistent accesses for acquire and release ones; only its fences have the one order
 /// that all threads agree on. "Write, then read something else" needs one fence in between, and `SeqCst` on both
 /// accesses puts it there. So everything is modelled twice, with the fence at the writes alone and at the reads
 /// alone: then either access shows when it is not marked `SeqCst`.
-#[cfg(all(test, loom))]
+#[cfg(all(test, exeunt_loom))]
 mod modelled {
     pub(crate) use loom::sync::atomic::Ordering;
     use loom::sync::atomic::fence;

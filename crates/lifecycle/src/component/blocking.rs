@@ -21,8 +21,8 @@ pub struct BlockingComponent<S, C> {
 }
 
 impl<S, C> BlockingComponent<S, C> {
-    pub(super) fn new(group: Group, name: String, start: S, close: C) -> Self {
-        let name = group.path(&name);
+    pub(super) fn new(group: Group, name: &str, start: S, close: C) -> Self {
+        let name = group.path(name);
         Self { group, name, timeouts: super::DEFAULT_TIMEOUTS, start, close }
     }
 

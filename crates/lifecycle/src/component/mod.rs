@@ -124,7 +124,7 @@ impl Group {
         C: FnOnce(T) -> F + Send + 'static,
         F: Future<Output: Outcome> + Send + 'static,
     {
-        Component::new(self.clone(), name.into(), start, close)
+        Component::new(self.clone(), &name.into(), start, close)
     }
 
     /// A component that is started and closed by functions that block, each in a thread of its own. Nothing happens
@@ -159,7 +159,7 @@ impl Group {
         C: FnOnce(T) -> R + Send + 'static,
         R: Outcome,
     {
-        BlockingComponent::new(self.clone(), name.into(), start, close)
+        BlockingComponent::new(self.clone(), &name.into(), start, close)
     }
 
     fn path(&self, name: &str) -> String {

@@ -49,8 +49,8 @@ struct Running {
 impl<S, C> Unpin for Component<S, C> {}
 
 impl<S, C> Component<S, C> {
-    pub(super) fn new(group: Group, name: String, start: S, close: C) -> Self {
-        let name = group.path(&name);
+    pub(super) fn new(group: Group, name: &str, start: S, close: C) -> Self {
+        let name = group.path(name);
         Self {
             group,
             name,

@@ -127,7 +127,7 @@ impl Node {
         let close = (self.started == 0).then_some(seconds(1));
         let next = ComponentId(self.started);
         can(components, Input::Starting { component: next, group, start: seconds(7), close }, |budget| {
-            budget.components -= 1
+            budget.components -= 1;
         });
         can(exit_works, Input::AtExit { component: next, close: None }, |budget| budget.exit_works -= 1);
         for (id, component) in &self.observed.components {
@@ -140,7 +140,7 @@ impl Node {
                 State::Closing(_) => {
                     can(1, Input::Closed { component: *id, well: true }, |_| {});
                     can(failures, Input::Closed { component: *id, well: false }, |budget| {
-                        budget.failures -= 1
+                        budget.failures -= 1;
                     });
                 }
                 State::Started => {}
@@ -148,7 +148,7 @@ impl Node {
                 State::Over => {
                     can(failures, Input::Started(*id), |budget| budget.failures -= 1);
                     can(failures, Input::Closed { component: *id, well: false }, |budget| {
-                        budget.failures -= 1
+                        budget.failures -= 1;
                     });
                 }
             }
@@ -163,7 +163,7 @@ impl Node {
         };
         for kind in kinds {
             can(shields, Input::ShieldTaken { shield, kind: *kind, until: budget }, |budget| {
-                budget.shields -= 1
+                budget.shields -= 1;
             });
         }
         for shield in self.observed.shields.keys() {

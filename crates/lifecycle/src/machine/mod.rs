@@ -238,11 +238,9 @@ impl Machine {
                 self.shields.renew(shield, until.min(most));
                 self.shift(effects);
             }
-            Input::ShieldEnded(shield) => {
-                if self.shields.end(shield) {
-                    clock.release(now);
-                    self.shift(effects);
-                }
+            Input::ShieldEnded(shield) if self.shields.end(shield) => {
+                clock.release(now);
+                self.shift(effects);
             }
             Input::Looked => {
                 self.looked = true;

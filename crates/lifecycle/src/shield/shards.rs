@@ -270,3 +270,127 @@ fn shard_of_this_thread() -> usize {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(all(test, exeunt_loom))]
+mod loom_tests {
+    use super::{Slot, TIME};
+    use crate::counts::PhaseCell;
+    use crate::loom::model;
+    use crate::machine::Phase;
+    use std::sync::Arc;
+
+    fn shared() -> (Arc<Slot>, Arc<PhaseCell>) {
+        (Arc::new(Slot::new()), Arc::new(PhaseCell::new()))
+    }
+
+    #[test]
+    fn loom_a_shield_sees_the_stop_or_is_seen() {
+        model(|| {
+            let (slot, phase) = shared();
+            let taker = {
+                let (slot, phase) = (Arc::clone(&slot), Arc::clone(&phase));
+                loom::thread::spawn(move || {
+                    slot.take(1, 9).unwrap();
+                    phase.load() == Phase::Starting
+                })
+            };
+            phase.set(Phase::LameDuck);
+            let seen = slot.read().is_some();
+            let granted = taker.join().unwrap();
+            assert!(seen || !granted, "granted, and not waited for");
+        });
+    }
+
+    #[test]
+    fn loom_a_renewal_sees_the_stop_or_is_seen() {
+        model(|| {
+            let (slot, phase) = shared();
+            let tag = slot.take(1, 9).unwrap();
+            let holder = {
+                let (slot, phase) = (Arc::clone(&slot), Arc::clone(&phase));
+                loom::thread::spawn(move || {
+                    slot.store(tag, 99, crate::loom::Ordering::SeqCst);
+                    phase.load() == Phase::Starting
+                })
+            };
+            phase.set(Phase::LameDuck);
+            let until = slot.read().unwrap().1;
+            let unaware = holder.join().unwrap();
+            assert!(until == 99 || !unaware, "renewed, and the old budget counts");
+        });
+    }
+
+    #[test]
+    fn loom_an_end_sees_the_stop_or_is_seen() {
+        model(|| {
+            let (slot, phase) = shared();
+            let tag = slot.take(1, 9).unwrap();
+            let holder = {
+                let (slot, phase) = (Arc::clone(&slot), Arc::clone(&phase));
+                loom::thread::spawn(move || {
+                    slot.free(tag);
+                    phase.load() == Phase::Starting
+                })
+            };
+            phase.set(Phase::LameDuck);
+            let live = slot.read().is_some();
+            let silent = holder.join().unwrap();
+            assert!(!live || !silent, "ended without a word, and waited for");
+        });
+    }
+
+    #[test]
+    fn loom_one_slot_is_taken_by_one() {
+        model(|| {
+            let (slot, _) = shared();
+            let other = {
+                let slot = Arc::clone(&slot);
+                loom::thread::spawn(move || slot.take(2, 9))
+            };
+            let mine = slot.take(1, 9);
+            let theirs = other.join().unwrap();
+            assert!(mine.is_none() || theirs.is_none(), "two in one slot");
+            let (tag, until) = slot.read().unwrap();
+            assert_eq!((Some(tag), until & TIME), (mine.or(theirs), 9));
+        });
+    }
+}
+
+#[cfg(all(test, not(exeunt_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_tells_one_use_from_the_next() {
+        let slot = Slot::new();
+        let first = slot.take(7, 100).unwrap();
+        assert_eq!((first.site(), slot.take(7, 100)), (7, None));
+        slot.store(first, 200, Ordering::Relaxed);
+        assert_eq!(slot.read(), Some((first, 200)));
+        slot.free(first);
+        assert_eq!(slot.read(), None);
+        let second = slot.take(7, 100).unwrap();
+        assert_ne!(shield_id(1, 2, first), shield_id(1, 2, second));
+    }
+
+    #[test]
+    fn generations_come_round() {
+        let slot = Slot::new();
+        let first = slot.take(3, 1).unwrap();
+        slot.free(first);
+        for _ in 0..(1 << 14) - 1 {
+            let tag = slot.take(3, 1).unwrap();
+            assert_ne!(tag, first);
+            assert_eq!(tag.site(), 3);
+            slot.free(tag);
+        }
+        assert_eq!(slot.take(3, 1), Some(first));
+    }
+
+    #[test]
+    fn budgets_are_rounded_up_and_never_look_free() {
+        let after = |nanos| millis(Time(Duration::from_nanos(nanos)));
+        assert_eq!((after(0), after(999_999), after(1_000_000)), (1, 1, 2));
+        assert_eq!(millis(Time(Duration::MAX)), TIME);
+    }
+}
