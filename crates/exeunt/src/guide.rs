@@ -10,6 +10,7 @@ macro_rules! chapters {
 chapters! {
     Overview: "README.md";
     WebService: "web-service.md";
+    Connections: "connections.md";
     QueueConsumer: "queue-consumer.md";
     Batch: "batch.md";
     Threads: "threads.md";

@@ -29,7 +29,7 @@
 //! | a runtime of your own | [`run()`] |
 //! | no runtime | [`main_blocking`], or [`Lifecycle::install`] and [`Exit::of`] |
 //! | something to open and to close | [`Lifecycle::component`], [`Lifecycle::component_blocking`] |
-//! | a server | [`App::serve`], with the feature `server` |
+//! | a server | [`App::serve`], or [`App::accept`] for other protocols, with the feature `server` |
 //! | tasks, threads, blocking jobs | [`Lifecycle::task`], [`Lifecycle::thread`], [`Lifecycle::blocking`], [`Lifecycle::tasks`] |
 //! | a queue of jobs | [`Lifecycle::pool`] |
 //! | work that must not be interrupted | [`Stop::shield`] |
@@ -44,6 +44,8 @@
 //! - `server`: [`Server`], for any tower service, and [`App::serve`].
 //! - `metrics`: phase, work in flight, what was cut and how long it took, through the `metrics` facade.
 
+#[cfg(feature = "server")]
+mod accept;
 mod app;
 mod blocking;
 mod error;

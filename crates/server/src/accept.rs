@@ -5,12 +5,17 @@ use std::io;
 use std::time::Instant;
 use tokio::io::unix::AsyncFd;
 
-/// A listener on the runtime.
-pub(crate) struct Acceptor {
+/// A listener on the runtime, for servers that speak something else than HTTP.
+///
+/// Dropping it closes the listener at once, and loses whoever waits in its queue; [`close`](Self::close) does not.
+#[derive(Debug)]
+pub struct Acceptor {
     listener: AsyncFd<Listener>,
 }
 
 impl Acceptor {
+    /// On the present runtime.
+    ///
     /// # Errors
     ///
     /// The runtime cannot watch the socket.
@@ -18,7 +23,7 @@ impl Acceptor {
         deprecated,
         reason = "its successor is unsafe because a type may lie about its descriptor; a Listener owns one and keeps it"
     )]
-    pub(crate) fn new(listener: Listener) -> io::Result<Self> {
+    pub fn new(listener: Listener) -> io::Result<Self> {
         Ok(Self { listener: AsyncFd::new(listener)? })
     }
 
@@ -31,7 +36,7 @@ impl Acceptor {
     /// # Cancel safety
     ///
     /// A call that is dropped has accepted nobody.
-    pub(crate) async fn accept(&self) -> io::Result<Connection> {
+    pub async fn accept(&self) -> io::Result<Connection> {
         loop {
             let mut ready = self.listener.readable().await?;
             match ready.get_inner().accept() {
@@ -46,8 +51,8 @@ impl Acceptor {
         }
     }
 
-    /// Closes the listener; whom the close accepts goes to `serve`.
-    pub(crate) async fn close(self, options: CloseOptions, mut serve: impl FnMut(Connection)) -> CloseReport {
+    /// Closes the listener without losing anyone (rule D3); whom the close accepts goes to `serve`.
+    pub async fn close(self, options: CloseOptions, mut serve: impl FnMut(Connection)) -> CloseReport {
         let mut closing = self.listener.into_inner().close(options);
         loop {
             match closing.step(Instant::now()) {

@@ -32,6 +32,7 @@ mod server;
 mod task;
 mod transport;
 
+pub use crate::accept::Acceptor;
 pub use crate::error::{ServeError, ServerError};
 pub use crate::health::Health;
 pub use crate::server::{HttpService, Server};

@@ -44,6 +44,41 @@ fn a_request_under_way_is_answered_before_the_database_closes() {
 }
 
 #[test]
+fn echo_server() {
+    sweep(|| Program::example("echo_server").argument("127.0.0.1:0"), clean);
+}
+
+#[test]
+fn connections_are_told_goodbye_and_those_in_the_queue_too() {
+    let mut running = Program::example("echo_server").argument("127.0.0.1:0").start();
+    let address = running.wait_for("serving ");
+    let connect = || {
+        let client = TcpStream::connect(&address).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        client
+    };
+    let mut spoken = connect();
+    spoken.write_all(b"hello\n").unwrap();
+    spoken.read_exact(&mut [0; 6]).unwrap();
+    // Nobody has accepted those yet, or perhaps they have.
+    running.send(Signal::STOP, To::Process);
+    spoken.write_all(b"are you there?\n").unwrap();
+    let clients: Vec<_> = (0..20).map(|_| connect()).collect();
+    running.send(Signal::TERM, To::Process);
+    running.send(Signal::CONT, To::Process);
+    let answer = |mut client: TcpStream| {
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    assert_eq!(answer(spoken), "are you there?\ngoodbye\n");
+    for client in clients {
+        assert_eq!(answer(client), "goodbye\n");
+    }
+    clean(&running.end());
+}
+
+#[test]
 fn queue_consumer() {
     sweep(
         || Program::example("queue_consumer"),
