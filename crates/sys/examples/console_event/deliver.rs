@@ -2,8 +2,9 @@
 //! logoff or shutdown.
 //!
 //! Says "returned" or "held" when it knows which the handler does. After the last three events it then ends the process
-//! when the handler returns, and in any case LIMIT milliseconds after the event (5,000 unless told otherwise), as
-//! Windows does and wine does not. Exits 0 if it did not have to, 3 if the handler had returned, 4 if the time was over.
+//! when the handler returns (a service goes on after a logoff), and in any case LIMIT milliseconds after the event (5,000
+//! unless told otherwise), as Windows does and wine does not. Exits 0 if it did not have to, 3 if the handler had returned,
+//! 4 if the time was over.
 
 use std::io::Write as _;
 use std::mem::transmute;
@@ -46,7 +47,9 @@ pub(crate) fn main() {
     let returned = ended(handler, RETURNING);
     println!("{}", if returned { "returned" } else { "held" });
     std::io::stdout().flush().unwrap();
-    if event == CTRL_C_EVENT || event == CTRL_BREAK_EVENT {
+    // A service outlives a logoff that it has taken.
+    let goes_on = event == CTRL_LOGOFF_EVENT && returned;
+    if goes_on || event == CTRL_C_EVENT || event == CTRL_BREAK_EVENT {
         exit(0);
     }
     let either = [process, handler];

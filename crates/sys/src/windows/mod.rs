@@ -13,11 +13,12 @@
 //! the program are doing. Until the [`Registration`] is dropped:
 //!
 //! - After a close, a logoff and a shutdown Windows ends the process as soon as the handler returns, and 5 s after
-//!   the event in any case (`SPI_GETHUNGAPPTIMEOUT`, `SPI_GETWAITTOKILLTIMEOUT`; HandlerRoutine). So for these the
-//!   handler does not return: whoever reads the record has the process end, or Windows does. While it waits, Windows may
-//!   deliver no further event, not even Ctrl-C.
-//! - Programs that have loaded user32 or gdi32 receive neither logoff nor shutdown (HandlerRoutine), nor do services
-//!   that have no console handler; a service is stopped by its service manager.
+//!   the event in any case (`SPI_GETHUNGAPPTIMEOUT`, `SPI_GETWAITTOKILLTIMEOUT`; HandlerRoutine); a service alone
+//!   goes on after a logoff that it says it has taken. So for these the handler does not return: whoever reads the
+//!   record has the process end, or Windows does. While it waits, Windows may deliver no further event, not even
+//!   Ctrl-C.
+//! - Programs that have loaded user32 or gdi32 receive neither logoff nor shutdown (HandlerRoutine). What stops a
+//!   service is its service manager, and no console event.
 //! - If [`Registration::chain`] says so, the event goes on to the handler below ours: a Ctrl-C at once, the three others
 //!   when the registration is dropped. Nobody can ask whether there is one; where there is none, or none that says that
 //!   it took the event, Windows ends the process.
