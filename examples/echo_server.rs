@@ -1,4 +1,4 @@
-//! A server of lines: each connection finishes the line that it is at, is told goodbye, and is closed.
+//! A server of lines: each connection is heard out until it is silent, told goodbye, and closed.
 //!
 //! `echo_server [ADDRESS]`
 #![allow(clippy::print_stdout, reason = "a program prints; a library does not")]
@@ -6,8 +6,13 @@
 use exeunt::Stop;
 use exeunt::server::listener::{Connection, Listener};
 use std::io;
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// A peer that says nothing for so long once the stop is requested has nothing to say.
+const SILENCE: Duration = Duration::from_millis(250);
 
 fn main() -> exeunt::Exit {
     exeunt::main(async |app| {
@@ -27,10 +32,12 @@ async fn echo(connection: Connection, stop: Stop) -> io::Result<()> {
     let mut line = Vec::new();
     loop {
         let read = tokio::select! {
-            // The line first: what has arrived is answered.
-            biased;
             read = reader.read_until(b'\n', &mut line) => read?,
-            () = stop.requested() => break,
+            // What has arrived, or is on its way, is answered.
+            () = stop.requested() => match timeout(SILENCE, reader.read_until(b'\n', &mut line)).await {
+                Ok(read) => read?,
+                Err(_) => break,
+            },
         };
         if read == 0 {
             return Ok(());
@@ -38,9 +45,6 @@ async fn echo(connection: Connection, stop: Stop) -> io::Result<()> {
         writer.write_all(&line).await?;
         line.clear();
         reader.get_mut().set_limit(64 * 1024);
-        if stop.is_requested() {
-            break;
-        }
     }
     writer.write_all(b"goodbye\n").await?;
     writer.shutdown().await
