@@ -27,8 +27,10 @@ lint: ## Checks format, clippy and docs, all warnings denied
 drill: ## Stops our own server under load again and again, and accounts for every request
 	$(CARGO) run --release -- drill
 
-bench: ## Measures: CPU per request beside bare hyper, time from signal to exit
+bench: ## Measures: CPU per request beside bare hyper, the lifecycle beside tokio-util, time from signal to exit
 	$(CARGO) run --release -p exeunt-benches
+	$(CARGO) run --release -p exeunt-benches -- lifecycle
+	$(CARGO) bench -p exeunt-benches --bench primitives
 	$(CARGO) build --release
 	scripts/stop-times
 

@@ -76,7 +76,8 @@ fn measure(ours: &Running, bare: &Running, arguments: &Arguments) -> Result<Vec<
     })
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+/// The middle one, or the mean of the two in the middle.
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;

@@ -1,4 +1,5 @@
-//! Side-by-side measurements: what a request costs on our server and on a bare hyper server of the same function.
+//! Side-by-side measurements: what a request costs on our server and on a bare hyper server of the same function; and
+//! (`lifecycle`) how soon a signal is seen, and how long many tasks take to stop.
 //!
 //! `make bench` runs it. Both servers are processes of their own, pinned to one core; the client sits on the other. They
 //! take turns in one run, and what is reported is the ratio of the turns of each pair with its confidence interval,
@@ -6,6 +7,7 @@
 
 mod client;
 mod cost;
+mod lifecycle;
 mod machine;
 mod ratio;
 mod servers;
@@ -32,18 +34,34 @@ struct Arguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// The lifecycle alone: from a signal to its effect, many tasks that stop
+    Lifecycle,
     /// One of the servers under measurement (the measurement starts them)
     #[command(hide = true)]
     Server { kind: servers::Kind, site: servers::Site, dir: std::path::PathBuf },
+    /// The process that is sent signals (the measurement starts it)
+    #[command(hide = true)]
+    Victim,
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    if let Some(Command::Server { kind, site, dir }) = arguments.command {
-        return servers::serve(kind, site, &dir);
-    }
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{}", machine::describe())?;
+    match arguments.command {
+        Some(Command::Server { kind, site, dir }) => {
+            drop(out);
+            return servers::serve(kind, site, &dir);
+        }
+        Some(Command::Victim) => {
+            drop(out);
+            return lifecycle::victim();
+        }
+        Some(Command::Lifecycle) => {
+            writeln!(out, "{}", machine::describe())?;
+            return lifecycle::measure(&mut out);
+        }
+        None => writeln!(out, "{}", machine::describe())?,
+    }
     for site in [servers::Site::Folder, servers::Site::Word] {
         let outcome = cost::compare(site, &arguments)?;
         writeln!(out, "\n{outcome}")?;
