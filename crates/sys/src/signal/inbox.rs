@@ -19,7 +19,7 @@ const WITHOUT_PIPE: Duration = Duration::from_millis(10);
 
 /// Where the records of all registered signals arrive, in the order in which the handlers ran.
 ///
-/// There is one in a process, opened at the first [`register`](super::register) and never closed. Any number of
+/// There is one in a process, opened at the first [`register`](super::register()) and never closed. Any number of
 /// threads may wait; each record goes to one of them.
 #[derive(Debug)]
 pub struct Inbox {

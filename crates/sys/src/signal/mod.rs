@@ -1,6 +1,6 @@
 //! Signal handlers that can be taken back (design rules L9, L10, L11 and L17).
 //!
-//! [`register`] puts our handler in place of a signal's disposition; each delivery becomes a [`Record`] in the
+//! [`register()`] puts our handler in place of a signal's disposition; each delivery becomes a [`Record`] in the
 //! process's one [`Inbox`], where a thread waits for it. Until the [`Registration`] is dropped:
 //!
 //! - A signal is seen on whichever thread it lands, whatever that thread is doing: the handler needs no lock and
