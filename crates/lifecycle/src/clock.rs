@@ -1,14 +1,14 @@
 //! Where the time comes from.
 
 use crate::machine::Time;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The clock of one lifecycle, counting from its beginning.
 #[derive(Debug)]
 pub(crate) struct Clock {
     epoch: Instant,
     /// The epoch as the coarse clock tells it.
-    coarse_epoch: Duration,
+    coarse_epoch: u64,
     /// Tokio's clock, which tests can pause; otherwise the system's monotonic one.
     #[cfg(feature = "tokio")]
     runtime: Option<tokio::runtime::Handle>,
@@ -17,7 +17,7 @@ pub(crate) struct Clock {
 impl Clock {
     pub(crate) fn system() -> Self {
         Self {
-            coarse_epoch: coarse(),
+            coarse_epoch: coarse_millis(),
             epoch: Instant::now(),
             #[cfg(feature = "tokio")]
             runtime: None,
@@ -27,7 +27,7 @@ impl Clock {
     #[cfg(feature = "tokio")]
     pub(crate) fn of(runtime: tokio::runtime::Handle) -> Self {
         let epoch = instant(Some(&runtime));
-        Self { epoch, coarse_epoch: Duration::ZERO, runtime: Some(runtime) }
+        Self { epoch, coarse_epoch: 0, runtime: Some(runtime) }
     }
 
     /// The runtime on whose clock this is.
@@ -36,13 +36,14 @@ impl Clock {
         self.runtime.as_ref()
     }
 
-    /// The time, some milliseconds ago at most, for a few nanoseconds.
-    pub(crate) fn coarse(&self) -> Time {
+    /// The time in milliseconds, some of them ago at most, for a few nanoseconds.
+    #[inline]
+    pub(crate) fn coarse_millis(&self) -> u64 {
         #[cfg(feature = "tokio")]
         if self.runtime.is_some() {
-            return self.now();
+            return u64::try_from(self.now().0.as_millis()).unwrap_or(u64::MAX);
         }
-        Time(coarse().saturating_sub(self.coarse_epoch))
+        coarse_millis().saturating_sub(self.coarse_epoch)
     }
 
     pub(crate) fn now(&self) -> Time {
@@ -78,13 +79,15 @@ fn instant(runtime: Option<&tokio::runtime::Handle>) -> Instant {
 
 /// The kernel's tick, which costs no look at the hardware: `CLOCK_MONOTONIC_COARSE`, `clock_gettime(2)`.
 #[cfg(target_os = "linux")]
-fn coarse() -> Duration {
+#[inline]
+fn coarse_millis() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
-    Duration::try_from(now).unwrap_or_default()
+    // Neither is ever negative on a monotonic clock.
+    now.tv_sec.unsigned_abs() * 1_000 + (now.tv_nsec.unsigned_abs() as u64) / 1_000_000
 }
 
 #[cfg(not(target_os = "linux"))]
-fn coarse() -> Duration {
+fn coarse_millis() -> u64 {
     static EPOCH: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-    EPOCH.get_or_init(Instant::now).elapsed()
+    u64::try_from(EPOCH.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX)
 }

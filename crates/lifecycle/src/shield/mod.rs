@@ -10,7 +10,7 @@ pub(crate) use shards::Shards;
 use crate::core::Core;
 use crate::machine::Phase;
 use crate::site::Site;
-use shards::Held;
+use shards::{Held, millis};
 use std::fmt;
 use std::time::Duration;
 
@@ -52,7 +52,8 @@ use std::time::Duration;
 #[must_use = "a shield holds the stop off until it is dropped"]
 pub struct Shield {
     held: Held,
-    budget: Duration,
+    /// In milliseconds.
+    budget: u64,
     /// Taken inside counted work: a stop alone does not break it.
     in_work: bool,
 }
@@ -84,9 +85,11 @@ impl Shield {
         in_work: bool,
         site: Site,
     ) -> Result<Self, StopImminent> {
-        let held = core.shields().hold(budget, site);
-        if held.phase() < Phase::LameDuck || (in_work && core.shield_work(held.id(), budget)) {
-            return Ok(Self { held, budget, in_work });
+        let budget_millis = millis(budget);
+        let shield = Self { held: core.shields().hold(budget_millis, site), budget: budget_millis, in_work };
+        // Published first, looked at afterwards (invariant 1 of the shards).
+        if shield.held.phase() < Phase::LameDuck || (in_work && core.shield_work(shield.held.id(), budget)) {
+            return Ok(shield);
         }
         Err(StopImminent)
     }
@@ -119,8 +122,8 @@ impl Shield {
     ///
     /// As [`allow_break`](Self::allow_break), but a stop alone is none.
     pub fn renew(&mut self, budget: Duration) -> Result<(), Break> {
-        self.budget = budget;
-        self.held.renew(budget);
+        self.budget = millis(budget);
+        self.held.renew(self.budget);
         // Published first, looked at afterwards (invariant 1 of the shards).
         if self.held.phase() < Phase::LameDuck {
             return Ok(());
@@ -141,6 +144,6 @@ impl Shield {
 
 impl fmt::Debug for Shield {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shield").field("budget", &self.budget).finish_non_exhaustive()
+        f.debug_struct("Shield").field("budget", &Duration::from_millis(self.budget)).finish_non_exhaustive()
     }
 }

@@ -77,7 +77,8 @@ impl Shards {
     }
 
     /// Publishes a shield. Look for a stop after this, not before.
-    pub(super) fn hold(&self, budget: Duration, site: Site) -> Held {
+    #[inline]
+    pub(super) fn hold(&self, budget: u64, site: Site) -> Held {
         let number = shard_of_this_thread();
         // The number is in range, so the first one is never taken instead.
         let shard = self.shards.get(number).unwrap_or(&self.shards[0]);
@@ -110,8 +111,10 @@ impl Shards {
 }
 
 impl Shard {
-    fn until(&self, budget: Duration) -> u64 {
-        millis(self.clock.coarse().after(budget))
+    /// Rounded up, and so never zero, which is free.
+    #[inline]
+    fn until(&self, budget: u64) -> u64 {
+        until(self.clock.coarse_millis(), budget)
     }
 
     fn hold_more(self: &Arc<Self>, number: usize, site: u64, until: u64) -> Held {
@@ -147,13 +150,13 @@ impl Held {
 
     /// A new budget, by a safe point (invariant 3).
     #[inline]
-    pub(super) fn touch(&self, budget: Duration) {
+    pub(super) fn touch(&self, budget: u64) {
         let until = self.shard.until(budget);
         self.slot().store(self.tag, until, Ordering::Relaxed);
     }
 
     /// A new budget. Look for a stop after this, not before.
-    pub(super) fn renew(&self, budget: Duration) {
+    pub(super) fn renew(&self, budget: u64) {
         let until = self.shard.until(budget);
         self.slot().store(self.tag, until, Ordering::SeqCst);
     }
@@ -241,11 +244,16 @@ impl Tag {
     }
 }
 
-/// Never zero, which is free; rounded up, so that no budget is shorter than a millisecond.
 #[inline]
-fn millis(time: Time) -> u64 {
-    let millis = time.0.as_millis() + 1;
-    u64::try_from(millis).unwrap_or(TIME).min(TIME)
+fn until(now: u64, budget: u64) -> u64 {
+    now.saturating_add(budget).saturating_add(1).min(TIME)
+}
+
+/// Rounded up: no budget is shorter than it was asked for.
+#[inline]
+pub(super) fn millis(budget: Duration) -> u64 {
+    let part = u64::from(budget.subsec_nanos().div_ceil(1_000_000));
+    budget.as_secs().saturating_mul(1_000).saturating_add(part)
 }
 
 fn shield_id(shard: usize, index: usize, tag: Tag) -> ShieldId {
@@ -389,8 +397,8 @@ mod tests {
 
     #[test]
     fn budgets_are_rounded_up_and_never_look_free() {
-        let after = |nanos| millis(Time(Duration::from_nanos(nanos)));
-        assert_eq!((after(0), after(999_999), after(1_000_000)), (1, 1, 2));
-        assert_eq!(millis(Time(Duration::MAX)), TIME);
+        assert_eq!([0, 1, 999_999, 1_000_000].map(|nanos| millis(Duration::from_nanos(nanos))), [0, 1, 1, 1]);
+        assert_eq!((until(0, 0), until(7, 3)), (1, 11));
+        assert_eq!(until(u64::MAX, millis(Duration::MAX)), TIME);
     }
 }
