@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tracing::Span;
 
 /// What happens in a stop, as it happens.
@@ -85,8 +85,8 @@ impl Lifecycle {
     /// Calls `follow` with everything that happens in the stop, in order, beside the `tracing` events that tell the
     /// same (target `exeunt::lifecycle`, each in the span of its phase).
     ///
-    /// It runs on whichever thread moves the stop on, be it the one that takes signals: it must not block. A panic in
-    /// it is caught. It may call whatever it likes; what comes of that is told afterwards.
+    /// It runs on whichever thread moves the stop on, be it one of a runtime, and holds that up: it must not block.
+    /// (Never on the one that takes signals.) The report waits a second for one that does. A panic in it is caught. It may call whatever it likes; what comes of that is told afterwards.
     ///
     /// ```
     /// # use exeunt_lifecycle::{Config, Lifecycle, Progress};
@@ -106,6 +106,9 @@ impl Lifecycle {
         }
     }
 }
+
+/// How long the report waits for followers that block, though they must not.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How many pieces of work a notice names in each scope.
 const NAMED: usize = 10;
@@ -153,7 +156,19 @@ impl Follow {
     }
 
     /// Without the core's lock.
-    pub(crate) fn tell(&self) {
+    pub(crate) fn tell(self: &Arc<Self>) {
+        // The signal thread is waited for by whoever drops the lifecycle, and must not wait for a follower itself.
+        if crate::hub::is_signal_thread() && !lock(&self.followers).is_empty() {
+            let follow = Arc::clone(self);
+            let thread = std::thread::Builder::new().name("exeunt-news".to_owned());
+            if thread.spawn(move || follow.tell_if_nobody_does()).is_ok() {
+                return;
+            }
+        }
+        self.tell_if_nobody_does();
+    }
+
+    fn tell_if_nobody_does(&self) {
         while !lock(&self.queue).is_empty() {
             match self.telling.try_lock() {
                 Ok(mut spans) => self.tell_all(&mut spans),
@@ -164,11 +179,19 @@ impl Follow {
         }
     }
 
-    /// Waits until everybody was told everything.
+    /// Waits until everybody was told everything, or until a follower that blocks has had its time.
     pub(crate) fn flush(&self) {
         // A follower that closes its lifecycle must not wait for itself.
-        if !TELLING.try_with(Cell::get).unwrap_or(true) {
-            self.tell_all(&mut lock(&self.telling));
+        if TELLING.try_with(Cell::get).unwrap_or(true) {
+            return;
+        }
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            match self.telling.try_lock() {
+                Ok(mut spans) => return self.tell_all(&mut spans),
+                Err(TryLockError::Poisoned(poisoned)) => return self.tell_all(&mut poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(1)),
+            }
         }
     }
 

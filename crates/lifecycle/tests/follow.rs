@@ -142,6 +142,26 @@ async fn everything_is_told_in_order_even_to_followers_who_act_and_panic() {
 }
 
 #[test]
+fn a_follower_that_blocks_does_not_keep_the_report() {
+    let lifecycle = Lifecycle::install(Config::default().signals([])).unwrap();
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let here = std::thread::current().id();
+    lifecycle.on_progress(move |_| {
+        if std::thread::current().id() != here {
+            _ = held.lock().unwrap().recv();
+        }
+    });
+    let stop = lifecycle.stop();
+    // Its thread is the one that is held up.
+    let asker = std::thread::spawn(move || stop.request_stop("from another thread"));
+    assert!(lifecycle.stop().wait_for(Phase::Stopped, 60 * SECOND).unwrap());
+    assert_eq!(lifecycle.close().exit_status(), 0);
+    drop(release);
+    asker.join().unwrap();
+}
+
+#[test]
 fn whoever_has_the_report_finds_that_everything_was_told() {
     for _ in 0..200 {
         let lifecycle = Lifecycle::install(Config::default().signals([])).unwrap();

@@ -109,8 +109,8 @@ fn where_it_cannot_be_written_the_stop_is_as_ever_and_the_report_says_so() {
     }
     for path in cases {
         let lifecycle = install(&path);
-        let stop = lifecycle.stop();
-        let report = lifecycle.close();
+        lifecycle.stop().request_stop("enough");
+        let report = lifecycle.wait();
         assert_eq!(report.exit_status(), 0);
         let error = report.not_written.as_deref().unwrap();
         assert!(
@@ -119,7 +119,7 @@ fn where_it_cannot_be_written_the_stop_is_as_ever_and_the_report_says_so() {
         );
         assert!(report.to_string().contains(error), "{report}");
         // Whoever asks later is told the same, and nobody tries again.
-        assert_eq!(stop.wait_for_report().unwrap().not_written, report.not_written);
+        assert_eq!(lifecycle.close().not_written, report.not_written);
     }
     assert!(!cfg!(unix) || !fs::metadata("/dev/null").unwrap().is_file());
 }

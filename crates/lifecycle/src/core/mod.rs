@@ -167,7 +167,7 @@ impl Core {
         self.report_file.get_or_init(|| crate::report::ReportFile::open(path));
     }
 
-    pub(crate) fn follow(&self) -> &Follow {
+    pub(crate) fn follow(&self) -> &Arc<Follow> {
         &self.follow
     }
 
