@@ -11,6 +11,8 @@ mod deadline;
 mod explore;
 #[cfg(test)]
 mod observed;
+#[cfg(test)]
+mod parts;
 mod phase;
 #[cfg(test)]
 mod random;

@@ -1,0 +1,388 @@
+//! One test a rule, for components, exit work and shields: times in milliseconds, inputs in, effects out.
+
+use super::Effect::{
+    AbandonClose, CancelStart, Close, Cut, EndShield, Enter, Exit, Extend, HeldUp, Skip, Tell, WakeAt,
+};
+use super::Input::{
+    Abandoned, AtExit, Busy, Closed, GroupOpened, Idle, Looked, Ready, ShieldEnded, ShieldRenewed,
+    ShieldTaken, StartDropped, StartFailed, Started, Starting, Stop, Tick,
+};
+use super::Phase::{Closing, Draining, LameDuck, Running, Stopped};
+use super::ShieldKind::{Standing, Work};
+use super::Verdict::{Clean, Cut as CutShort, Failed, Forced};
+use super::Wish::Call;
+use super::observed::drive;
+use super::{
+    ComponentId, Effect, Ended, GroupId, Input, Late, Limits, Machine, Origin, ScopeId, ShieldId, Time,
+};
+use std::time::Duration;
+
+const A: ComponentId = ComponentId(0);
+const B: ComponentId = ComponentId(1);
+const C: ComponentId = ComponentId(2);
+const D: ComponentId = ComponentId(3);
+const WORK: ScopeId = ScopeId(0);
+const S: ShieldId = ShieldId(0);
+const T: ShieldId = ShieldId(1);
+
+/// Short of the first notice to who holds up, which has a test of its own.
+const GRACE: u64 = 4_500;
+const DRAIN: u64 = 3_600;
+const RESERVE: u64 = GRACE - DRAIN;
+const LIMIT: u64 = 30_000;
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn at(time: u64) -> Time {
+    Time(ms(time))
+}
+
+fn machine() -> Machine {
+    let limits = Limits { grace: ms(GRACE), lame_duck: ms(0), max_attempts: 1, hard_limit: ms(LIMIT) };
+    Machine::new(limits, at(0))
+}
+
+fn starting(component: ComponentId) -> Input {
+    Starting { component, group: GroupId::ROOT, start: ms(60_000), close: None }
+}
+
+fn closed(component: ComponentId) -> Input {
+    Closed { component, well: true }
+}
+
+fn force(time: u64) -> (u64, Input) {
+    (time, Input::Signal { signal: 15, origin: Origin::Other, at: at(time) })
+}
+
+#[track_caller]
+fn check(machine: &mut Machine, steps: &[(u64, Input, &[Effect])]) {
+    for (index, (time, input, expected)) in steps.iter().enumerate() {
+        let effects = drive(machine, at(*time), *input, &[]);
+        assert_eq!(&effects, expected, "step {index}: {input:?} at {time} ms");
+    }
+}
+
+fn last(machine: &mut Machine, inputs: impl IntoIterator<Item = (u64, Input)>) -> Vec<Effect> {
+    inputs.into_iter().fold(Vec::new(), |_, (time, input)| drive(machine, at(time), input, &[]))
+}
+
+/// A machine with these started, in this order.
+fn with(components: &[ComponentId]) -> Machine {
+    let mut machine = machine();
+    last(&mut machine, components.iter().flat_map(|id| [(0, starting(*id)), (0, Started(*id))]));
+    last(&mut machine, [(0, Ready)]);
+    machine
+}
+
+/// The order in which everything closes, if each closes at once.
+fn order(machine: &mut Machine) -> Vec<ComponentId> {
+    let mut effects = last(machine, [(0, Stop(Call))]);
+    let mut order = Vec::new();
+    while let Some(next) = effects.iter().find_map(|effect| match effect {
+        Close(component, _) => Some(*component),
+        _ => None,
+    }) {
+        order.push(next);
+        effects = last(machine, [(0, closed(next))]);
+    }
+    assert_eq!(effects.last(), Some(&Exit(Clean)));
+    order
+}
+
+#[test]
+fn l3_a_stop_lets_a_start_finish_and_starts_nothing_further() {
+    let mut machine = with(&[A]);
+    last(&mut machine, [(0, starting(B))]);
+    check(&mut machine, &[(0, Stop(Call), &[Enter(LameDuck), Enter(Draining), WakeAt(at(DRAIN))])]);
+    check(&mut machine, &[(1, starting(C), &[])]);
+    assert!(!machine.has(C));
+    let left = GRACE - 100;
+    let closing = [Enter(Closing), Close(B, at(100 + left / 2)), WakeAt(at(100 + left / 2))];
+    check(&mut machine, &[(100, Started(B), &closing)]);
+    check(&mut machine, &[(200, closed(B), &[Close(A, at(GRACE)), WakeAt(at(GRACE))])]);
+    check(&mut machine, &[(300, closed(A), &[Enter(Stopped), Exit(Clean)])]);
+}
+
+#[test]
+fn l3_a_start_has_its_timeout_and_then_is_the_cause_of_a_stop() {
+    let mut machine = with(&[A]);
+    check(&mut machine, &[(0, starting(B), &[WakeAt(at(60_000))]), (59_999, Tick, &[])]);
+    let effects = last(&mut machine, [(60_000, Tick)]);
+    let begun = [CancelStart(B, Late::Timeout), Enter(LameDuck), Enter(Draining), Enter(Closing)];
+    assert!(effects.starts_with(&begun), "{effects:?}");
+    check(&mut machine, &[(60_001, Started(B), &[]), (60_001, closed(A), &[Enter(Stopped), Exit(Failed)])]);
+}
+
+#[test]
+fn l3_at_the_drain_deadline_a_start_is_given_up() {
+    let mut machine = with(&[A]);
+    last(&mut machine, [(0, starting(B)), (0, Stop(Call))]);
+    assert_eq!(last(&mut machine, [(DRAIN - 1, Tick)]), []);
+    let effects = last(&mut machine, [(DRAIN, Tick)]);
+    assert_eq!(effects[..3], [Enter(Closing), CancelStart(B, Late::Stop), Close(A, at(GRACE))]);
+    assert_eq!(last(&mut machine, [(DRAIN, closed(A))]).last(), Some(&Exit(Failed)));
+}
+
+#[test]
+fn l3_a_start_that_fails_or_is_dropped() {
+    let mut failed = machine();
+    last(&mut failed, [(0, starting(A)), (0, starting(B)), (0, Started(A))]);
+    let effects = last(&mut failed, [(0, StartFailed(B))]);
+    assert_eq!(effects[..3], [Enter(Running), Enter(LameDuck), Enter(Draining)]);
+    assert!(effects.contains(&Close(A, at(GRACE))));
+    assert_eq!(last(&mut failed, [(0, closed(A))]).last(), Some(&Exit(Failed)));
+
+    let mut dropped = machine();
+    last(&mut dropped, [(0, starting(A))]);
+    check(&mut dropped, &[(0, StartDropped(A), &[]), (0, StartFailed(A), &[])]);
+    assert_eq!(last(&mut dropped, [(0, Stop(Call))]).last(), Some(&Exit(Clean)));
+    // What has started can neither fail to start nor be dropped.
+    let mut machine = with(&[A]);
+    check(&mut machine, &[(0, StartFailed(A), &[]), (0, StartDropped(A), &[])]);
+    assert_eq!(order(&mut machine), [A]);
+}
+
+#[test]
+fn l4_the_order_of_closing() {
+    assert_eq!(order(&mut with(&[A, B, C])), [C, B, A]);
+    // The one whose start began first, though it ended last.
+    let mut machine = machine();
+    last(&mut machine, [(0, starting(A)), (0, starting(B)), (0, Started(B)), (0, Started(A))]);
+    assert_eq!(order(&mut machine), [B, A]);
+    // A group in a group, and one beside it.
+    let groups: [(_, &[ComponentId]); 3] =
+        [((1, 0, 2), &[C, B, D, A]), ((1, 1, 2), &[C, B, D, A]), ((2, 0, 1), &[B, C, D, A])];
+    for ((first, _, second), expected) in groups {
+        let mut machine = with(&[A]);
+        last(
+            &mut machine,
+            [(1, 0), (2, 0)]
+                .map(|(group, parent)| (0, GroupOpened { group: GroupId(group), parent: GroupId(parent) })),
+        );
+        for (component, group) in [(B, first), (C, second), (D, 0)] {
+            let group = GroupId(group);
+            last(&mut machine, [(0, Starting { component, group, start: ms(1), close: None })]);
+            last(&mut machine, [(0, Started(component))]);
+        }
+        assert_eq!(order(&mut machine), expected, "B in {first}, C in {second}");
+    }
+}
+
+#[test]
+fn l4_a_group_within_closes_before_the_group_around_it() {
+    let mut machine = with(&[A]);
+    let opened = [(1, 0), (2, 1)]
+        .map(|(group, parent)| GroupOpened { group: GroupId(group), parent: GroupId(parent) });
+    last(&mut machine, opened.map(|input| (0, input)));
+    for (component, group) in [(B, 2), (C, 1), (D, 0)] {
+        let group = GroupId(group);
+        last(&mut machine, [(0, Starting { component, group, start: ms(1), close: None })]);
+        last(&mut machine, [(0, Started(component))]);
+    }
+    assert_eq!(order(&mut machine), [B, C, D, A]);
+}
+
+#[test]
+fn l4_one_that_runs_out_of_time_is_given_up_once_and_the_next_closes() {
+    let mut machine = machine();
+    last(&mut machine, [(0, starting(A)), (0, Started(A))]);
+    let b = Starting { component: B, group: GroupId::ROOT, start: ms(1), close: Some(ms(500)) };
+    last(&mut machine, [(0, b), (0, Started(B))]);
+    assert!(last(&mut machine, [(0, Stop(Call))]).contains(&Close(B, at(500))));
+    assert_eq!(last(&mut machine, [(499, Tick)]), []);
+    let next = [AbandonClose(B, Late::Timeout), Close(A, at(GRACE)), WakeAt(at(GRACE))];
+    check(&mut machine, &[(500, Tick, &next), (501, closed(B), &[])]);
+    check(&mut machine, &[(502, closed(A), &[Enter(Stopped), Exit(Failed)])]);
+}
+
+#[test]
+fn l4_a_timeout_goes_no_further_than_what_is_left() {
+    let mut machine = machine();
+    let a = Starting { component: A, group: GroupId::ROOT, start: ms(1), close: Some(ms(60_000)) };
+    last(&mut machine, [(0, a), (0, Started(A)), (0, starting(B)), (0, Started(B))]);
+    last(&mut machine, [(0, Stop(Call))]);
+    check(
+        &mut machine,
+        &[(10, Closed { component: B, well: false }, &[Close(A, at(GRACE)), WakeAt(at(GRACE))])],
+    );
+    let over = [AbandonClose(A, Late::Timeout), Enter(Stopped), Exit(Failed)];
+    check(&mut machine, &[(GRACE, Tick, &over)]);
+}
+
+#[test]
+fn l4_at_the_hard_deadline_the_rest_is_skipped() {
+    let mut machine = machine();
+    let b = Starting { component: B, group: GroupId::ROOT, start: ms(1), close: Some(ms(60_000)) };
+    last(&mut machine, [(0, starting(A)), (0, Started(A)), (0, b), (0, Started(B)), (0, Stop(Call))]);
+    let over = [AbandonClose(B, Late::Timeout), Skip(A), Enter(Stopped), Exit(Failed)];
+    check(&mut machine, &[(GRACE, Tick, &over)]);
+}
+
+#[test]
+fn l5_components_wait_for_what_was_cut_to_unwind_a_quarter_of_the_time() {
+    let unwind = DRAIN + RESERVE / 4;
+    let mut waits = with(&[A]);
+    last(&mut waits, [(0, Busy(WORK)), (0, Stop(Call))]);
+    check(&mut waits, &[(DRAIN, Tick, &[Enter(Closing), Cut(WORK), WakeAt(at(unwind))])]);
+    let mut unwinds = waits.clone();
+    check(&mut unwinds, &[(DRAIN + 1, Idle(WORK), &[Close(A, at(GRACE)), WakeAt(at(GRACE))])]);
+    check(&mut waits, &[(unwind - 1, Tick, &[]), (unwind, Tick, &[Close(A, at(GRACE)), WakeAt(at(GRACE))])]);
+    // It is still waited for when everything is closed.
+    check(&mut waits, &[(unwind, closed(A), &[]), (GRACE, Tick, &[Enter(Stopped), Exit(CutShort)])]);
+}
+
+#[test]
+fn l6_a_live_shield_holds_closing_and_cuts_off_and_moves_both_deadlines() {
+    let mut machine = machine();
+    last(&mut machine, [(0, Ready), (0, Busy(WORK))]);
+    let until = 10_000;
+    let begun = drive(&mut machine, at(0), Stop(Call), &[(S, at(until))]);
+    let told = [Extend(at(until + RESERVE)), Enter(Draining), Tell(WORK), WakeAt(at(5_000))];
+    assert_eq!(begun[2..], told);
+    assert_eq!(machine.drain_deadline(), Some(at(until)));
+    check(&mut machine, &[(5_000, Tick, &[HeldUp, WakeAt(at(until))]), (until - 1, Tick, &[])]);
+    let effects = last(&mut machine, [(until, Tick)]);
+    assert_eq!(effects[..3], [EndShield(S, Ended::Expired), Enter(Closing), Cut(WORK)]);
+    assert_eq!(machine.hard_deadline(), Some(at(until + RESERVE)));
+}
+
+#[test]
+fn l6_when_the_shield_ends_sooner_the_drain_deadline_is_now() {
+    let mut machine = machine();
+    last(&mut machine, [(0, Ready), (0, Busy(WORK))]);
+    drive(&mut machine, at(0), Stop(Call), &[(S, at(20_000)), (T, at(15_000))]);
+    assert_eq!(last(&mut machine, [(4_000, ShieldEnded(S))]), []);
+    assert_eq!(machine.drain_deadline(), Some(at(15_000)));
+    let effects = last(&mut machine, [(4_600, ShieldEnded(T))]);
+    assert_eq!(effects[..2], [Enter(Closing), Cut(WORK)]);
+    assert_eq!(machine.hard_deadline(), Some(at(4_600 + RESERVE)));
+    // Before the grace's own drain deadline, that one stays.
+    let mut machine = self::machine();
+    last(&mut machine, [(0, Ready), (0, Busy(WORK))]);
+    drive(&mut machine, at(0), Stop(Call), &[(S, at(20_000))]);
+    last(&mut machine, [(100, ShieldEnded(S))]);
+    assert_eq!((machine.drain_deadline(), machine.hard_deadline()), (Some(at(DRAIN)), Some(at(GRACE))));
+}
+
+#[test]
+fn l6_nothing_passes_the_hard_limit() {
+    let mut machine = machine();
+    drive(&mut machine, at(0), Stop(Call), &[(S, at(80_000))]);
+    assert_eq!((machine.drain_deadline(), machine.hard_deadline()), (Some(at(LIMIT)), Some(at(LIMIT))));
+    let mut machine = self::machine();
+    drive(&mut machine, at(0), Stop(Call), &[(S, at(1_000))]);
+    let renewed = last(&mut machine, [(900, ShieldRenewed { shield: S, until: at(80_000) })]);
+    assert_eq!(renewed[0], Extend(at(LIMIT)));
+    assert_eq!(machine.drain_deadline(), Some(at(LIMIT)));
+}
+
+#[test]
+fn l6_a_budget_that_had_run_out_before_holds_nothing_off() {
+    let mut machine = machine();
+    last(&mut machine, [(500, Ready)]);
+    let effects = drive(&mut machine, at(600), Stop(Call), &[(S, at(550))]);
+    let over = [EndShield(S, Ended::Expired), Enter(Draining), Enter(Closing), Enter(Stopped), Exit(Clean)];
+    assert_eq!(effects[1..], over);
+}
+
+#[test]
+fn l6_a_forced_end_overrides_every_shield() {
+    let mut machine = machine();
+    drive(&mut machine, at(0), Stop(Call), &[(S, at(80_000))]);
+    let forced = [Enter(Closing), EndShield(S, Ended::Forced), Enter(Stopped), Exit(Forced { signal: 15 })];
+    assert_eq!(last(&mut machine, [force(1)]), forced);
+}
+
+#[test]
+fn l8_after_the_stop_request_shields_are_for_counted_work_until_the_drain_deadline() {
+    let mut machine = machine();
+    last(&mut machine, [(0, Busy(WORK)), (0, Stop(Call))]);
+    let taken = |shield, kind| ShieldTaken { shield, kind, until: at(80_000) };
+    last(&mut machine, [(1, taken(S, Standing)), (1, taken(T, Work))]);
+    assert!(!machine.is_shielded_by(S) && machine.is_shielded_by(T));
+    last(&mut machine, [(2, ShieldRenewed { shield: T, until: at(80_000) })]);
+    assert_eq!(machine.drain_deadline(), Some(at(DRAIN)));
+    let effects = last(&mut machine, [(DRAIN, Tick)]);
+    assert_eq!(effects[..3], [EndShield(T, Ended::Expired), Enter(Closing), Cut(WORK)]);
+    last(&mut machine, [(DRAIN, taken(ShieldId(2), Work))]);
+    assert!(!machine.is_shielded_by(ShieldId(2)));
+    // Before the stop, and beside the question for them, they are nothing to the machine.
+    let mut machine = self::machine();
+    last(&mut machine, [(0, taken(S, Standing)), (0, taken(T, Work)), (0, Looked)]);
+    assert!(!machine.is_shielded_by(S) && !machine.is_shielded_by(T));
+}
+
+#[test]
+fn l8_exit_work_comes_before_the_components_the_latest_first() {
+    let mut machine = with(&[A]);
+    let exit = |component| AtExit { component, close: None };
+    last(&mut machine, [(0, exit(B)), (0, exit(C))]);
+    let effects = last(&mut machine, [(0, Stop(Call))]);
+    assert!(effects.contains(&Close(C, at(GRACE / 2))), "{effects:?}");
+    // More of it is taken until a component closes.
+    assert_eq!(last(&mut machine, [(0, exit(D))]), []);
+    assert!(last(&mut machine, [(0, closed(C))]).contains(&Close(D, at(GRACE / 2))));
+    assert!(last(&mut machine, [(0, closed(D))]).contains(&Close(B, at(GRACE / 2))));
+    assert!(last(&mut machine, [(0, closed(B))]).contains(&Close(A, at(GRACE))));
+    let late = ComponentId(9);
+    assert_eq!(last(&mut machine, [(0, exit(late))]), []);
+    assert!(!machine.has(late));
+}
+
+#[test]
+fn l9_a_forced_end_skips_components_and_gives_exit_work_a_second() {
+    let mut machine = with(&[A, B]);
+    let exit = AtExit { component: C, close: None };
+    last(&mut machine, [(0, exit), (0, starting(D)), (0, Busy(WORK))]);
+    let forced = [
+        Enter(LameDuck),
+        Enter(Draining),
+        Tell(WORK),
+        Enter(Closing),
+        Cut(WORK),
+        CancelStart(D, Late::Stop),
+        Skip(B),
+        Skip(A),
+        Close(C, at(1_100)),
+        WakeAt(at(1_100)),
+    ];
+    assert_eq!(last(&mut machine, [force(100)]), forced);
+    let mut done = machine.clone();
+    let end = [Enter(Stopped), Exit(Forced { signal: 15 })];
+    check(&mut done, &[(200, closed(C), &end)]);
+    assert_eq!(last(&mut machine, [(1_099, Tick)]), []);
+    let over = [AbandonClose(C, Late::Timeout), end[0], end[1]];
+    check(&mut machine, &[(1_100, Tick, &over)]);
+}
+
+#[test]
+fn l9_a_forced_end_goes_on_without_what_is_closing() {
+    let mut machine = with(&[A, B]);
+    last(&mut machine, [(0, Stop(Call))]);
+    let forced = [AbandonClose(B, Late::Stop), Skip(A), Enter(Stopped), Exit(Forced { signal: 15 })];
+    assert_eq!(last(&mut machine, [force(1)]), forced);
+}
+
+#[test]
+fn a_dropped_lifecycle_closes_nothing() {
+    let mut machine = with(&[A, B]);
+    last(&mut machine, [(0, AtExit { component: C, close: None }), (0, Stop(Call))]);
+    let over = [AbandonClose(C, Late::Stop), Skip(B), Skip(A), Enter(Stopped), Exit(CutShort)];
+    assert_eq!(last(&mut machine, [(1, Abandoned)]), over);
+}
+
+#[test]
+fn l15_who_holds_up_is_told_after_5_s_and_then_every_10() {
+    let limits = Limits { grace: ms(60_000), lame_duck: ms(6_000), max_attempts: 1, hard_limit: ms(0) };
+    let mut machine = Machine::new(limits, at(0));
+    last(&mut machine, [(0, Ready), (0, Busy(WORK)), (0, Stop(Call))]);
+    // Nobody is held up in a lame duck.
+    check(&mut machine, &[(5_000, Tick, &[])]);
+    check(&mut machine, &[(6_000, Tick, &[Enter(Draining), Tell(WORK), WakeAt(at(15_000))])]);
+    check(&mut machine, &[(15_000, Tick, &[HeldUp, WakeAt(at(25_000))]), (24_999, Tick, &[])]);
+    // One that comes late is told once.
+    check(&mut machine, &[(44_000, Tick, &[HeldUp, WakeAt(at(45_000))])]);
+    check(&mut machine, &[(45_000, Tick, &[HeldUp, WakeAt(at(55_000))])]);
+}
