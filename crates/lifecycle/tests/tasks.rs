@@ -3,7 +3,7 @@
 #![cfg(feature = "tokio")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's panic is its failure")]
 
-use exeunt_lifecycle::{Config, Lifecycle, OnFailure, Phase, Report, ScopeReport};
+use exeunt_lifecycle::{Config, Lifecycle, OnFailure, Phase, Report, ScopeReport, Tasks};
 use std::future::pending;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -126,12 +126,14 @@ async fn l12_an_abort_takes_as_long_as_the_task_does_not_yield() {
     assert_eq!(scope.cut.len() as u64 + scope.left, 1, "{report}");
 }
 
+type Spawn = fn(&Tasks);
+
 #[tokio::test(start_paused = true)]
 async fn what_fails_is_reported_and_the_program_goes_on_or_stops_as_it_was_told() {
     #[derive(Debug, thiserror::Error)]
     #[error("no route")]
     struct Outer(#[source] std::io::Error);
-    let cases: [(&str, fn(&exeunt_lifecycle::Tasks), &str); 6] = [
+    let cases: [(&str, Spawn, &str); 6] = [
         ("error", |tasks| tasks.spawn("a", async |_| Err::<(), _>("broken")), "broken"),
         (
             "source",
