@@ -144,8 +144,11 @@ async fn component(app: &App, name: &'static str, close: Duration) -> Result<(),
 
 async fn hung_start(app: &App) -> Result<(), Error> {
     outer(app).await?;
-    println!("starting inner");
-    app.component("inner", pending::<Result<(), Error>>(), async |()| println!("closed inner")).await?;
+    let start = async {
+        println!("starting inner");
+        pending::<Result<(), Error>>().await
+    };
+    app.component("inner", start, async |()| println!("closed inner")).await?;
     println!("started inner");
     component(app, "never", Duration::ZERO).await
 }

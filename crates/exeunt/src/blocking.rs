@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::not_started::NotStarted;
-use crate::run::{BODY, install, panicked};
+use crate::run::{BODY, body_work, install, panicked};
 use exeunt_lifecycle::Config;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -28,6 +28,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 ///
 /// The difference is in the body: it cannot be ended from outside. One that does not return delays the end to the hard
 /// deadline; half a second later the process is ended from another thread.
+#[track_caller]
 pub fn main_blocking<F>(body: F) -> Exit
 where
     F: FnOnce(&App) -> Result<(), Error>,
@@ -36,6 +37,7 @@ where
 }
 
 /// [`main_blocking`], with this configuration under what the environment says.
+#[track_caller]
 pub fn main_blocking_with<F>(config: Config, body: F) -> Exit
 where
     F: FnOnce(&App) -> Result<(), Error>,
@@ -43,14 +45,14 @@ where
     program(config, body).unwrap_or_else(Exit::not_started)
 }
 
+#[track_caller]
 fn program<F>(config: Config, body: F) -> Result<Exit, NotStarted>
 where
     F: FnOnce(&App) -> Result<(), Error>,
 {
     let app = App::new(install(config)?);
     {
-        let scope = app.scope(BODY);
-        let _work = scope.track("start-up", BODY);
+        let _counted = body_work(&app);
         match catch_unwind(AssertUnwindSafe(|| body(&app))) {
             Ok(outcome) => app.body_ended(outcome),
             Err(panic) => _ = app.stop().fail(BODY, panicked(&*panic)),

@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::not_started::NotStarted;
-use exeunt_lifecycle::{Config, Force, InstallError, Lifecycle, Phase, Report};
+use exeunt_lifecycle::{Config, Force, InstallError, Lifecycle, Phase, Report, Scope, Tracked};
 use futures_util::FutureExt as _;
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -36,6 +36,7 @@ use std::panic::AssertUnwindSafe;
 /// What is said on stderr, and when, is told at [`Exit`].
 ///
 /// [`Stop::request_stop`]: exeunt_lifecycle::Stop::request_stop
+#[track_caller]
 pub fn main<F>(body: F) -> Exit
 where
     F: AsyncFnOnce(&App) -> Result<(), Error>,
@@ -44,6 +45,7 @@ where
 }
 
 /// [`main`](fn@main), with this configuration under what the environment says.
+#[track_caller]
 pub fn main_with<F>(config: Config, body: F) -> Exit
 where
     F: AsyncFnOnce(&App) -> Result<(), Error>,
@@ -68,10 +70,12 @@ where
     F: AsyncFnOnce(&App) -> Result<(), Error>,
 {
     let app = App::new(Lifecycle::install(config)?);
-    start_up(&app, body).await;
+    let (scope, work) = body_work(&app);
+    start_up(&app, scope, work, body).await;
     Ok(app.into_lifecycle().finished().await)
 }
 
+#[track_caller]
 fn program<F>(config: Config, body: F) -> Result<Exit, NotStarted>
 where
     F: AsyncFnOnce(&App) -> Result<(), Error>,
@@ -81,8 +85,9 @@ where
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(NotStarted::Runtime)?;
     let app = App::new(lifecycle);
+    let (scope, work) = body_work(&app);
     runtime.block_on(async {
-        start_up(&app, body).await;
+        start_up(&app, scope, work, body).await;
         app.stop().reached(Phase::Stopped).await;
     });
     let exit = Exit::stopped(app.into_lifecycle());
@@ -101,13 +106,19 @@ fn last_words(report: &Report) {
     Exit::told(report.clone()).tell();
 }
 
+/// The body is counted, and named by the place that it was given to us at.
+#[track_caller]
+pub(crate) fn body_work(app: &App) -> (Scope, Tracked) {
+    let scope = app.scope(BODY);
+    let work = scope.track("start-up", BODY);
+    (scope, work)
+}
+
 /// Drives the body to its end, or to the drain deadline.
-async fn start_up<F>(app: &App, body: F)
+async fn start_up<F>(app: &App, scope: Scope, work: Tracked, body: F)
 where
     F: AsyncFnOnce(&App) -> Result<(), Error>,
 {
-    let scope = app.scope(BODY);
-    let work = scope.track("start-up", BODY);
     let outcome = tokio::select! {
         // The body first: what is ready at the deadline is not cut.
         biased;

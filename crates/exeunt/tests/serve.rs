@@ -4,18 +4,11 @@
 
 use axum::Router;
 use axum::routing::get;
-use exeunt::{App, Config, Error, Server};
+use exeunt::{App, Config, Error, Phase, Server};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
-
-fn server() -> Server<Router> {
-    let slow = async || {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        "done"
-    };
-    Server::bind("127.0.0.1:0").unwrap().service(Router::new().route("/slow", get(slow)))
-}
+use tokio::sync::mpsc;
 
 /// Status line and body of an answer.
 async fn ask(address: String, path: &'static str) -> String {
@@ -37,7 +30,7 @@ async fn run(body: impl AsyncFnOnce(&App) -> Result<(), Error>) -> exeunt::Repor
 #[tokio::test]
 async fn readiness_follows_the_program() {
     let report = run(async |app| {
-        let server = server();
+        let server = Server::bind("127.0.0.1:0")?.service(Router::new());
         let address = server.local_address().to_string();
         app.serve("site", server);
         assert_eq!(ask(address.clone(), "/livez").await, "HTTP/1.1 200 OKalive\n");
@@ -52,27 +45,29 @@ async fn readiness_follows_the_program() {
 
 #[tokio::test]
 async fn requests_are_answered_before_the_components_close_and_counted_by_the_servers_name() {
-    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
-    let asked = tell.clone();
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let handled = tell.clone();
+    let mut client = None;
     let report = run(async |app| {
         let start = async { Ok::<_, Error>(()) };
         app.component("database", start, async move |()| tell.send("closed").unwrap()).await?;
-        let (server, stop) = (server(), app.stop());
-        let address = server.local_address().to_string();
-        app.serve("site", server);
-        tokio::spawn(async move {
-            assert_eq!(ask(address, "/slow").await, "HTTP/1.1 200 OKdone");
-            asked.send("answered").unwrap();
-        });
-        // The request is in flight when something is: then the stop.
-        app.task("stopper", async move |_| {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+        let stop = app.stop();
+        let handler = async move || {
             stop.request_stop("in the middle of it");
-        });
+            stop.reached(Phase::Draining).await;
+            // Long enough for a database that closes too soon.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            handled.send("handled").unwrap();
+            "done"
+        };
+        let server = Server::bind("127.0.0.1:0")?.service(Router::new().route("/", get(handler)));
+        client = Some(tokio::spawn(ask(server.local_address().to_string(), "/")));
+        app.serve("site", server);
         Ok(())
     });
     let report = report.await;
+    assert_eq!(client.unwrap().await.unwrap(), "HTTP/1.1 200 OKdone");
     assert_eq!(report.exit_status(), 0, "{report}");
-    assert_eq!((told.recv().await, told.recv().await), (Some("answered"), Some("closed")), "{report}");
+    assert_eq!((told.recv().await, told.recv().await), (Some("handled"), Some("closed")), "{report}");
     assert!(report.scopes.iter().any(|scope| scope.name == "site"), "{report}");
 }

@@ -120,9 +120,9 @@ fn l3_a_hung_start_is_given_up_and_what_had_started_closes() {
     running.send(Signal::TERM, To::Process);
     let ended = running.end();
     ended.closed_in_reverse_order();
-    assert_ne!(ended.status.code(), Some(0), "{}", ended.story());
+    ended.status_is(1);
     assert!(!ended.lines.contains(&"opened never".to_owned()), "{}", ended.story());
-    ended.complains(&["inner"]);
+    ended.complains(&["inner: did not start in time", "outer: closed"]);
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn a_hung_body_is_cut() {
     running.send(Signal::TERM, To::Process);
     let ended = running.end();
     ended.status_is(3);
-    ended.complains(&["cut: start-up main"]);
+    ended.complains(&["cut: start-up main", "program_probe.rs"]);
 }
 
 #[test]
