@@ -32,7 +32,7 @@ impl Attempt {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests {
     use crate::cause::{Received, Sender};
     use crate::clock::Clock;
