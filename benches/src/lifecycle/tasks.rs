@@ -1,4 +1,4 @@
-//! How long many tracked tasks take to stop, beside TaskTracker and CancellationToken.
+//! How long many tracked tasks take to stop, beside `TaskTracker` and `CancellationToken`.
 
 use crate::ratio::Ratio;
 use anyhow::{Context as _, Result};
