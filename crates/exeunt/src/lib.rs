@@ -33,7 +33,7 @@
 //! | tasks, threads, blocking jobs | [`Lifecycle::task`], [`Lifecycle::thread`], [`Lifecycle::blocking`], [`Lifecycle::tasks`] |
 //! | a queue of jobs | [`Lifecycle::pool`] |
 //! | work that must not be interrupted | [`Stop::shield`] |
-//! | a loop that waits between its rounds | [`Stop::sleep`] |
+//! | a loop that waits between its rounds | [`Stop::sleep`], [`Stop::sleep_async`] |
 //! | work of your own making | [`Lifecycle::scope`] |
 //!
 //! The guide (`docs/guide`) has a chapter for each pattern, with a program that shows it whole; `docs/semantics.md` has the
