@@ -8,6 +8,8 @@
 //!   tokio's clock, so that tests can pause time.
 //! - [`Stop`] is what everybody else holds: ask it, wait for it, request it.
 //! - [`Scope`] is somebody whose work must be done before closing; [`Work`] is one counted piece of it.
+//! - [`Lifecycle::component`] starts what has to be closed in the end, in reverse order of start; [`Group`]s nest.
+//! - [`Stop::shield`] protects what a stop may not interrupt; [`Stop::run_at_exit`] is for what must be done last.
 //!
 //! ```
 //! use exeunt_lifecycle::{Config, Lifecycle};

@@ -24,8 +24,8 @@ use std::sync::Arc;
 /// The end of a program, from the first wish to the report.
 ///
 /// [`close`](Self::close) or [`finished`](Self::finished) see the stop through, and restore the signals. Dropping
-/// the lifecycle instead ends the stop at once: work is told that it is cut, waits complete, the signals are
-/// restored, and nobody gets a report.
+/// the lifecycle instead ends the stop at once: work is told that it is cut, components that are not closed stay so,
+/// waits complete, the signals are restored, and nobody gets a report.
 ///
 /// Any number of lifecycles may live in a process; each sees every signal that it asked for (L18). In a forked child
 /// it is inert: nothing is requested, nothing waits, dropping it does nothing (L17).
@@ -226,7 +226,8 @@ impl Lifecycle {
 
     /// Waits until the program has stopped, and tells how. Does not request the stop.
     ///
-    /// Completes at once when the end is forced, whatever is still busy; at the hard deadline at the latest. The
+    /// Completes at once when the end is forced, whatever is still busy (exit work has 1 s then); at the hard deadline at
+    /// the latest. The
     /// signals are restored then.
     ///
     /// # Cancel safety
@@ -254,7 +255,8 @@ impl Lifecycle {
     /// Requests the stop if nobody has, blocks until the program has stopped, and tells how. The signals are
     /// restored then.
     ///
-    /// Returns at once when the end is forced, whatever is still busy; at the hard deadline at the latest. Not for
+    /// Returns at once when the end is forced, whatever is still busy (exit work has 1 s then); at the hard deadline at the
+    /// latest. Not for
     /// async code, where it would block a thread of the runtime: there, use [`finished`](Self::finished).
     #[must_use = "the report has the exit status"]
     pub fn close(self) -> Report {

@@ -164,6 +164,21 @@ impl Work {
     /// with the drain deadline, which it does not move. A stop alone does not break it at
     /// [`allow_break`](Shield::allow_break), since counted work has until the drain deadline.
     ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, StopImminent};
+    /// # use std::time::Duration;
+    /// # let lifecycle = Lifecycle::install(Config::default())?;
+    /// let scope = lifecycle.scope("http");
+    /// let request = scope.begin();
+    /// lifecycle.stop().request_stop("the example is over");
+    /// assert_eq!(lifecycle.stop().shield(Duration::from_secs(1)).unwrap_err(), StopImminent);
+    /// let transaction = request.shield(Duration::from_secs(1))?;
+    /// // … commit …
+    /// drop((transaction, request, scope));
+    /// assert_eq!(lifecycle.close().exit_status(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`StopImminent`] once work has been cut, in `Closing` and after.

@@ -118,6 +118,22 @@ impl Shield {
     /// [`hard_limit`](crate::Config::hard_limit), or for a shield taken inside counted work after the stop request,
     /// than the drain deadline.
     ///
+    /// ```
+    /// # use exeunt_lifecycle::{Break, Config, Lifecycle};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let mut shield = lifecycle.stop().shield(Duration::from_secs(2))?;
+    /// lifecycle.stop().request_stop("the example is over");
+    /// tokio::time::sleep(Duration::from_secs(1)).await;
+    /// shield.renew(Duration::from_secs(3))?; // 4 s after the stop request
+    /// tokio::time::sleep(Duration::from_secs(4)).await;
+    /// assert_eq!(shield.renew(Duration::from_secs(3)), Err(Break::Expired));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`allow_break`](Self::allow_break), but a stop alone is none.
