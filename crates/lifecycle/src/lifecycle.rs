@@ -226,9 +226,8 @@ impl Lifecycle {
 
     /// Waits until the program has stopped, and tells how. Does not request the stop.
     ///
-    /// Completes at once when the end is forced, whatever is still busy (exit work has 1 s then); at the hard deadline at
-    /// the latest. The
-    /// signals are restored then.
+    /// Completes at once when the end is forced, whatever is still busy (exit work has 1 s then); at the hard
+    /// deadline at the latest. The signals are restored then.
     ///
     /// # Cancel safety
     ///
@@ -255,9 +254,9 @@ impl Lifecycle {
     /// Requests the stop if nobody has, blocks until the program has stopped, and tells how. The signals are
     /// restored then.
     ///
-    /// Returns at once when the end is forced, whatever is still busy (exit work has 1 s then); at the hard deadline at the
-    /// latest. Not for
-    /// async code, where it would block a thread of the runtime: there, use [`finished`](Self::finished).
+    /// Returns at once when the end is forced, whatever is still busy (exit work has 1 s then); at the hard deadline
+    /// at the latest. Not for async code, where it would block a thread of the runtime: there, use
+    /// [`finished`](Self::finished).
     #[must_use = "the report has the exit status"]
     pub fn close(self) -> Report {
         self.core.request(Cause::Call { why: "the program closed its lifecycle".to_owned() });
