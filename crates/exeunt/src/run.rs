@@ -21,7 +21,7 @@ use std::panic::AssertUnwindSafe;
 /// }
 /// ```
 ///
-/// - Signals are handled before anything else happens. SIGINT and SIGTERM request the stop, unless
+/// - Signals are handled before anything else happens. SIGHUP, SIGINT, SIGQUIT and SIGTERM request the stop, unless
 ///   [`main_with`] is told otherwise; the environment has the last word (`docs/environment.md`).
 /// - `body` is the start-up. That it returns means that the program is [ready](Lifecycle::ready), if it has not said
 ///   so before. The program then lives until a stop is requested: by a signal, by [`Stop::request_stop`], by
