@@ -17,6 +17,28 @@ use std::process::{ExitCode, Termination};
 /// [`always_tell`](Self::always_tell) and [`never_tell`](Self::never_tell) change that. Nothing else of Exeunt ever
 /// prints.
 ///
+/// Until the process is over, further stop signals do nothing: the default action of one that comes when all is
+/// done would make a clean stop look like a crash. Dropping an `Exit` restores the signals.
+#[derive(Debug)]
+#[must_use = "return it from `main`: it has the exit status"]
+pub struct Exit {
+    ended: Result<Report, NotStarted>,
+    tell: Tell,
+    /// Has stopped, and keeps the signals.
+    lifecycle: Option<Lifecycle>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tell {
+    Trouble,
+    Always,
+    Never,
+}
+
+impl Exit {
+    /// For a `main` without a runtime: requests the stop if nobody has, blocks until the program has stopped, and is
+    /// what `main` returns. [`Lifecycle::close`] is the same for whoever needs the report alone.
+    ///
     /// ```
     /// use exeunt::{Config, Error, Exit, Lifecycle};
     ///
