@@ -315,6 +315,33 @@ fn l8_after_the_stop_request_shields_are_for_counted_work_until_the_drain_deadli
 }
 
 #[test]
+fn l8_what_is_refused_leaves_no_trace() {
+    let taken = |shield, kind, until| ShieldTaken { shield, kind, until: at(until) };
+    let mut draining = machine();
+    last(&mut draining, [(0, Busy(WORK)), (0, Stop(Call))]);
+    assert_eq!(last(&mut draining, [(1, taken(S, Standing, 0))]), []);
+    assert_eq!(last(&mut draining, [(1, taken(T, Work, 1))]), []);
+    assert!(!draining.is_shielded_by(S) && !draining.is_shielded_by(T));
+    // In Closing, though the drain deadline has not come.
+    let mut closing = with(&[A]);
+    last(&mut closing, [(0, Stop(Call)), (1, taken(S, Work, 100))]);
+    assert!(!closing.is_shielded_by(S));
+}
+
+#[test]
+fn l6_a_shield_that_runs_out_late_leaves_the_close_reserve() {
+    let mut machine = machine();
+    last(&mut machine, [(0, Ready), (0, Busy(WORK))]);
+    drive(&mut machine, at(0), Stop(Call), &[(S, at(10_000))]);
+    assert_eq!(last(&mut machine, [(10_500, Tick)])[..1], [HeldUp]);
+    assert!(machine.is_shielded_by(S));
+    let effects = last(&mut machine, [(10_600, Tick)]);
+    assert!(effects.starts_with(&[EndShield(S, Ended::Expired)]), "{effects:?}");
+    assert!(effects.contains(&Cut(WORK)), "{effects:?}");
+    assert_eq!(machine.hard_deadline(), Some(at(10_600 + RESERVE)));
+}
+
+#[test]
 fn l8_exit_work_comes_before_the_components_the_latest_first() {
     let mut machine = with(&[A]);
     let exit = |component| AtExit { component, close: None };
