@@ -54,10 +54,11 @@ impl Shard {
         self.begun.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Work that began here ends. True: the shard is sealed, and this may have been the last.
+    /// Work that began here ends. True: the shard is sealed, and this may have been the last of all. While there is
+    /// more here, it was not, and whoever ends that looks.
     pub(crate) fn end(&self) -> bool {
         self.ended.fetch_add(1, Ordering::SeqCst);
-        self.sealed.load(Ordering::SeqCst)
+        self.sealed.load(Ordering::SeqCst) && self.totals().in_flight() == 0
     }
 
     pub(crate) fn seal(&self) {

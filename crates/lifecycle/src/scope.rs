@@ -79,7 +79,11 @@ impl Scope {
     /// Who may not begin work once a stop is requested begins it first and looks at
     /// [`Stop::is_requested`] afterwards: then it either sees the stop or is counted by it.
     pub fn begin(&self) -> Work {
-        self.begin_on().0
+        let index = SHARD.try_with(Cell::get).unwrap_or(0) % SHARDS;
+        // The index is in range, so the first one is never taken instead.
+        let shard = self.shared.shards.get(index).unwrap_or(&self.shared.shards[0]);
+        shard.count.begin();
+        Work { shard: Arc::clone(shard) }
     }
 
     /// How much work is in flight. Exact when nothing begins or ends meanwhile; otherwise never too low.
@@ -126,15 +130,6 @@ impl Scope {
 impl Scope {
     pub(crate) fn shared(&self) -> &Arc<ScopeShared> {
         &self.shared
-    }
-
-    /// Begins work, and tells on which shard.
-    pub(crate) fn begin_on(&self) -> (Work, usize) {
-        let index = SHARD.try_with(Cell::get).unwrap_or(0) % SHARDS;
-        // The index is in range, so the first one is never taken instead.
-        let shard = self.shared.shards.get(index).unwrap_or(&self.shared.shards[0]);
-        shard.count.begin();
-        (Work { shard: Arc::clone(shard) }, index)
     }
 }
 

@@ -56,11 +56,14 @@ pub enum OnFailure {
 }
 
 /// The failure that an error, or a panic, of `name` is.
-pub(crate) fn failure<R: Outcome>(name: String, ended: Result<R, Box<dyn Any + Send>>) -> Option<Failure> {
+pub(crate) fn failure<R: Outcome>(
+    name: impl FnOnce() -> String,
+    ended: Result<R, Box<dyn Any + Send>>,
+) -> Option<Failure> {
     match ended.map(Outcome::outcome) {
         Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(Failure::new(name, &*error)),
-        Err(panic) => Some(Failure { name, error: panicked(&*panic) }),
+        Ok(Err(error)) => Some(Failure::new(name(), &*error)),
+        Err(panic) => Some(Failure { name: name(), error: panicked(&*panic) }),
     }
 }
 

@@ -12,8 +12,9 @@ use crate::machine::Time;
 use crate::site::Site;
 use slab::Slab;
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 #[cfg(feature = "tokio")]
 use tokio::task::AbortHandle;
@@ -79,16 +80,16 @@ pub(crate) struct Registry {
 #[repr(align(128))]
 struct Slots(Mutex<(Slab<Entry>, u64)>);
 
+thread_local! {
+    static TURN: Cell<usize> = const { Cell::new(0) };
+}
+
 impl Registry {
-    pub(crate) fn insert(
-        &self,
-        shard: usize,
-        name: Name,
-        kind: &'static str,
-        since: Time,
-        site: Site,
-    ) -> Key {
-        let shard = shard % SHARDS;
+    pub(crate) fn insert(&self, name: Name, kind: &'static str, since: Time, site: Site) -> Key {
+        // In turn, not by thread: much work is spawned by one thread and ends on all of them, which must not meet
+        // at one lock.
+        let turn = TURN.try_with(|turn| turn.replace(turn.get().wrapping_add(1))).unwrap_or(0);
+        let shard = turn % SHARDS;
         let mut slots = self.slots(shard);
         let (entries, next) = &mut *slots;
         let sequence = *next;
@@ -105,8 +106,17 @@ impl Registry {
         Key { shard, slot, sequence }
     }
 
-    pub(crate) fn remove(&self, key: Key) -> Option<Entry> {
-        let (entries, _) = &mut *self.slots(key.shard);
+    /// A forked child may have been left a lock that is held by a thread it does not have; to ask whether we are one
+    /// takes a system call, so only if the lock is held.
+    pub(crate) fn remove(&self, key: Key, is_forked: impl FnOnce() -> bool) -> Option<Entry> {
+        let slots = self.shards.get(key.shard)?;
+        let mut slots = match slots.0.try_lock() {
+            Ok(slots) => slots,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) if is_forked() => return None,
+            Err(TryLockError::WouldBlock) => self.slots(key.shard),
+        };
+        let (entries, _) = &mut *slots;
         entries.get(key.slot).filter(|entry| entry.sequence == key.sequence)?;
         entries.try_remove(key.slot)
     }

@@ -54,10 +54,10 @@ impl Scope {
     }
 
     pub(crate) fn track_as(&self, name: Name, kind: &'static str, site: Site) -> Tracked {
-        let (work, shard) = self.begin_on();
+        let work = self.begin();
         let scope = Arc::clone(self.shared());
         scope.busy_again();
-        let key = scope.registry().insert(shard, name, kind, scope.now(), site);
+        let key = scope.registry().insert(name, kind, scope.now(), site);
         Tracked { live: Some(Live { scope, key, work }) }
     }
 }
@@ -95,7 +95,7 @@ impl Tracked {
     /// It ended by itself, well or not.
     pub(crate) fn end<R: Outcome>(&mut self, ended: Result<R, Box<dyn Any + Send>>, then: OnFailure) {
         let Some((live, entry)) = self.take() else { return };
-        match failure(live.name(entry), ended) {
+        match failure(|| live.name(entry), ended) {
             Some(failure) => live.fail(failure, then),
             None => drop(live.work),
         }
@@ -140,8 +140,7 @@ impl Tracked {
 
     fn take(&mut self) -> Option<(Live, Option<Entry>)> {
         let live = self.live.take()?;
-        // A child's only thread may have left the lock held by another.
-        let entry = if live.scope.is_forked() { None } else { live.scope.registry().remove(live.key) };
+        let entry = live.scope.registry().remove(live.key, || live.scope.is_forked());
         Some((live, entry))
     }
 }
