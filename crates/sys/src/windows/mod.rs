@@ -1,6 +1,6 @@
 //! Console events that can be taken back (design rules L10, L11 and L16), behind the interface of signals on Unix.
 //!
-//! [`register`] takes the numbers that the C runtime knows, and each [`Record`] says by its [`Origin`] which event
+//! [`register()`] takes the numbers that the C runtime knows, and each [`Record`] says by its [`Origin`] which event
 //! it was:
 //!
 //! | number | event | origin |
