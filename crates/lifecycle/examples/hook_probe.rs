@@ -75,6 +75,8 @@ mod scenarios {
     }
 
     fn say(report: &Report) {
+        // Whoever does not wait for it is gone by then.
+        thread::sleep(Duration::from_millis(30));
         println!("ending {:?}, {} hooks failed", report.verdict, report.hook_failures.len());
     }
 
@@ -93,7 +95,11 @@ mod scenarios {
             .on_signal(Signal::USER2, |received, _| println!("{}", received.signal))
             .on_signal(Signal::USER2, |received, _| println!("{} again", received.signal))
             .on_signal(Signal::TERMINATE, |received, _| println!("{} too", received.signal))
-            .before_hup(|received, stop| println!("{} {}", received.signal, stop.is_requested()))
+            .before_hup(|received, stop| {
+                // A stop that did not wait for us would be requested by then.
+                thread::sleep(Duration::from_millis(30));
+                println!("{} {}", received.signal, stop.is_requested());
+            })
     }
 
     fn panics() -> Config {
@@ -189,8 +195,12 @@ mod scenarios {
     fn counts() -> ExitCode {
         static CALLS: AtomicU32 = AtomicU32::new(0);
         let count = |_, _: &_| {
-            thread::sleep(Duration::from_micros(200));
-            CALLS.fetch_add(1, Ordering::SeqCst);
+            // Long enough for many to wait behind the first.
+            match CALLS.fetch_add(1, Ordering::SeqCst) {
+                0 => thread::sleep(Duration::from_millis(100)),
+                699 => println!("700"),
+                _ => {}
+            }
         };
         let config = base().on_signal(REALTIME, count).on_signal(Signal::USER1, count);
         let config = config.before_termination(|_| println!("ending"));
