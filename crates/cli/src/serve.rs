@@ -11,10 +11,11 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tower_http::services::ServeDir;
 
-/// Serves a folder until SIGINT or SIGTERM, then stops without losing a request
+/// Serves a folder until it is told to stop, then stops without losing a request
 ///
 /// The folder's files are served at their paths, index.html for folders; /livez and /readyz answer for the server
-/// itself. A second signal changes nothing; the third ends the server at once.
+/// itself. SIGINT, SIGTERM, SIGQUIT and SIGHUP ask it to stop. A second signal changes nothing; the third ends the
+/// server at once.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ServeArguments {
     /// The folder to serve

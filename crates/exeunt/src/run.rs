@@ -16,7 +16,7 @@ use std::panic::AssertUnwindSafe;
 ///     exeunt::main(async |app| {
 ///         println!("hello");
 ///         app.ready();
-///         Ok(()) // until SIGINT or SIGTERM
+///         Ok(()) // until a stop signal
 ///     })
 /// }
 /// ```
