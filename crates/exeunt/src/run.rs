@@ -128,7 +128,13 @@ where
         }
     };
     match outcome {
-        Ok(outcome) => app.body_ended(outcome),
+        Ok(Ok(())) => {
+            // Counted out first, so that who sees the program run finds its start-up over. An error is told first: with
+            // nothing left to wait for, the end could come before it.
+            drop((work, scope));
+            app.body_ended(Ok::<(), Error>(()));
+        }
+        Ok(Err(error)) => app.body_ended(Err(error)),
         Err(panic) => _ = app.stop().fail(BODY, panicked(&*panic)),
     }
 }
