@@ -10,7 +10,7 @@ use http::Request;
 use hyper::body::Incoming;
 use std::sync::Arc;
 use std::time::Duration;
-use support::{Answer, End, House, pieces, soon, whole};
+use support::{Answer, End, House, gate, pieces, soon, whole};
 use tokio::sync::Semaphore;
 
 /// No connection is closed for its silence while a test runs.
@@ -26,25 +26,6 @@ fn impatient() -> Limits {
 async fn hello(_: Request<Incoming>) -> Result<Answer, &'static str> {
     Ok(whole("hello"))
 }
-
-/// A handler that says when it was begun and answers when it is let go.
-fn gate() -> (Arc<Semaphore>, Arc<Semaphore>, impl Fn(Request<Incoming>) -> GateFuture + Clone) {
-    let (begun, go) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-    let handler = {
-        let (begun, go) = (Arc::clone(&begun), Arc::clone(&go));
-        move |_: Request<Incoming>| -> GateFuture {
-            let (begun, go) = (Arc::clone(&begun), Arc::clone(&go));
-            Box::pin(async move {
-                begun.add_permits(1);
-                go.acquire().await.unwrap().forget();
-                Ok(whole("late but whole"))
-            })
-        }
-    };
-    (begun, go, handler)
-}
-
-type GateFuture = std::pin::Pin<Box<dyn Future<Output = Result<Answer, &'static str>> + Send>>;
 
 async fn wait(begun: &Semaphore) {
     soon(begun.acquire()).await.unwrap().forget();
@@ -70,7 +51,7 @@ async fn d1_readiness_ends_with_the_stop_request_and_liveness_does_not() {
 
 #[tokio::test]
 async fn d2_a_request_in_flight_is_finished_and_says_close() {
-    let (begun, go, handler) = gate();
+    let (begun, go, handler) = gate("late but whole");
     let house = House::open(Config::default(), patient(), handler);
     let mut peer = house.peer().await;
     peer.get("/").await;
@@ -90,7 +71,7 @@ async fn d2_a_request_in_flight_is_finished_and_says_close() {
 
 #[tokio::test]
 async fn d3_whoever_waits_in_the_queue_is_served() {
-    let (begun, go, handler) = gate();
+    let (begun, go, handler) = gate("late but whole");
     let house = House::open(Config::default(), patient(), handler);
     // The runtime of this test has one thread: while we do not await, nobody is accepted.
     let mut peers = Vec::new();
@@ -127,7 +108,7 @@ async fn d4_a_request_on_an_open_connection_is_answered_in_the_drain() {
 
 #[tokio::test]
 async fn d4_what_is_pipelined_behind_a_close_is_not_answered_and_does_not_eat_the_answer() {
-    let (begun, go, handler) = gate();
+    let (begun, go, handler) = gate("late but whole");
     let house = House::open(Config::default(), patient(), handler);
     let mut peer = house.peer().await;
     peer.get("/first").await;
@@ -174,18 +155,7 @@ async fn d5_a_head_begun_is_waited_for() {
 #[tokio::test]
 async fn d7_a_response_larger_than_every_buffer_arrives_whole_at_a_peer_that_is_slow() {
     const SIZE: usize = 20 << 20;
-    let (begun, go) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-    let handler = {
-        let (begun, go) = (Arc::clone(&begun), Arc::clone(&go));
-        move |_: Request<Incoming>| {
-            let (begun, go) = (Arc::clone(&begun), Arc::clone(&go));
-            async move {
-                begun.add_permits(1);
-                go.acquire().await.unwrap().forget();
-                Ok(whole(vec![7; SIZE]))
-            }
-        }
-    };
+    let (begun, go, handler) = gate(vec![7; SIZE]);
     let house = House::open(Config::default(), patient(), handler);
     let mut peer = house.peer().await;
     peer.get("/").await;
@@ -201,7 +171,7 @@ async fn d7_a_response_larger_than_every_buffer_arrives_whole_at_a_peer_that_is_
 
 #[tokio::test]
 async fn d7_a_peer_that_has_ended_its_side_still_gets_its_answer() {
-    let (begun, go, handler) = gate();
+    let (begun, go, handler) = gate("late but whole");
     let house = House::open(Config::default(), patient(), handler);
     let mut peer = house.peer().await;
     peer.get("/").await;

@@ -13,8 +13,7 @@ use hyper::body::{Frame, Incoming};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
-use support::{Answer, End, House, Peer, pieces, soon, whole};
-use tokio::sync::Semaphore;
+use support::{Answer, End, House, Peer, gate, pieces, soon, whole};
 
 /// No connection is closed for its silence while a test runs.
 fn patient() -> Limits {
@@ -105,18 +104,7 @@ async fn a_kept_connection_of_http_1_0_is_told_to_close() {
 
 #[tokio::test]
 async fn d7_an_upgrade_that_is_not_taken_up_does_not_eat_the_answer() {
-    let (begun, go) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-    let handler = {
-        let (begun, go) = (Arc::clone(&begun), Arc::clone(&go));
-        move |_: Request<Incoming>| {
-            let (begun, go) = (Arc::clone(&begun), Arc::clone(&go));
-            async move {
-                begun.add_permits(1);
-                go.acquire().await.unwrap().forget();
-                Ok(whole(vec![7; 1 << 20]))
-            }
-        }
-    };
+    let (begun, go, handler) = gate(vec![7; 1 << 20]);
     let house = House::open(Config::default(), patient(), handler);
     let mut peer = house.peer().await;
     // As curl --http2 asks.
@@ -372,18 +360,7 @@ async fn a_dropped_lifecycle_ends_the_server() {
 
 #[tokio::test]
 async fn a_dropped_run_lets_its_connections_finish_and_then_go() {
-    let (begun, go) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-    let handler = {
-        let (begun, go) = (Arc::clone(&begun), Arc::clone(&go));
-        move |_: Request<Incoming>| {
-            let (begun, go) = (Arc::clone(&begun), Arc::clone(&go));
-            async move {
-                begun.add_permits(1);
-                go.acquire().await.unwrap().forget();
-                Ok(whole("late but whole"))
-            }
-        }
-    };
+    let (begun, go, handler) = gate("late but whole");
     let house =
         House::open(Config::default(), Limits { idle_grace: Duration::from_millis(1), ..patient() }, handler);
     let mut silent = house.peer().await;

@@ -8,10 +8,12 @@ use http::{Request, Response};
 use http_body_util::{BodyExt as _, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::{Frame, Incoming};
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 /// Nothing here takes that long unless it hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -21,6 +23,25 @@ pub(crate) type Answer = Response<UnsyncBoxBody<Bytes, &'static str>>;
 /// A response with that body.
 pub(crate) fn whole(body: impl Into<Bytes>) -> Answer {
     Response::new(http_body_util::Full::new(body.into()).map_err(|never| match never {}).boxed_unsync())
+}
+
+pub(crate) type GateFuture = Pin<Box<dyn Future<Output = Result<Answer, &'static str>> + Send>>;
+
+/// A handler that says when it was begun, and answers with `body` when it is let go.
+pub(crate) fn gate(
+    body: impl Into<Bytes>,
+) -> (Arc<Semaphore>, Arc<Semaphore>, impl Fn(Request<Incoming>) -> GateFuture + Clone) {
+    let (begun, go) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let parts = (Arc::clone(&begun), Arc::clone(&go), body.into());
+    let handler = move |_: Request<Incoming>| -> GateFuture {
+        let (begun, go, body) = parts.clone();
+        Box::pin(async move {
+            begun.add_permits(1);
+            go.acquire().await.unwrap().forget();
+            Ok(whole(body))
+        })
+    };
+    (begun, go, handler)
 }
 
 /// A response whose body comes piece by piece.
