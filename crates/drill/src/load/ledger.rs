@@ -74,23 +74,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::{Answer, Connect, End};
-
-    fn seen(begun: Instant, ended: Instant, answered_before: u32) -> Observation {
-        Observation {
-            connect: Connect::Done,
-            answered_before,
-            close_announced: false,
-            silence: Duration::ZERO,
-            fin_at_send: false,
-            sent: 60,
-            answer: Answer::Whole { status: 200, says_close: false },
-            end: End::Open,
-            gone: false,
-            begun,
-            ended,
-        }
-    }
+    use crate::observe::Answer;
 
     #[test]
     fn requests_are_placed_relative_to_the_signal() {
@@ -98,13 +82,13 @@ mod tests {
         let at = |millis| start + Duration::from_millis(millis);
         let signal = at(100);
         let mut ledger = Ledger::default();
-        ledger.record(seen(at(0), at(1), 0), true, None);
-        ledger.record(seen(at(2), at(3), 1), false, None);
-        ledger.record(seen(at(4), at(5), 0), false, None);
-        ledger.record(seen(at(89), at(99), 2), false, Some(signal));
-        ledger.record(seen(at(91), at(101), 3), false, Some(signal));
-        ledger.record(seen(at(109), at(110), 3), false, Some(signal));
-        ledger.record(seen(at(111), at(112), 3), false, Some(signal));
+        ledger.record(Observation::answered(at(0), at(1), 0), true, None);
+        ledger.record(Observation::answered(at(2), at(3), 1), false, None);
+        ledger.record(Observation::answered(at(4), at(5), 0), false, None);
+        ledger.record(Observation::answered(at(89), at(99), 2), false, Some(signal));
+        ledger.record(Observation::answered(at(91), at(101), 3), false, Some(signal));
+        ledger.record(Observation::answered(at(109), at(110), 3), false, Some(signal));
+        ledger.record(Observation::answered(at(111), at(112), 3), false, Some(signal));
         assert_eq!((ledger.later, ledger.reused), (4, 3));
         assert_eq!(ledger.begun_at(signal), 2);
         assert_eq!(ledger.in_flight, 1);
@@ -114,8 +98,10 @@ mod tests {
     #[test]
     fn the_first_of_each_loss_is_kept() {
         let now = Instant::now();
-        let lost =
-            |status| Observation { answer: Answer::Whole { status, says_close: false }, ..seen(now, now, 1) };
+        let lost = |status| Observation {
+            answer: Answer::Whole { status, says_close: false },
+            ..Observation::answered(now, now, 1)
+        };
         let mut ledger = Ledger::default();
         ledger.record(lost(500), false, None);
         ledger.record(lost(503), false, None);

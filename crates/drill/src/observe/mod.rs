@@ -34,6 +34,26 @@ pub(crate) struct Observation {
     pub(crate) ended: Instant,
 }
 
+#[cfg(test)]
+impl Observation {
+    /// A request that was answered in whole, on a connection that stays open.
+    pub(crate) fn answered(begun: Instant, ended: Instant, answered_before: u32) -> Self {
+        Self {
+            connect: Connect::Done,
+            answered_before,
+            close_announced: false,
+            silence: Duration::ZERO,
+            fin_at_send: false,
+            sent: 60,
+            answer: Answer::Whole { status: 200, says_close: false },
+            end: End::Open,
+            gone: false,
+            begun,
+            ended,
+        }
+    }
+}
+
 /// What became of the connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Connect {

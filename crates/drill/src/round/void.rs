@@ -104,35 +104,23 @@ pub(super) fn void(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::{Answer, Connect, End, Observation};
+    use crate::observe::Observation;
     use std::time::Duration;
 
     const MS: Duration = Duration::from_millis(1);
-
-    fn request(begun: Instant, ended: Instant, answered_before: u32) -> Observation {
-        Observation {
-            connect: Connect::Done,
-            answered_before,
-            close_announced: false,
-            silence: Duration::ZERO,
-            fin_at_send: false,
-            sent: 60,
-            answer: Answer::Whole { status: 200, says_close: false },
-            end: End::Open,
-            gone: false,
-            begun,
-            ended,
-        }
-    }
 
     /// `near` requests within 10 ms of the signal, before it, `anew` of them on a new connection; one
     /// first request long before.
     fn load(near: u32, anew: u32, signal: Instant) -> Ledger {
         let mut ledger = Ledger::default();
-        ledger.record(request(signal - 100 * MS, signal - 99 * MS, 0), true, Some(signal));
+        ledger.record(Observation::answered(signal - 100 * MS, signal - 99 * MS, 0), true, Some(signal));
         for number in 0..near {
             let answered_before = u32::from(number >= anew);
-            ledger.record(request(signal - 9 * MS, signal + MS, answered_before), false, Some(signal));
+            ledger.record(
+                Observation::answered(signal - 9 * MS, signal + MS, answered_before),
+                false,
+                Some(signal),
+            );
         }
         ledger
     }
