@@ -6,7 +6,7 @@
     reason = "a probe says what it does, and goes wrong on purpose"
 )]
 
-use exeunt::{App, Config, Error, Exit, Force, Lifecycle, Phase};
+use exeunt::{App, Config, Error, Exit, ExitStatuses, Force, Lifecycle, Phase, Signal};
 use std::future::pending;
 use std::thread;
 use std::time::Duration;
@@ -33,6 +33,17 @@ fn main() -> Exit {
         }
         "always-tell" => exeunt::main(plain).always_tell(),
         "re-raise" => exeunt::main_with(Config::default().re_raise(true), plain),
+        "own-status-clean" => exeunt::main_with(own_statuses(config), plain),
+        "own-status-failed" => {
+            exeunt::main_with(own_statuses(config), async |_| Err("there is no shop".into()))
+        }
+        "own-status-cut" => exeunt::main_with(own_statuses(config), async |app| {
+            app.ready();
+            say_ready(())?;
+            pending().await
+        }),
+        // Ended from another thread, since its own is stuck.
+        "own-status-blocked" => exeunt::main_with(own_statuses(config), blocked),
         "hung-hook" => exeunt::main_with(
             Config::default().before_termination(|_| {
                 println!("hook");
@@ -47,13 +58,7 @@ fn main() -> Exit {
             println!("waiting");
             pending().await
         }),
-        "blocked-body" => exeunt::main_with(config, async |app| {
-            app.ready();
-            println!("ready");
-            // The very thread that runs the program.
-            thread::sleep(FOR_EVER);
-            Ok(())
-        }),
+        "blocked-body" => exeunt::main_with(config, blocked),
         "blocked-job" => exeunt::main_blocking_with(config, |app| {
             app.ready();
             println!("ready");
@@ -104,6 +109,12 @@ fn main() -> Exit {
     }
 }
 
+/// One of its own for each way to end.
+fn own_statuses(config: Config) -> Config {
+    let statuses = ExitStatuses::default().failed(0).cut(75);
+    config.exit_statuses(statuses.forced(76).forced_by(Signal::TERMINATE, 77)).max_attempts(2)
+}
+
 /// Sees its own stop, and does nothing about it.
 fn stuck(config: Config) -> Exit {
     let lifecycle = Lifecycle::install(config).unwrap();
@@ -113,6 +124,14 @@ fn stuck(config: Config) -> Exit {
     thread::sleep(2 * SHORT);
     println!("still here");
     Exit::of(lifecycle)
+}
+
+async fn blocked(app: &App) -> Result<(), Error> {
+    app.ready();
+    println!("ready");
+    // The very thread that runs the program.
+    thread::sleep(FOR_EVER);
+    Ok(())
 }
 
 async fn plain(app: &App) -> Result<(), Error> {

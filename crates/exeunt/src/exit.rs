@@ -1,15 +1,16 @@
 //! How a program ended, for its `main` to return.
 
 use crate::not_started::NotStarted;
-use exeunt_lifecycle::{Lifecycle, Report};
+use exeunt_lifecycle::{Lifecycle, Report, Verdict};
 use std::fmt;
 use std::io::Write as _;
 use std::process::{ExitCode, Termination};
 
 /// How a program ended; what its `main` returns.
 ///
-/// The exit status is the report's (L14): 0 clean, 1 something failed, 3 something was cut, 128 + signal forced; and
-/// 2 where the program could not be started at all. With [`Config::re_raise`](exeunt_lifecycle::Config::re_raise) a
+/// The exit status is the report's (L14): 0 clean, 1 something failed, 3 something was cut, 128 + signal forced, or
+/// what [`Config::exit_statuses`](exeunt_lifecycle::Config::exit_statuses) says; and 2 where the program could not be
+/// started at all. With [`Config::re_raise`](exeunt_lifecycle::Config::re_raise) a
 /// program that a signal has ended ends by that signal itself.
 ///
 /// Returned from `main`, it says on stderr what went wrong, as the standard library does for an `Err`: the report,
@@ -95,8 +96,11 @@ impl Exit {
         self.ended.as_ref()
     }
 
-    fn lost_its_report(&self) -> bool {
-        self.ended.as_ref().is_ok_and(|report| report.not_written.is_some())
+    /// Asked of the verdict, since a program may give trouble a status of 0.
+    fn was_trouble(&self) -> bool {
+        self.ended
+            .as_ref()
+            .map_or(true, |report| report.verdict != Verdict::Clean || report.not_written.is_some())
     }
 
     /// Says on stderr how it ended, if that is wanted.
@@ -104,7 +108,7 @@ impl Exit {
         let wanted = match self.tell {
             Tell::Always => true,
             Tell::Never => false,
-            Tell::Trouble => self.status() != 0 || self.lost_its_report(),
+            Tell::Trouble => self.was_trouble(),
         };
         if wanted {
             // Nobody may be there to read it, which changes nothing about how it ended.

@@ -1,6 +1,7 @@
 //! How a lifecycle behaves.
 
 use crate::cause::Received;
+use crate::exit_statuses::ExitStatuses;
 use crate::hooks::{HookOutcome, HookSet, end_hook, signal_hook};
 use crate::last_resort::Force;
 use crate::machine::Limits;
@@ -24,6 +25,7 @@ pub struct Config {
     pub(crate) report_file: Option<PathBuf>,
     pub(crate) hooks: HookSet,
     pub(crate) force: Force,
+    pub(crate) exit_statuses: ExitStatuses,
 }
 
 impl Default for Config {
@@ -43,6 +45,7 @@ impl Default for Config {
             report_file: None,
             hooks: HookSet::default(),
             force: Force::Notify,
+            exit_statuses: ExitStatuses::default(),
         }
     }
 }
@@ -177,6 +180,14 @@ impl Config {
     /// [`Report::ends_by`] names it. Not unless told so.
     pub fn re_raise(mut self, re_raise: bool) -> Self {
         self.hooks.re_raise = re_raise;
+        self
+    }
+
+    /// The exit status that goes with each verdict (L14): what [`Report::exit_status`] says, and what a process ends
+    /// with that `exeunt::main` or [`Force`] ends. 0 clean, 3 cut, 1 failed, 128 + signal forced, unless told
+    /// otherwise.
+    pub fn exit_statuses(mut self, statuses: ExitStatuses) -> Self {
+        self.exit_statuses = statuses;
         self
     }
 

@@ -49,7 +49,12 @@ pub enum Progress {
         work: CutWork,
     },
     /// It is over; the report follows.
-    Stopped(Verdict),
+    Stopped {
+        /// How it ended.
+        verdict: Verdict,
+        /// The exit status that goes with it, by [`Config::exit_statuses`](crate::Config::exit_statuses).
+        exit_status: u8,
+    },
 }
 
 /// Who holds a stop up.
@@ -259,8 +264,7 @@ impl Spans {
                 let (age, site) = (work.age.as_secs_f64(), work.site.map(tracing::field::display));
                 tracing::warn!(target: "exeunt::lifecycle", parent: &self.phase, scope, name, kind, age, site, "cut");
             }
-            Progress::Stopped(verdict) => {
-                let status = verdict.exit_status();
+            Progress::Stopped { verdict, exit_status: status } => {
                 tracing::info!(target: "exeunt::lifecycle", parent: &self.phase, ?verdict, status, "stopped");
                 *self = Self { stop: Span::none(), phase: Span::none() };
             }
@@ -304,7 +308,7 @@ impl fmt::Display for Progress {
             Self::Phase(phase) => phase.fmt(f),
             Self::HeldUp(held_up) => held_up.fmt(f),
             Self::Cut { scope, work } => write!(f, "{scope}: cut: {work}"),
-            Self::Stopped(verdict) => write!(f, "stopped, exit status {}", verdict.exit_status()),
+            Self::Stopped { exit_status, .. } => write!(f, "stopped, exit status {exit_status}"),
         }
     }
 }

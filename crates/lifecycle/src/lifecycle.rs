@@ -64,7 +64,13 @@ impl Lifecycle {
             chain: config.chain,
             logoff: config.terminate_on_logoff,
         };
-        let core = Core::new(config.limits, Clock::system(), Alarm::Hub, Hooks::new(config.hooks));
+        let core = Core::new(
+            config.limits,
+            config.exit_statuses,
+            Clock::system(),
+            Alarm::Hub,
+            Hooks::new(config.hooks),
+        );
         #[cfg(feature = "report-file")]
         if let Some(path) = config.report_file {
             core.write_report_to(path);
@@ -96,7 +102,7 @@ impl Lifecycle {
         let runtime = crate::runtime::with_timer()?;
         let alarm = Alarm::Task(tokio::sync::Notify::new());
         let hooks = Hooks::new(config.hooks);
-        let core = Core::new(config.limits, Clock::of(runtime.clone()), alarm, hooks);
+        let core = Core::new(config.limits, config.exit_statuses, Clock::of(runtime.clone()), alarm, hooks);
         #[cfg(feature = "report-file")]
         if let Some(path) = config.report_file {
             core.write_report_to(path);

@@ -171,7 +171,10 @@ fn whoever_has_the_report_finds_that_everything_was_told() {
         let stop = lifecycle.stop();
         let asker = std::thread::spawn(move || stop.request_stop("from another thread"));
         let report = lifecycle.close();
-        assert_eq!(*last.lock().unwrap(), Some(Progress::Stopped(report.verdict)));
+        assert_eq!(
+            *last.lock().unwrap(),
+            Some(Progress::Stopped { verdict: report.verdict, exit_status: report.exit_status() })
+        );
         asker.join().unwrap();
     }
 }

@@ -63,6 +63,26 @@ fn a_panic_in_a_task_stops_the_program_and_everything_closes() {
 }
 
 #[test]
+fn l14_exit_statuses_of_ones_own() {
+    let clean = terminated("own-status-clean");
+    clean.status_is(0);
+    assert_eq!(clean.stderr, "");
+    let cut = terminated("own-status-cut");
+    cut.status_is(75);
+    cut.complains(&["exit status 75"]);
+    // Trouble is told, whatever its status.
+    let failed = probe("own-status-failed").start().end();
+    failed.status_is(0);
+    failed.complains(&["main failed: there is no shop", "exit status 0"]);
+    for (signal, status) in [(Signal::INT, 76), (Signal::TERM, 77)] {
+        let forced = ready("own-status-cut-for-long").forced(signal);
+        forced.status_is(status);
+        forced.complains(&["(forced by ", &format!("exit status {status}")]);
+    }
+    terminated("own-status-blocked").status_is(75);
+}
+
+#[test]
 fn a_variable_that_cannot_be_used_is_an_error_at_the_start() {
     let ended = probe("plain").variable("EXEUNT_GRACE", "soon").start().end();
     ended.status_is(2);

@@ -45,7 +45,13 @@ mod tests {
     /// How many attempts two signals are that come so far apart.
     fn attempts(signals: [(Signal, Sender); 2], apart: Duration) -> u32 {
         let config = Config::default();
-        let core = Core::new(config.limits, Clock::system(), Alarm::Hub, Hooks::new(HookSet::default()));
+        let core = Core::new(
+            config.limits,
+            config.exit_statuses,
+            Clock::system(),
+            Alarm::Hub,
+            Hooks::new(HookSet::default()),
+        );
         let _busy = core.add_scope("busy".to_owned());
         let first = Instant::now();
         for ((signal, sender), at) in signals.into_iter().zip([first, first + apart]) {

@@ -20,6 +20,7 @@ use crate::cause::{Cause, Failure, Received};
 use crate::clock::Clock;
 use crate::component::ComponentReport;
 use crate::counts::{PhaseCell, Totals};
+use crate::exit_statuses::ExitStatuses;
 use crate::follow::Follow;
 use crate::hooks::Hooks;
 use crate::machine::{
@@ -88,6 +89,7 @@ pub(crate) struct State {
     /// When the stop will be over at the latest, if shields have moved that.
     pub(crate) extended: Option<Time>,
     pub(crate) verdict: Option<Verdict>,
+    pub(crate) exit_statuses: ExitStatuses,
     next_scope: usize,
     next_component: usize,
     next_group: usize,
@@ -108,7 +110,13 @@ pub(crate) struct ScopeEntry {
 }
 
 impl Core {
-    pub(crate) fn new(limits: Limits, clock: Clock, alarm: Alarm, hooks: Hooks) -> Arc<Self> {
+    pub(crate) fn new(
+        limits: Limits,
+        exit_statuses: ExitStatuses,
+        clock: Clock,
+        alarm: Alarm,
+        hooks: Hooks,
+    ) -> Arc<Self> {
         let machine = Machine::new(limits, clock.now());
         let (phase, clock) = (Arc::new(PhaseCell::new()), Arc::new(clock));
         let follow = Arc::new(Follow::new());
@@ -138,6 +146,7 @@ impl Core {
                 expired_shields: BTreeSet::new(),
                 extended: None,
                 verdict: None,
+                exit_statuses,
                 next_scope: 0,
                 next_component: 0,
                 next_group: 1,

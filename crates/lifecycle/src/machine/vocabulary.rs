@@ -170,7 +170,8 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The exit status that goes with it: 0 clean, 3 cut, 1 failed, 128 + signal forced.
+    /// The exit status that goes with it where nobody says otherwise: 0 clean, 3 cut, 1 failed, 128 + signal forced.
+    /// [`Report::exit_status`](crate::Report::exit_status) is the one that counts.
     #[must_use]
     pub fn exit_status(self) -> u8 {
         match self {

@@ -60,6 +60,9 @@ pub struct Report {
     pub attempts: u32,
     /// How it ended.
     pub verdict: Verdict,
+    /// In its file it stands beside the report.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    exit_status: u8,
     /// The signal that the process should end by ([`Signal::end_process`](crate::Signal::end_process)), where
     /// [`Config::re_raise`](crate::Config::re_raise) asks for it: the one that forced the end, or the one that caused
     /// it if nothing failed.
@@ -106,10 +109,11 @@ pub struct ScopeReport {
 }
 
 impl Report {
-    /// The exit status for the process: 0 clean, 1 something failed, 3 something was cut, 128 + signal forced (L14).
+    /// The exit status for the process: 0 clean, 1 something failed, 3 something was cut, 128 + signal forced (L14),
+    /// unless [`Config::exit_statuses`](crate::Config::exit_statuses) says otherwise.
     #[must_use]
     pub fn exit_status(&self) -> u8 {
-        self.verdict.exit_status()
+        self.exit_status
     }
 
     /// The time in `phase`; zero if it was only passed through.
@@ -168,6 +172,7 @@ impl Report {
             phases.map(|((phase, begun), (_, over))| PhaseTime { phase: *phase, time: over.since(*begun) });
         let took =
             log.last().zip(state.machine.requested()).map(|((_, over), requested)| over.since(requested));
+        let verdict = state.verdict.unwrap_or(Verdict::Clean);
         Self {
             cause: state.cause.clone(),
             phases: phases.collect(),
@@ -183,7 +188,8 @@ impl Report {
             failures_left_out: state.failures_left_out,
             not_written: None,
             attempts: state.machine.attempts(),
-            verdict: state.verdict.unwrap_or(Verdict::Clean),
+            verdict,
+            exit_status: state.exit_statuses.of(verdict),
             hook_failures: Vec::new(),
             ends_by: None,
         }
@@ -204,6 +210,7 @@ impl Report {
             not_written: None,
             attempts: 0,
             verdict: Verdict::Clean,
+            exit_status: 0,
             hook_failures: Vec::new(),
             ends_by: None,
         }
