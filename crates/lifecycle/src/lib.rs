@@ -59,9 +59,9 @@ mod stop;
 mod work;
 
 pub use cause::{Cause, Failure, Received, Sender};
-#[cfg(feature = "tokio")]
-pub use component::Component;
 pub use component::{BlockingComponent, ComponentOutcome, ComponentReport, Group, StartError};
+#[cfg(feature = "tokio")]
+pub use component::{Component, ExitWorkError};
 pub use config::{Config, ConfigError};
 pub use environment::{EnvironmentError, VARIABLES, Variable};
 pub use exit_statuses::ExitStatuses;

@@ -194,6 +194,41 @@ impl Stop {
         crate::component::run_at_exit(&self.core, name.into(), work)
     }
 
+    /// [`run_at_exit`](Self::run_at_exit) for async code: has `work` done in `Closing`, as a task of the runtime that
+    /// this is called in, or else of the one that the lifecycle is on. It takes its turn among all exit work, and has
+    /// the same time; when that is over, it is aborted, which is a failure. Not polled before its turn, and dropped
+    /// if that never comes.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # async fn leave_the_cluster() -> std::io::Result<()> { Err(std::io::Error::other("nobody answers")) }
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let stop = lifecycle.stop();
+    /// stop.run_at_exit_async("cluster", async { leave_the_cluster().await })?;
+    /// stop.request_stop("the example is over");
+    /// let report = lifecycle.finished().await;
+    /// assert_eq!(report.failures[0].to_string(), "cluster failed: closing: nobody answers");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ExitWorkError`](crate::ExitWorkError): components are being closed; or there is no tokio runtime.
+    #[cfg(feature = "tokio")]
+    pub fn run_at_exit_async<F>(
+        &self,
+        name: impl Into<String>,
+        work: F,
+    ) -> Result<(), crate::component::ExitWorkError>
+    where
+        F: Future<Output: Outcome> + Send + 'static,
+    {
+        crate::component::run_at_exit_async(&self.core, name.into(), work)
+    }
+
     /// Completes when the stop is requested.
     ///
     /// # Cancel safety

@@ -4,7 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's panic is its failure")]
 
 use exeunt_lifecycle::{
-    Break, Cause, ComponentOutcome, Config, Lifecycle, Phase, Report, StartError, Stop, StopImminent, Verdict,
+    Break, Cause, ComponentOutcome, Config, ExitWorkError, Lifecycle, Phase, Report, Signal, StartError,
+    Stop, StopImminent, Verdict,
 };
 use std::convert::Infallible;
 use std::future::pending;
@@ -256,6 +257,90 @@ async fn l8_exit_work_is_done_before_the_components_close_the_latest_first() {
     assert_eq!(order.names(), ["two", "one", "database"]);
     assert_eq!((report.exit_status(), report.components.len()), (0, 3));
     assert_eq!(exit_work(&stop, "three"), Err(StopImminent));
+}
+
+#[tokio::test(start_paused = true)]
+async fn l8_async_exit_work_takes_its_turn_and_has_its_time() {
+    let (lifecycle, order) = (install(), Order::default());
+    order.component(&lifecycle, "database").await.unwrap();
+    let stop = lifecycle.stop();
+    let noted = order.clone();
+    stop.run_at_exit("blocking", move || noted.note("blocking")).unwrap();
+    let noted = order.clone();
+    let slow = async move {
+        sleep(3 * SECOND).await;
+        noted.note("async");
+    };
+    stop.run_at_exit_async("async", slow).unwrap();
+    stop.run_at_exit_async("fails", async { Err::<(), _>("no disk") }).unwrap();
+    stop.run_at_exit_async("panics", async { panic!("at the end") }).unwrap();
+    stop.run_at_exit_async("hangs", pending::<()>()).unwrap();
+    let begun = Instant::now();
+    stop.request_stop("enough");
+    let report = lifecycle.finished().await;
+    assert_eq!(order.names(), ["async", "blocking", "database"]);
+    // Half of the 25 s for the one that hangs.
+    assert_eq!((begun.elapsed(), report.exit_status()), (Duration::from_millis(12_500) + 4 * SECOND, 1));
+    assert_eq!(
+        outcomes(&report),
+        [
+            ("hangs", ComponentOutcome::TimedOut),
+            ("panics", ComponentOutcome::Failed),
+            ("fails", ComponentOutcome::Failed),
+            ("async", ComponentOutcome::Closed),
+            ("blocking", ComponentOutcome::Closed),
+            ("database", ComponentOutcome::Closed),
+        ]
+    );
+    let late = stop.run_at_exit_async("late", async {});
+    assert_eq!(late, Err(ExitWorkError::Stopping(StopImminent)));
+}
+
+/// The runtime's clock is real here, as a forced end needs a signal.
+#[cfg(unix)]
+#[test]
+fn l9_after_a_forced_end_async_exit_work_has_a_second() {
+    let signal = Signal::new(rustix::process::Signal::URG.as_raw());
+    let lifecycle = Lifecycle::install(Config::default().signals([signal]).max_attempts(1)).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (stop, order, held) = (lifecycle.stop(), Order::default(), Arc::new(()));
+    let closing = Arc::clone(&held);
+    runtime.block_on(async {
+        order.component(&lifecycle, "database").await.unwrap();
+        let hangs = async move {
+            let _closing = closing;
+            pending::<()>().await;
+        };
+        stop.run_at_exit_async("hangs", hangs).unwrap();
+        let noted = order.clone();
+        stop.run_at_exit_async("saves", async move { noted.note("saved") }).unwrap();
+    });
+    let begun = std::time::Instant::now();
+    rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::URG).unwrap();
+    stop.wait().unwrap();
+    let report = lifecycle.close();
+    assert!(begun.elapsed() >= SECOND);
+    assert_eq!(report.verdict, Verdict::Forced { signal: signal.number() });
+    assert_eq!(order.names(), ["saved"]);
+    assert_eq!(
+        outcomes(&report),
+        [
+            ("database", ComponentOutcome::Skipped),
+            ("saves", ComponentOutcome::Closed),
+            ("hangs", ComponentOutcome::TimedOut),
+        ]
+    );
+    drop(runtime);
+    assert_eq!(Arc::strong_count(&held), 1, "aborted");
+}
+
+#[test]
+fn l8_async_exit_work_needs_a_runtime() {
+    let lifecycle = Lifecycle::install(Config::default().signals([])).unwrap();
+    let refused = lifecycle.stop().run_at_exit_async("position", async {}).unwrap_err();
+    assert_eq!(refused, ExitWorkError::NoRuntime);
+    assert!(refused.to_string().contains("Stop::run_at_exit"));
+    assert_eq!(lifecycle.close().components, []);
 }
 
 #[tokio::test(start_paused = true)]

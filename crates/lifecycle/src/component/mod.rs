@@ -3,6 +3,7 @@
 mod blocking;
 mod closer;
 mod error;
+mod exit_work;
 mod report;
 #[cfg(feature = "tokio")]
 mod start;
@@ -12,13 +13,17 @@ pub use blocking::BlockingComponent;
 pub(crate) use closer::ClosingGuard;
 pub(crate) use closer::{Closer, run_blocking};
 pub use error::StartError;
+#[cfg(feature = "tokio")]
+pub use exit_work::ExitWorkError;
+pub(crate) use exit_work::run_at_exit;
+#[cfg(feature = "tokio")]
+pub(crate) use exit_work::run_at_exit_async;
 pub use report::{ComponentOutcome, ComponentReport};
 #[cfg(feature = "tokio")]
 pub use start::Component;
 
 use crate::core::{Core, Timeouts};
 use crate::machine::GroupId;
-use crate::shield::StopImminent;
 use crate::work::Outcome;
 use std::error::Error;
 use std::fmt;
@@ -171,16 +176,6 @@ impl fmt::Debug for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Group").field("name", &self.name).finish_non_exhaustive()
     }
-}
-
-/// Registers exit work; see [`Stop::run_at_exit`](crate::Stop::run_at_exit).
-pub(crate) fn run_at_exit<R: Outcome>(
-    core: &Arc<Core>,
-    name: String,
-    work: impl FnOnce() -> R + Send + 'static,
-) -> Result<(), StopImminent> {
-    let closer = Closer::blocking(move || work().outcome());
-    if core.add_exit_work(name, closer) { Ok(()) } else { Err(StopImminent) }
 }
 
 const DEFAULT_TIMEOUTS: Timeouts = Timeouts { start: Duration::from_secs(60), close: None };
