@@ -86,3 +86,17 @@ impl PhaseLog {
         Phase::ALL.into_iter().zip(self.begun.iter().copied())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_phase_in_words_is_padded_like_a_word() {
+        assert_eq!(
+            Phase::ALL.map(|phase| phase.to_string()).join(", "),
+            "starting, running, lame duck, draining, closing, stopped"
+        );
+        assert_eq!(format!("{:>10}|{:<9}|", Phase::LameDuck, Phase::Running), " lame duck|running  |");
+    }
+}

@@ -122,3 +122,16 @@ fn l6_a_shield_that_ends_sooner_leaves_the_close_reserve() {
     machine.apply(at(11_000), Input::ShieldEnded(SHIELD));
     assert_eq!(machine.hard_deadline(), Some(at(14_500)));
 }
+
+#[test]
+fn l6_a_shield_that_would_last_longer_ends_with_the_time_that_the_system_leaves() {
+    let mut machine = busy(0);
+    machine.apply(at(0), Input::Stop(super::Wish::Call));
+    let until = at(60_000);
+    machine.apply(at(0), Input::ShieldTaken { shield: SHIELD, kind: ShieldKind::Standing, until });
+    machine.apply(at(0), Input::Looked);
+    machine.apply(at(10_000), Input::SystemEnds { at: at(10_000) });
+    assert!(machine.wake_at() <= Some(at(14_500)));
+    let effects = machine.apply(at(14_500), Input::Tick);
+    assert!(effects.contains(&Effect::EndShield(SHIELD, Ended::Expired)), "{effects:?}");
+}
