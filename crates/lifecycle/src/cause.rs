@@ -7,6 +7,12 @@ use std::error::Error;
 use std::fmt;
 
 /// Why the program was asked to end. The first cause counts; later ones change nothing (L2).
+///
+/// ```
+/// # use exeunt_lifecycle::Cause;
+/// let cause = Cause::Call { why: "the last customer has left".to_owned() };
+/// assert_eq!(cause.to_string(), "the last customer has left");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]

@@ -12,6 +12,18 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// How long a stop may take and what starts it. Checked when the lifecycle is installed.
+///
+/// ```
+/// # use exeunt_lifecycle::{Config, Lifecycle, Signal};
+/// # use std::time::Duration;
+/// let config = Config::default()
+///     .grace(Duration::from_secs(60))
+///     .lame_duck(Duration::from_secs(5))
+///     .signals([Signal::INTERRUPT, Signal::TERMINATE]);
+/// let lifecycle = Lifecycle::install(config)?;
+/// assert_eq!(lifecycle.close().exit_status(), 0);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a configuration does nothing until a lifecycle is installed with it"]
 pub struct Config {
@@ -54,6 +66,19 @@ impl Config {
     /// From the first stop request to the hard deadline. 25 s unless told otherwise: Kubernetes kills after 30.
     ///
     /// The last 20 % of it, at most 5 s, are kept for closing; what is in flight before them is cut (L2).
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default().grace(Duration::from_secs(10)))?;
+    /// let stop = lifecycle.stop();
+    /// stop.request_stop("the example is over");
+    /// assert_eq!(stop.time_left(), Some(Duration::from_secs(8))); // and 2 s to close
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn grace(mut self, grace: Duration) -> Self {
         self.limits.grace = grace;
         self
@@ -62,6 +87,21 @@ impl Config {
     /// How long, after the stop request, to go on accepting while load balancers find out that we are no longer
     /// ready. 0 unless told otherwise, which is right where nobody watches our readiness. Counts towards the
     /// grace. A program that never was ready is no lame duck, and drains at once.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, Phase};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default().lame_duck(Duration::from_secs(5)))?;
+    /// lifecycle.ready();
+    /// lifecycle.stop().request_stop("the example is over");
+    /// assert_eq!(lifecycle.stop().phase(), Phase::LameDuck);
+    /// let report = lifecycle.finished().await;
+    /// assert_eq!(report.time_in(Phase::LameDuck).as_secs(), 5);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn lame_duck(mut self, lame_duck: Duration) -> Self {
         self.limits.lame_duck = lame_duck;
         self
@@ -69,6 +109,17 @@ impl Config {
 
     /// How many deliberate stop signals force the end (L9). 3 unless told otherwise: one to ask, one by
     /// impatience, one in earnest.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # use rustix::process::{Signal as Raw, getpid, kill_process};
+    /// # let terminate = || kill_process(getpid(), Raw::TERM);
+    /// let lifecycle = Lifecycle::install(Config::default().max_attempts(1))?;
+    /// let _endless = lifecycle.scope("endless");
+    /// terminate()?; // by SIGTERM, as kill(1) would
+    /// assert_eq!(lifecycle.wait().exit_status(), 128 + 15);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn max_attempts(mut self, max_attempts: u32) -> Self {
         self.limits.max_attempts = max_attempts;
         self
@@ -76,6 +127,21 @@ impl Config {
 
     /// How far shields may move the end: from the stop request until then, and never beyond. 90 s unless told
     /// otherwise, which is how long systemd waits before it kills. Has no effect if it is shorter than the grace.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default().hard_limit(Duration::from_secs(40)))?;
+    /// let stop = lifecycle.stop();
+    /// let _shield = stop.shield(Duration::from_secs(60))?; // more than it gets
+    /// stop.request_stop("the example is over");
+    /// let report = lifecycle.finished().await;
+    /// assert_eq!((report.took.as_secs(), report.extended), (40, Some(Duration::from_secs(40))));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn hard_limit(mut self, hard_limit: Duration) -> Self {
         self.limits.hard_limit = hard_limit;
         self
@@ -85,6 +151,16 @@ impl Config {
     /// terminal and a service manager ask for the end. (Without SIGQUIT, Ctrl-\ dumps core as ever.) On Windows Ctrl-C,
     /// Ctrl-Break, and what ends a session, see [`Signal`]. Only
     /// [`Lifecycle::install`](crate::Lifecycle::install) handles signals.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Cause, Config, Lifecycle, Signal};
+    /// # use rustix::process::{Signal as Raw, getpid, kill_process};
+    /// let lifecycle = Lifecycle::install(Config::default().signals([Signal::USER1]))?;
+    /// kill_process(getpid(), Raw::USR1)?;
+    /// let report = lifecycle.wait();
+    /// assert!(matches!(report.cause, Some(Cause::Signal(received)) if received.signal == Signal::USER1));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn signals(mut self, signals: impl IntoIterator<Item = Signal>) -> Self {
         self.signals = signals.into_iter().collect();
         self.signals.sort_unstable();
@@ -94,6 +170,20 @@ impl Config {
 
     /// Whether a handler that was there before is called after ours (L11). Not unless told so. On Windows, where
     /// nobody can ask whether there is one, the default ends the process if there is none.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, Signal};
+    /// # use rustix::process::{Signal as Raw, getpid, kill_process};
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// # use tokio::signal::unix::{SignalKind, signal};
+    /// let mut others = signal(SignalKind::user_defined1())?; // somebody else's handler
+    /// let lifecycle = Lifecycle::install(Config::default().signals([Signal::USER1]).chain(true))?;
+    /// kill_process(getpid(), Raw::USR1)?;
+    /// others.recv().await; // has it, and so have we
+    /// assert_eq!(lifecycle.finished().await.attempts, 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn chain(mut self, chain: bool) -> Self {
         self.chain = chain;
         self
@@ -101,6 +191,13 @@ impl Config {
 
     /// Whether the end of a user's session on Windows requests a stop, where [`Signal::TERMINATE`] does (L16). It does
     /// unless told otherwise; services outlive their users, and are the ones that hear of it. No effect elsewhere.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// let lifecycle = Lifecycle::install(Config::default().terminate_on_logoff(false))?; // a service
+    /// # assert_eq!(lifecycle.close().exit_status(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn terminate_on_logoff(mut self, terminate: bool) -> Self {
         self.terminate_on_logoff = terminate;
         self
@@ -108,6 +205,21 @@ impl Config {
 
     /// Whether SIGHUP stops the program (L16), if it is among the [`signals`](Self::signals). It does unless told
     /// otherwise: the terminal is gone. If not, SIGHUP is handled all the same, and does what its hooks do.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, Signal};
+    /// # use rustix::process::{Signal as Raw, getpid, kill_process};
+    /// # use std::sync::mpsc::channel;
+    /// let (say, hear) = channel();
+    /// let reload = move |_, _: &_| say.send("reloaded");
+    /// let config = Config::default().terminate_on_hup(false).on_signal(Signal::HANGUP, reload);
+    /// let lifecycle = Lifecycle::install(config)?;
+    /// # if lifecycle.ignored_signals().contains(&Signal::HANGUP) { return Ok(()); } // by nohup(1)
+    /// kill_process(getpid(), Raw::HUP)?;
+    /// assert_eq!(hear.recv()?, "reloaded");
+    /// assert!(!lifecycle.stop().is_requested());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn terminate_on_hup(mut self, terminate: bool) -> Self {
         self.terminate_on_hup = terminate;
         self
@@ -117,6 +229,20 @@ impl Config {
     /// returned, but no later than 2 s after its delivery. Other stop signals do not wait for it.
     ///
     /// It runs as [`on_signal`](Self::on_signal) hooks do, in one order with them.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, Signal};
+    /// # use rustix::process::{Signal as Raw, getpid, kill_process};
+    /// # use std::sync::mpsc::channel;
+    /// let (say, hear) = channel();
+    /// let config = Config::default().before_hup(move |_, stop| say.send(stop.is_requested()));
+    /// let lifecycle = Lifecycle::install(config)?;
+    /// # if lifecycle.ignored_signals().contains(&Signal::HANGUP) { return Ok(()); } // by nohup(1)
+    /// kill_process(getpid(), Raw::HUP)?;
+    /// lifecycle.stop().wait()?;
+    /// assert_eq!(hear.recv()?, false, "the hook came first");
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn before_hup<O: HookOutcome>(
         mut self,
         hook: impl Fn(Received, &Stop) -> O + Send + Sync + 'static,
@@ -157,6 +283,18 @@ impl Config {
     /// [`close`](crate::Lifecycle::close), [`finished`](crate::Lifecycle::finished) and the drop of the lifecycle
     /// wait for them, for 2 s together. One that fails, panics or takes longer is in the report, and changes neither
     /// the verdict nor the exit status.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # use std::sync::mpsc::channel;
+    /// let (say, hear) = channel();
+    /// let config = Config::default().before_termination(move |report| say.send(report.to_string()));
+    /// let lifecycle = Lifecycle::install(config)?;
+    /// lifecycle.stop().fail("database", "the disk is full");
+    /// _ = lifecycle.close();
+    /// assert!(hear.recv()?.contains("database failed: the disk is full"));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn before_termination<O: HookOutcome>(
         mut self,
         hook: impl Fn(&Report) -> O + Send + Sync + 'static,
@@ -171,6 +309,14 @@ impl Config {
     /// A thread then reads stdin and throws away what it reads, so that nothing else can use it. With a stdin that
     /// has ended already (`/dev/null`) the stop comes at once. In the background of a terminal, reading stops the
     /// process (SIGTTIN). Only [`Lifecycle::install`](crate::Lifecycle::install) does this.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Cause, Config, Lifecycle};
+    /// let lifecycle = Lifecycle::install(Config::default().stop_on_stdin_end(true))?;
+    /// lifecycle.stop().wait()?; // until the other end of the pipe is closed
+    /// assert_eq!(lifecycle.close().cause, Some(Cause::StdinEnded));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn stop_on_stdin_end(mut self, stop: bool) -> Self {
         self.stdin = stop;
         self
@@ -178,6 +324,16 @@ impl Config {
 
     /// Whether a program that a signal has ended should end by that signal and not by an exit status: then
     /// [`Report::ends_by`] names it. Not unless told so.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, Signal};
+    /// # use rustix::process::{Signal as Raw, getpid, kill_process};
+    /// let lifecycle = Lifecycle::install(Config::default().re_raise(true))?;
+    /// kill_process(getpid(), Raw::TERM)?;
+    /// let report = lifecycle.wait();
+    /// assert_eq!(report.ends_by, Some(Signal::TERMINATE)); // whose `end_process` comes last of all
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn re_raise(mut self, re_raise: bool) -> Self {
         self.hooks.re_raise = re_raise;
         self
@@ -193,6 +349,15 @@ impl Config {
 
     /// What happens if the stop is over and the program does not notice (L19). Nothing unless told otherwise. Only
     /// [`Lifecycle::install`](crate::Lifecycle::install) ever forces anything.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Force, Lifecycle};
+    /// let lifecycle = Lifecycle::install(Config::default().force(Force::Exit))?;
+    /// lifecycle.ready();
+    /// // … what might hang this thread, and so no more than half a second beyond the stop …
+    /// assert_eq!(lifecycle.close().exit_status(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn force(mut self, force: Force) -> Self {
         self.force = force;
         self
@@ -213,6 +378,14 @@ impl Config {
     }
 
     /// Checks the values against each other; installing does so as well.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::Config;
+    /// # use std::time::Duration;
+    /// let config = Config::default().grace(Duration::from_secs(10)).lame_duck(Duration::from_secs(9));
+    /// let error = config.validate().unwrap_err();
+    /// assert!(error.to_string().contains("the drain deadline comes after 8s"), "{error}");
+    /// ```
     ///
     /// # Errors
     ///

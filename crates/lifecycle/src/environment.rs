@@ -23,6 +23,13 @@ pub struct Variable {
 }
 
 /// Every variable that [`Config::with_environment`] reads.
+///
+/// ```
+/// # use exeunt_lifecycle::VARIABLES;
+/// // What a program's --help can say:
+/// let help: Vec<_> = VARIABLES.iter().map(|it| format!("{} ({}): {}", it.name, it.default, it.meaning)).collect();
+/// assert!(help[0].starts_with("EXEUNT_GRACE (25s): From the first stop request"));
+/// ```
 pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "EXEUNT_GRACE",
@@ -57,6 +64,13 @@ pub const VARIABLES: &[Variable] = &[
 
 impl Config {
     /// The defaults, and what the environment says.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// let lifecycle = Lifecycle::install(Config::from_environment()?)?;
+    /// assert_eq!(lifecycle.close().exit_status(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     ///
     /// # Errors
     ///

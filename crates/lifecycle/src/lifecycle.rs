@@ -29,6 +29,25 @@ use std::sync::Arc;
 ///
 /// Any number of lifecycles may live in a process; each sees every signal that it asked for (L18). In a forked child
 /// it is inert: nothing is requested, nothing waits, dropping it does nothing (L17).
+///
+/// ```
+/// # use exeunt_lifecycle::{Config, Lifecycle};
+/// let lifecycle = Lifecycle::install(Config::default())?;
+/// let stop = lifecycle.stop();
+/// let work = lifecycle.scope("work");
+/// lifecycle.ready();
+/// let worker = std::thread::spawn(move || {
+///     while !work.stop().is_requested() {
+///         let _piece = work.begin();
+///         // …
+///     }
+/// });
+/// stop.request_stop("the example is over"); // or SIGTERM, or Ctrl-C
+/// let report = lifecycle.close();
+/// assert_eq!((report.exit_status(), report.scopes[0].left), (0, 0));
+/// # worker.join().unwrap();
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
 #[must_use = "dropping a lifecycle ends it at once"]
 #[derive(Debug)]
 pub struct Lifecycle {
@@ -51,6 +70,15 @@ enum Driver {
 impl Lifecycle {
     /// Handles the configured signals, and keeps the deadlines by a thread of its own: neither depends on a runtime
     /// or on the main thread, however stuck they are (L10).
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, Signal};
+    /// assert!(Lifecycle::install(Config::default()).is_ok());
+    ///
+    /// let unheard_of = Config::default().signals([Signal::new(9)]);
+    /// let error = Lifecycle::install(unheard_of).unwrap_err();
+    /// assert_eq!(error.to_string(), "SIGKILL cannot be handled; leave it out of the configured signals");
+    /// ```
     ///
     /// # Errors
     ///
@@ -93,6 +121,21 @@ impl Lifecycle {
 
     /// Handles no signals, and keeps the deadlines on the clock of the present tokio runtime, which tests can pause.
     ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// // Inside #[tokio::test(start_paused = true)], say:
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let scope = lifecycle.scope("stubborn");
+    /// let _work = scope.begin();
+    /// lifecycle.stop().request_stop("the example is over");
+    /// let report = lifecycle.finished().await; // 25 s, in no time
+    /// assert_eq!((report.took.as_secs(), report.exit_status()), (25, 3));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// A configuration that cannot be; no runtime here, or one without a timer.
@@ -116,12 +159,31 @@ impl Lifecycle {
     }
 
     /// A handle to ask, to wait and to request.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let stop = lifecycle.stop();
+    /// std::thread::spawn(move || stop.request_stop("the example is over"));
+    /// lifecycle.stop().wait()?;
+    /// assert_eq!(lifecycle.close().cause.unwrap().to_string(), "the example is over");
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     #[must_use]
     pub fn stop(&self) -> Stop {
         Stop::new(Arc::clone(&self.core))
     }
 
     /// Everything that was to start has started: `Running` begins, unless a stop came first.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, Phase};
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// assert_eq!(lifecycle.stop().phase(), Phase::Starting);
+    /// lifecycle.ready();
+    /// assert_eq!(lifecycle.stop().phase(), Phase::Running);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn ready(&self) {
         self.core.apply(Input::Ready, |_| {});
     }
@@ -129,6 +191,19 @@ impl Lifecycle {
     /// The program's own start-up is over. If it went well, that implies [`ready`](Self::ready); if not, it is the
     /// cause of a stop, with exit status 1. After a stop request an error is taken for what it commonly is, a
     /// start-up that was told to give up (L3).
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// fn start_up() -> Result<(), String> {
+    ///     Err("there is no database".to_owned())
+    /// }
+    ///
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// lifecycle.body_ended(start_up());
+    /// let report = lifecycle.close();
+    /// assert_eq!(report.cause.unwrap().to_string(), "main failed: there is no database");
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn body_ended(&self, outcome: Result<(), impl Into<Box<dyn Error + Send + Sync>>>) {
         let failure = outcome.err().map(|error| Failure::new("main".to_owned(), &*error.into()));
         self.core.apply(Input::BodyEnded { well: failure.is_none() }, |state| {
@@ -140,18 +215,61 @@ impl Lifecycle {
     }
 
     /// The outermost group of components; clone it to hand it on.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Group, Lifecycle, StartError};
+    /// /// Of some library.
+    /// fn open_journal(group: &Group) -> Result<(), StartError> {
+    ///     let open = || Ok::<_, std::io::Error>(());
+    ///     group.component_blocking("journal", open, |()| {}).start()
+    /// }
+    ///
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// open_journal(&lifecycle.components())?;
+    /// assert_eq!(lifecycle.close().components[0].name, "journal");
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     #[must_use]
     pub fn components(&self) -> Group {
         Group::root(Arc::clone(&self.core))
     }
 
     /// A group of components that closes before those of the outermost group. See [`Group`].
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # let open = || Ok::<_, std::io::Error>(());
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let tenant = lifecycle.group("tenant");
+    /// tenant.component_blocking("cache", open, |()| {}).start()?;
+    /// lifecycle.component_blocking("database", open, |()| {}).start()?;
+    ///
+    /// let closed = lifecycle.close().components;
+    /// let names: Vec<_> = closed.iter().map(|component| &*component.name).collect();
+    /// assert_eq!(names, ["tenant/cache", "database"]);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     #[must_use]
     pub fn group(&self, name: impl AsRef<str>) -> Group {
         self.components().group(name)
     }
 
     /// A component of the outermost group; see [`Group::component`].
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{ComponentOutcome, Config, Lifecycle};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// # type Failure = std::io::Error;
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let connect = async { Ok::<_, Failure>("a connection") };
+    /// let connection = lifecycle.component("database", connect, async |_connection| {}).await?;
+    /// assert_eq!(connection, "a connection");
+    /// # lifecycle.stop().request_stop("the example is over");
+    /// # assert_eq!(lifecycle.finished().await.components[0].outcome, ComponentOutcome::Closed);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "tokio")]
     pub fn component<S, T, E, C, F>(&self, name: impl Into<String>, start: S, close: C) -> Component<S, C>
     where
@@ -165,6 +283,16 @@ impl Lifecycle {
     }
 
     /// A component of the outermost group that may block; see [`Group::component_blocking`].
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{ComponentOutcome, Config, Lifecycle};
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let open = || Ok::<_, std::io::Error>("a file");
+    /// let file = lifecycle.component_blocking("journal", open, |_file| {}).start()?;
+    /// assert_eq!(file, "a file");
+    /// # assert_eq!(lifecycle.close().components[0].outcome, ComponentOutcome::Closed);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn component_blocking<S, T, E, C, R>(
         &self,
         name: impl Into<String>,
@@ -183,6 +311,25 @@ impl Lifecycle {
 
     /// Somebody whose work must be done before `Closing`. Busy from now until the handle and all its work are
     /// dropped. The name is the report's, and need not be unique.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let scope = lifecycle.scope("mail");
+    /// let letter = scope.begin();
+    /// lifecycle.stop().request_stop("the example is over");
+    /// tokio::spawn(async move {
+    ///     tokio::time::sleep(Duration::from_secs(7)).await;
+    ///     drop((letter, scope)); // sent
+    /// });
+    /// let report = lifecycle.finished().await;
+    /// assert_eq!(report.scopes[0].held.unwrap().as_secs(), 7);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn scope(&self, name: impl Into<String>) -> Scope {
         Scope::new(Arc::clone(&self.core), name.into())
     }
@@ -191,6 +338,18 @@ impl Lifecycle {
     /// gone with the lifecycle, and should hold no [`Lifecycle`] itself.
     ///
     /// False if the signal was ignored at our start, and so stays ignored (L11).
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, Signal};
+    /// # use rustix::process::{Signal as Raw, getpid, kill_process};
+    /// # use std::sync::mpsc::channel;
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let (say, hear) = channel();
+    /// lifecycle.on_signal(Signal::USER2, move |received, _| say.send(received.signal))?;
+    /// kill_process(getpid(), Raw::USR2)?;
+    /// assert_eq!(hear.recv()?, Signal::USER2);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -214,6 +373,19 @@ impl Lifecycle {
     }
 
     /// How the program last stopped, if it wrote a report then and [`Config::report_file`] tells where.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.json");
+    /// let config = Config::default().report_file(path);
+    /// drop(Lifecycle::install(config.clone())?.close());
+    ///
+    /// let lifecycle = Lifecycle::install(config)?; // the next start
+    /// let last = lifecycle.last_stop().expect("there was one");
+    /// assert_eq!((last.exit_status, last.cut), (0, 0));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     #[cfg(feature = "report-file")]
     #[must_use]
     pub fn last_stop(&self) -> Option<&crate::report::LastStop> {
@@ -221,6 +393,16 @@ impl Lifecycle {
     }
 
     /// The configured signals that were ignored at our start, and stay so (L11).
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// for signal in lifecycle.ignored_signals() {
+    ///     println!("{signal} is ignored, as it was before"); // SIGHUP, under nohup(1)
+    /// }
+    /// # assert!(!lifecycle.ignored_signals().contains(&exeunt_lifecycle::Signal::TERMINATE));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     #[must_use]
     pub fn ignored_signals(&self) -> &[Signal] {
         match &self.driver {
@@ -235,6 +417,22 @@ impl Lifecycle {
     /// Completes at once when the end is forced, whatever is still busy (exit work has 1 s then); at the hard
     /// deadline at the latest. The signals are restored then.
     ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// lifecycle.task("work", async |stop| {
+    ///     tokio::time::sleep(Duration::from_secs(60)).await;
+    ///     stop.request_stop("all is done");
+    /// });
+    /// let report = lifecycle.finished().await;
+    /// assert_eq!(report.cause.unwrap().to_string(), "all is done");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Cancel safety
     ///
     /// Dropping this future drops the lifecycle.
@@ -247,6 +445,16 @@ impl Lifecycle {
 
     /// Blocks until the program has stopped, and tells how. Requests nothing, and keeps the signals, so that one that
     /// comes late does not make a clean stop look like a crash: for programs that are over then.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// lifecycle.thread("work", |stop| {
+    ///     stop.request_stop("all is done");
+    /// });
+    /// assert_eq!(lifecycle.wait().exit_status(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     #[must_use = "the report has the exit status"]
     pub fn wait(&self) -> Report {
         self.core.wait_for(Phase::Stopped, None);
@@ -263,6 +471,16 @@ impl Lifecycle {
     /// Returns at once when the end is forced, whatever is still busy (exit work has 1 s then); at the hard deadline
     /// at the latest. Not for async code, where it would block a thread of the runtime: there, use
     /// [`finished`](Self::finished).
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// lifecycle.thread("work", |stop| stop.wait());
+    /// let report = lifecycle.close();
+    /// assert_eq!(report.exit_status(), 0);
+    /// assert_eq!(report.cause.unwrap().to_string(), "the program closed its lifecycle");
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     #[must_use = "the report has the exit status"]
     pub fn close(self) -> Report {
         self.core.request(Cause::Call { why: "the program closed its lifecycle".to_owned() });

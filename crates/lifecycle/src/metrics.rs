@@ -23,6 +23,21 @@ use std::collections::BTreeMap;
 impl Stop {
     /// Brings `exeunt_work_in_flight` up to date: counting work takes no look at any recorder, so call this where
     /// metrics are collected, as before a scrape. It is done by itself at each phase and held-up notice.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # let recorder = metrics_util::debugging::DebuggingRecorder::new();
+    /// # let scraped = recorder.snapshotter();
+    /// # metrics::with_local_recorder(&recorder, || {
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let scope = lifecycle.scope("http");
+    /// let _request = scope.begin();
+    /// lifecycle.stop().record_metrics(); // before each scrape
+    /// # let found = scraped.snapshot().into_hashmap();
+    /// # assert!(found.keys().any(|key| key.key().name() == "exeunt_work_in_flight"));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn record_metrics(&self) {
         #[cfg(feature = "report-file")]
         if let Some(last) = self.core().report_file().and_then(crate::report::ReportFile::last) {
@@ -72,6 +87,24 @@ pub(crate) fn report(report: &Report) {
 impl crate::LastStop {
     /// Sets the `exeunt_last_stop_*` gauges. Done by itself when a lifecycle is installed, for a recorder that is
     /// there by then, and by [`Stop::record_metrics`].
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, LastStop, Lifecycle};
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.json");
+    /// # let config = Config::default().report_file(&path);
+    /// # drop(Lifecycle::install(config)?.close());
+    /// # let recorder = metrics_util::debugging::DebuggingRecorder::new();
+    /// # let scraped = recorder.snapshotter();
+    /// # metrics::with_local_recorder(&recorder, || {
+    /// if let Some(last) = LastStop::read(&path)? {
+    ///     last.record_metrics();
+    /// }
+    /// # let found = scraped.snapshot().into_hashmap();
+    /// # assert!(found.keys().any(|key| key.key().name() == "exeunt_last_stop_exit_status"));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn record_metrics(&self) {
         let ended_at = self.ended_at.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         metrics::gauge!("exeunt_last_stop_timestamp_seconds").set(ended_at.as_secs_f64());

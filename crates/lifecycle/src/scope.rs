@@ -25,6 +25,24 @@ use std::time::Duration;
 /// is one who decides that; share it by reference or in an `Arc`.
 ///
 /// Scopes are few and may have much work. Beginning and ending work takes no lock.
+///
+/// ```
+/// # use exeunt_lifecycle::{Config, Lifecycle};
+/// let lifecycle = Lifecycle::install(Config::default())?;
+/// let scope = lifecycle.scope("imports");
+/// let importer = std::thread::spawn(move || {
+///     let mut begun = 0;
+///     while !scope.is_draining() {
+///         let _one = scope.begin();
+///         begun += 1;
+///     }
+///     begun // the handle is dropped: nothing more will begin
+/// });
+/// let report = lifecycle.close();
+/// let finished: u64 = report.scopes.iter().map(|scope| scope.finished).sum();
+/// assert!(finished <= importer.join().unwrap());
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
 pub struct Scope {
     shared: Arc<ScopeShared>,
     stop: Stop,
@@ -34,6 +52,17 @@ pub struct Scope {
 ///
 /// It belongs to nobody: send it wherever the work goes. To forget it (`mem::forget`) keeps the scope busy until
 /// the hard deadline.
+///
+/// ```
+/// # use exeunt_lifecycle::{Config, Lifecycle};
+/// let lifecycle = Lifecycle::install(Config::default())?;
+/// let scope = lifecycle.scope("imports");
+/// let work = scope.begin();
+/// drop(scope);
+/// std::thread::spawn(move || drop(work)); // done there
+/// assert_eq!(lifecycle.close().exit_status(), 0);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
 #[must_use = "dropping it at once says that the work is finished"]
 pub struct Work {
     shard: Arc<ScopeShard>,
@@ -78,6 +107,20 @@ impl Scope {
     ///
     /// Who may not begin work once a stop is requested begins it first and looks at
     /// [`Stop::is_requested`] afterwards: then it either sees the stop or is counted by it.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let scope = lifecycle.scope("imports");
+    /// let work = scope.begin();
+    /// if scope.stop().is_requested() {
+    ///     // too late, but counted: give it back
+    /// }
+    /// assert_eq!(scope.in_flight(), 1);
+    /// drop(work);
+    /// assert_eq!(scope.in_flight(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn begin(&self) -> Work {
         let index = SHARD.try_with(Cell::get).unwrap_or(0) % SHARDS;
         // The index is in range, so the first one is never taken instead.
@@ -87,18 +130,52 @@ impl Scope {
     }
 
     /// How much work is in flight. Exact when nothing begins or ends meanwhile; otherwise never too low.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let scope = lifecycle.scope("imports");
+    /// let (_one, other) = (scope.begin(), scope.begin());
+    /// assert_eq!(scope.in_flight(), 2);
+    /// drop(other);
+    /// assert_eq!(scope.in_flight(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     #[must_use]
     pub fn in_flight(&self) -> u64 {
         self.shared.totals().in_flight()
     }
 
     /// Whether to accept nothing new and finish what there is: the drain has begun. One atomic load.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let scope = lifecycle.scope("imports");
+    /// assert!(!scope.is_draining());
+    /// lifecycle.stop().request_stop("the example is over");
+    /// assert!(scope.is_draining() && !scope.is_cut());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.shared.notice.load(Ordering::SeqCst) >= Notice::Told as u8
     }
 
     /// Whether work must end now: the drain deadline has come, or the end is forced. One atomic load.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, Phase};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let scope = lifecycle.scope("imports");
+    /// lifecycle.stop().request_stop("the example is over");
+    /// lifecycle.stop().reached(Phase::Closing).await; // at the drain deadline, as the scope is busy
+    /// assert!(scope.is_cut());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_cut(&self) -> bool {
         self.shared.notice.load(Ordering::SeqCst) >= Notice::Cut as u8
@@ -107,6 +184,24 @@ impl Scope {
     /// Completes when work must end now: the drain deadline has come, or the end is forced.
     ///
     /// What it is told to end it should end at once and report with [`Work::cut`].
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let scope = lifecycle.scope("imports");
+    /// let work = scope.track("import", "customers.csv");
+    /// tokio::spawn(async move {
+    ///     scope.cut_requested().await; // beside the work, in a select
+    ///     work.cut();
+    /// });
+    /// lifecycle.stop().request_stop("the example is over");
+    /// let report = lifecycle.finished().await;
+    /// assert_eq!((report.exit_status(), &*report.scopes[0].cut[0].name), (3, "customers.csv"));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Cancel safety
     ///
@@ -117,6 +212,22 @@ impl Scope {
     }
 
     /// Completes when the drain has begun: accept nothing new, and finish what there is.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let scope = lifecycle.scope("imports");
+    /// let importer = tokio::spawn(async move {
+    ///     scope.drain_requested().await; // beside whatever begins work, in a select
+    /// });
+    /// lifecycle.stop().request_stop("the example is over");
+    /// assert_eq!(lifecycle.finished().await.exit_status(), 0);
+    /// importer.await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Cancel safety
     ///
@@ -142,6 +253,24 @@ impl Drop for Scope {
 impl Work {
     /// Says that this work was ended before it was finished. It is named in the report, and the exit status says
     /// so too (L14).
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, CutWork, Lifecycle};
+    /// # use std::time::Duration;
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let scope = lifecycle.scope("imports");
+    /// let work = scope.begin();
+    /// work.cut(CutWork {
+    ///     name: "customers.csv".to_owned(),
+    ///     kind: "import",
+    ///     peer: None,
+    ///     age: Duration::from_secs(21),
+    ///     site: None,
+    /// });
+    /// drop(scope);
+    /// assert_eq!(lifecycle.close().exit_status(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn cut(self, what: CutWork) {
         self.end_as(Input::WorkCut, |state, scope| {
             if let Some(entry) = state.scopes.get_mut(&scope) {

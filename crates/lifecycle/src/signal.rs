@@ -4,6 +4,13 @@ use std::fmt;
 use std::io;
 
 /// A signal, signal(7). On Windows a console event, by the number of the signal that it stands for (L16).
+///
+/// ```
+/// # use exeunt_lifecycle::Signal;
+/// assert_eq!(Signal::TERMINATE.to_string(), "SIGTERM");
+/// assert_eq!(Signal::new(2), Signal::INTERRUPT);
+/// assert_eq!(Signal::HANGUP.number(), 1);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Signal(i32);
 
@@ -52,6 +59,18 @@ impl Signal {
     /// For the very end of `main`: no destructor runs and nothing is flushed. Where the default is to dump core
     /// (SIGQUIT), that is done too. Returns only if the process is still there, and says why: no such signal, or one
     /// whose default is not to end the process.
+    ///
+    /// ```no_run
+    /// # use exeunt_lifecycle::Signal;
+    /// use std::process::ExitCode;
+    ///
+    /// fn main() -> ExitCode {
+    ///     // … a stop that was caused by SIGTERM …
+    ///     let still_here = Signal::TERMINATE.end_process();
+    ///     eprintln!("{still_here}");
+    ///     ExitCode::FAILURE
+    /// }
+    /// ```
     #[must_use = "it returns only if it has failed"]
     pub fn end_process(self) -> io::Error {
         exeunt_sys::signal::end_by(self.0)

@@ -4,6 +4,13 @@ use std::fmt;
 use std::panic::Location;
 
 /// A place in the source, `file:line:column`: where a piece of work was spawned.
+///
+/// ```
+/// # use exeunt_lifecycle::Site;
+/// let site = Site::here();
+/// assert!(site.to_string().starts_with(site.file()));
+/// assert!(site.line() > 0);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Site(&'static Location<'static>);
 

@@ -15,6 +15,20 @@ use std::time::{Duration, Instant};
 ///
 /// Any number of clones, in any thread or task; dropping one means nothing. When the
 /// [`Lifecycle`](crate::Lifecycle) is dropped without being closed, the stop is over at once: every wait completes.
+///
+/// ```
+/// # use exeunt_lifecycle::{Config, Lifecycle};
+/// let lifecycle = Lifecycle::install(Config::default())?;
+/// let stop = lifecycle.stop();
+/// let waiter = std::thread::spawn({
+///     let stop = stop.clone();
+///     move || stop.wait() // blocks; `requested` is for async code
+/// });
+/// assert!(stop.request_stop("the example is over"));
+/// waiter.join().unwrap()?;
+/// assert_eq!(lifecycle.close().exit_status(), 0);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
 #[derive(Clone)]
 pub struct Stop {
     core: Arc<Core>,
@@ -35,12 +49,32 @@ impl Stop {
     }
 
     /// Whether the program is to end. One atomic load.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let stop = lifecycle.stop();
+    /// assert!(!stop.is_requested());
+    /// stop.request_stop("the example is over");
+    /// assert!(stop.is_requested());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     #[must_use]
     pub fn is_requested(&self) -> bool {
         self.phase() >= Phase::LameDuck
     }
 
     /// The present phase. One atomic load.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, Phase};
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let stop = lifecycle.stop();
+    /// assert_eq!(stop.phase(), Phase::Starting);
+    /// lifecycle.ready();
+    /// assert!(stop.phase() < Phase::LameDuck); // later phases are greater
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     #[must_use]
     pub fn phase(&self) -> Phase {
         self.core.phase()
@@ -48,18 +82,52 @@ impl Stop {
 
     /// Requests the stop; true if nobody had before. Only the first request's cause counts, and only it starts the
     /// clock (L2). In a forked child: nothing, and false.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Cause, Config, Lifecycle};
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let stop = lifecycle.stop();
+    /// assert!(stop.request(Cause::StdinEnded)); // seen by a reader of our own
+    /// assert!(!stop.request(Cause::Call { why: "too late".to_owned() }));
+    /// assert_eq!(lifecycle.close().cause, Some(Cause::StdinEnded));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     #[expect(clippy::must_use_candidate, reason = "whether it was the first interests few")]
     pub fn request(&self, cause: Cause) -> bool {
         self.core.request(cause)
     }
 
     /// Requests the stop, and says why in the report; true if nobody had before.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let stop = lifecycle.stop();
+    /// assert!(stop.request_stop("all is done"));
+    /// assert!(!stop.request_stop("and once more"));
+    /// assert_eq!(lifecycle.close().cause.unwrap().to_string(), "all is done");
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn request_stop(&self, why: impl Into<String>) -> bool {
         self.request(Cause::Call { why: why.into() })
     }
 
     /// Requests the stop because `name` has failed; true if nobody had requested it before. Every failure is in the
     /// report, and makes the exit status 1 even where it is not the cause (L4, L14).
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let stop = lifecycle.stop();
+    /// let work = lifecycle.scope("work");
+    /// stop.request_stop("all is done");
+    /// stop.fail("database", "the disk is full"); // not the cause, and yet a failure
+    /// drop(work);
+    /// let report = lifecycle.close();
+    /// assert_eq!(report.failures[0].to_string(), "database failed: the disk is full");
+    /// assert_eq!(report.exit_status(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn fail(&self, name: impl Into<String>, error: impl Into<Box<dyn Error + Send + Sync>>) -> bool {
         self.request(Cause::Failure(Failure::new(name.into(), &*error.into())))
     }
@@ -68,6 +136,22 @@ impl Stop {
     ///
     /// On the lifecycle's clock: with [`Lifecycle::on_runtime`](crate::Lifecycle::on_runtime) this is a
     /// `tokio::time::Instant` as well, by `from_std`.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// # use tokio::time::{Instant, timeout_at};
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let stop = lifecycle.stop();
+    /// assert_eq!(stop.drain_deadline(), None);
+    /// stop.request_stop("the example is over");
+    /// let deadline = Instant::from_std(stop.drain_deadline().expect("a stop was requested"));
+    /// let answer = timeout_at(deadline, std::future::pending::<()>()).await;
+    /// assert!(answer.is_err(), "20 s were not enough");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn drain_deadline(&self) -> Option<Instant> {
         let at = self.drain_time()?;
@@ -75,6 +159,16 @@ impl Stop {
     }
 
     /// When the stop is over, whatever is left; `None` before the stop request.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let stop = lifecycle.stop();
+    /// assert_eq!(stop.hard_deadline(), None);
+    /// stop.request_stop("the example is over");
+    /// assert!(stop.hard_deadline() > stop.drain_deadline());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     #[must_use]
     pub fn hard_deadline(&self) -> Option<Instant> {
         let at = self.core.state()?.machine.hard_deadline()?;
@@ -83,6 +177,22 @@ impl Stop {
 
     /// How long until the drain deadline, on the lifecycle's clock; zero when it has passed, `None` before the stop
     /// request.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let _endless = lifecycle.scope("endless");
+    /// let stop = lifecycle.stop();
+    /// assert_eq!(stop.time_left(), None);
+    /// stop.request_stop("the example is over");
+    /// tokio::time::sleep(Duration::from_secs(15)).await;
+    /// assert_eq!(stop.time_left().unwrap().as_secs_f64().round(), 5.0); // of 20 s
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn time_left(&self) -> Option<Duration> {
         let at = self.drain_time()?;
@@ -90,6 +200,16 @@ impl Stop {
     }
 
     /// Blocks until the stop is requested.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let stop = lifecycle.stop();
+    /// let waiter = std::thread::spawn(move || stop.wait());
+    /// lifecycle.stop().request_stop("the example is over");
+    /// assert_eq!(waiter.join().unwrap(), Ok(()));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -99,6 +219,17 @@ impl Stop {
     }
 
     /// Blocks until `phase` is reached, for `timeout` at most; false if it was not.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, Phase};
+    /// # use std::time::Duration;
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let stop = lifecycle.stop();
+    /// assert!(!stop.wait_for(Phase::Running, Duration::from_millis(1))?);
+    /// lifecycle.ready();
+    /// assert!(stop.wait_for(Phase::Running, Duration::from_secs(60))?); // at once
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -157,6 +288,20 @@ impl Stop {
 
     /// Protects what follows from the stop, until the [`Shield`] is dropped, and for `budget` at most, counted from
     /// now or from its last renewal. [`Shield::DEFAULT_BUDGET`] is one for who has no better idea.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, Phase, StopImminent};
+    /// # use std::time::Duration;
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let stop = lifecycle.stop();
+    /// let shield = stop.shield(Duration::from_secs(4))?;
+    /// stop.request_stop("the example is over");
+    /// assert_eq!(stop.phase(), Phase::Draining); // and no further, for 4 s
+    /// drop(shield);
+    /// assert_eq!(stop.shield(Duration::from_secs(4)).unwrap_err(), StopImminent);
+    /// assert_eq!(lifecycle.close().exit_status(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -231,6 +376,23 @@ impl Stop {
 
     /// Completes when the stop is requested.
     ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// lifecycle.task("listener", async |stop| {
+    ///     tokio::select! {
+    ///         () = stop.requested() => {} // leave
+    ///         () = std::future::pending() => {} // whatever comes in
+    ///     }
+    /// });
+    /// lifecycle.stop().request_stop("the example is over");
+    /// assert_eq!(lifecycle.finished().await.exit_status(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Cancel safety
     ///
     /// Cancel safe; waiting again after the fact completes at once.
@@ -240,6 +402,22 @@ impl Stop {
     }
 
     /// Completes when `phase` is reached.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, Phase};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default().lame_duck(Duration::from_secs(5)))?;
+    /// lifecycle.task("listener", async |stop| {
+    ///     stop.reached(Phase::Draining).await; // goes on accepting in a lame duck
+    /// });
+    /// lifecycle.ready();
+    /// lifecycle.stop().request_stop("the example is over");
+    /// assert_eq!(lifecycle.finished().await.took.as_secs(), 5);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Cancel safety
     ///

@@ -11,6 +11,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// A component to be started: call [`start`](Self::start). See [`Group::component_blocking`].
+///
+/// ```
+/// # use exeunt_lifecycle::{Config, Lifecycle, StartError};
+/// let lifecycle = Lifecycle::install(Config::default())?;
+/// let lock = lifecycle.component_blocking("lock", || Err::<(), _>("somebody has it"), |()| {});
+/// let error = lock.start().unwrap_err();
+/// assert!(matches!(error, StartError::Failed { source, .. } if source.to_string() == "somebody has it"));
+/// assert_eq!(lifecycle.close().exit_status(), 1);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
 #[must_use = "a component does not start before `start` is called"]
 pub struct BlockingComponent<S, C> {
     group: Group,
@@ -28,6 +38,20 @@ impl<S, C> BlockingComponent<S, C> {
 
     /// How long its start may take. 60 s unless told otherwise. When it is over, the start is left to itself, which
     /// is the cause of a stop; what it may give later is dropped.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, StartError};
+    /// # use std::time::Duration;
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let hang = || {
+    ///     std::thread::park(); // for ever
+    ///     Ok::<_, std::io::Error>(())
+    /// };
+    /// let lock = lifecycle.component_blocking("lock", hang, |()| {});
+    /// let error = lock.start_timeout(Duration::from_millis(10)).start().unwrap_err();
+    /// assert!(matches!(error, StartError::TimedOut { .. }));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn start_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.start = timeout;
         self
@@ -36,12 +60,32 @@ impl<S, C> BlockingComponent<S, C> {
     /// How long its close may take, inside what the stop has left. Unless told otherwise, half of what is left, or
     /// all for the last, so that one that hangs leaves time to the others. When it is over, the close is left to
     /// itself, which is a failure, and the next component closes.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{ComponentOutcome, Config, Lifecycle};
+    /// # use std::time::Duration;
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let lock = || Ok::<_, std::io::Error>(());
+    /// let lock = lifecycle.component_blocking("lock", lock, |()| std::thread::park());
+    /// lock.close_timeout(Duration::from_millis(10)).start()?;
+    /// assert_eq!(lifecycle.close().components[0].outcome, ComponentOutcome::TimedOut);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.close = Some(timeout);
         self
     }
 
     /// Starts it, and blocks until it has started. Not for async code, where it would block a thread of the runtime.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{ComponentOutcome, Config, Lifecycle};
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let lock = lifecycle.component_blocking("lock", || Ok::<_, std::io::Error>("held"), |_lock| {});
+    /// assert_eq!(lock.start()?, "held");
+    /// assert_eq!(lifecycle.close().components[0].outcome, ComponentOutcome::Closed);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -76,6 +76,18 @@ impl Group {
     }
 
     /// A group inside this one, which closes before this one's components.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # let open = || Ok::<_, std::io::Error>(());
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let shop = lifecycle.group("shop");
+    /// shop.component_blocking("stock", open, |()| {}).start()?;
+    /// shop.group("till").component_blocking("drawer", open, |()| {}).start()?;
+    /// let closed = lifecycle.close().components;
+    /// assert_eq!((&*closed[0].name, &*closed[1].name), ("shop/till/drawer", "shop/stock"));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     #[must_use]
     pub fn group(&self, name: impl AsRef<str>) -> Self {
         let id = self.core.open_group(self.id);

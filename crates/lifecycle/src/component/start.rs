@@ -17,6 +17,23 @@ use tokio::sync::oneshot::Receiver;
 
 /// A component to be started: await it. See [`Group::component`].
 ///
+/// ```
+/// # use exeunt_lifecycle::{Config, Lifecycle, StartError};
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+/// let start = async { Err::<(), _>("the disk is full") };
+/// let error = lifecycle.component("database", start, async |()| {}).await.unwrap_err();
+/// assert!(matches!(error, StartError::Failed { .. }));
+///
+/// // That was the cause of a stop, and nothing starts any more.
+/// let start = async { Ok::<_, StartError>(()) };
+/// let error = lifecycle.component("cache", start, async |()| {}).await.unwrap_err();
+/// assert!(matches!(error, StartError::Stopping { .. }));
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// [`StartError`]: its start failed, or took too long, or a stop was requested before.
@@ -63,6 +80,21 @@ impl<S, C> Component<S, C> {
 
     /// How long its start may take. 60 s unless told otherwise. When it is over, the start is dropped, which is the
     /// cause of a stop.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let connect = std::future::pending::<Result<(), std::io::Error>>();
+    /// let database = lifecycle.component("database", connect, async |()| {});
+    /// let error = database.start_timeout(Duration::from_secs(10)).await.unwrap_err();
+    /// assert!(error.to_string().starts_with("database could not start in 10"));
+    /// assert_eq!(lifecycle.finished().await.exit_status(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn start_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.start = timeout;
         self
@@ -71,6 +103,23 @@ impl<S, C> Component<S, C> {
     /// How long its close may take, inside what the stop has left. Unless told otherwise, half of what is left, or
     /// all for the last, so that one that hangs leaves time to the others. When it is over, the close is aborted,
     /// which is a failure, and the next component closes.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{ComponentOutcome, Config, Lifecycle};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let connect = async { Ok::<_, std::io::Error>(()) };
+    /// let database = lifecycle.component("database", connect, |()| std::future::pending::<()>());
+    /// database.close_timeout(Duration::from_secs(2)).await?;
+    /// lifecycle.stop().request_stop("the example is over");
+    /// let report = lifecycle.finished().await;
+    /// assert_eq!(report.components[0].outcome, ComponentOutcome::TimedOut);
+    /// assert_eq!(report.took.as_secs(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
         self.timeouts.close = Some(timeout);
         self

@@ -9,6 +9,16 @@ use std::fmt;
 use std::sync::Arc;
 
 /// What a hook may return: nothing, or a `Result` whose error is reported.
+///
+/// ```
+/// # use exeunt_lifecycle::{Config, Lifecycle, Report};
+/// let quiet = |_: &Report| {};
+/// let careful = |report: &Report| std::fs::write("/nowhere/report", report.to_string());
+/// let lifecycle = Lifecycle::install(Config::default().before_termination(quiet).before_termination(careful))?;
+/// let report = lifecycle.close();
+/// assert_eq!((report.hook_failures.len(), report.exit_status()), (1, 0));
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
 pub trait HookOutcome: sealed::Check {}
 
 impl<T: sealed::Check> HookOutcome for T {}

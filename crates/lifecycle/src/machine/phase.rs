@@ -4,6 +4,12 @@ use std::fmt;
 use std::time::Duration;
 
 /// How far a program is on its way out. Only ever moves forward (L1); later phases compare greater.
+///
+/// ```
+/// # use exeunt_lifecycle::Phase;
+/// assert!(Phase::Running < Phase::Draining);
+/// assert_eq!(Phase::ALL.map(|phase| phase.to_string())[2], "lame duck");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[repr(u8)]

@@ -172,6 +172,12 @@ pub enum Verdict {
 impl Verdict {
     /// The exit status that goes with it where nobody says otherwise: 0 clean, 3 cut, 1 failed, 128 + signal forced.
     /// [`Report::exit_status`](crate::Report::exit_status) is the one that counts.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::Verdict;
+    /// assert_eq!(Verdict::Cut.exit_status(), 3);
+    /// assert_eq!(Verdict::Forced { signal: 15 }.exit_status(), 143);
+    /// ```
     #[must_use]
     pub fn exit_status(self) -> u8 {
         match self {

@@ -18,6 +18,17 @@ impl Config {
     /// there. It is not synced, since that may take longer than is left: a power cut may lose it. That it cannot be
     /// written changes nothing about the stop; the report itself says so
     /// ([`Report::not_written`](crate::Report::not_written)).
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("report.json");
+    /// let lifecycle = Lifecycle::install(Config::default().report_file(&path))?;
+    /// let report = lifecycle.close();
+    /// assert_eq!(report.not_written, None);
+    /// assert!(std::fs::read_to_string(&path)?.contains(r#""exit_status":"#));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn report_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.report_file = Some(path.into());
         self

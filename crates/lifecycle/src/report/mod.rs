@@ -26,6 +26,21 @@ use std::time::Duration;
 ///
 /// `Display` is for people, a few lines without a newline at the end. With the feature `serde` it is for machines:
 /// durations are in seconds, as fractions.
+///
+/// ```
+/// # use exeunt_lifecycle::{Config, Lifecycle};
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+/// let tasks = lifecycle.tasks("mail");
+/// tasks.spawn("a@example.org", async |_| std::future::pending::<()>().await);
+/// lifecycle.stop().request_stop("the example is over");
+/// let report = lifecycle.finished().await;
+/// assert_eq!(report.scopes[0].cut[0].name, "a@example.org");
+/// assert!(report.to_string().contains("cut: task a@example.org"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -111,18 +126,60 @@ pub struct ScopeReport {
 impl Report {
     /// The exit status for the process: 0 clean, 1 something failed, 3 something was cut, 128 + signal forced (L14),
     /// unless [`Config::exit_statuses`](crate::Config::exit_statuses) says otherwise.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, Verdict};
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// lifecycle.stop().fail("database", "the disk is full");
+    /// let report = lifecycle.close();
+    /// assert_eq!((report.verdict, report.exit_status()), (Verdict::Failed, 1));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     #[must_use]
     pub fn exit_status(&self) -> u8 {
         self.exit_status
     }
 
     /// The time in `phase`; zero if it was only passed through.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, Phase};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// lifecycle.ready();
+    /// tokio::time::sleep(Duration::from_secs(60)).await;
+    /// lifecycle.stop().request_stop("the example is over");
+    /// let report = lifecycle.finished().await;
+    /// assert_eq!(report.time_in(Phase::Running).as_secs(), 60);
+    /// assert_eq!(report.time_in(Phase::LameDuck), Duration::ZERO);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn time_in(&self, phase: Phase) -> Duration {
         self.phases.iter().find(|entry| entry.phase == phase).map_or(Duration::ZERO, |entry| entry.time)
     }
 
     /// The scope that held the stop up longest: one that never had done, or else the last to have done.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let slow = lifecycle.scope("slow");
+    /// drop(lifecycle.scope("quick"));
+    /// lifecycle.stop().request_stop("the example is over");
+    /// tokio::time::sleep(Duration::from_secs(1)).await;
+    /// drop(slow);
+    /// let report = lifecycle.finished().await;
+    /// assert_eq!(report.held_up_by().unwrap().name, "slow");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn held_up_by(&self) -> Option<&ScopeReport> {
         self.scopes.iter().max_by_key(|scope| scope.held.unwrap_or(Duration::MAX))

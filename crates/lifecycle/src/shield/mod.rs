@@ -101,6 +101,18 @@ impl Shield {
     /// as the work has until the drain deadline: it breaks when the end is forced or its budget has run out. After
     /// the stop request this does not renew it.
     ///
+    /// ```
+    /// # use exeunt_lifecycle::{Break, Config, Lifecycle};
+    /// # use std::time::Duration;
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let stop = lifecycle.stop();
+    /// let shield = stop.shield(Duration::from_secs(4))?;
+    /// assert_eq!(shield.allow_break(), Ok(())); // 4 s from now
+    /// stop.request_stop("the example is over");
+    /// assert_eq!(shield.allow_break(), Err(Break::Stop));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Break::Stop`]: the shield holds nothing off any more. Roll back, and end. [`Break::Expired`]: the same,

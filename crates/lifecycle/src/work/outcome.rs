@@ -5,6 +5,12 @@ use std::any::Any;
 use std::error::Error;
 
 /// What a task, a job or a thread may return: nothing, or a result whose error is a failure of whoever returned it.
+///
+/// ```
+/// # use exeunt_lifecycle::Outcome;
+/// assert!(().outcome().is_ok());
+/// assert!(Err::<(), _>("the disk is full").outcome().is_err());
+/// ```
 pub trait Outcome {
     /// The error, if there is one.
     ///
@@ -45,6 +51,23 @@ impl<T> Returns for fn() -> T {
 
 /// What becomes of the program when a piece of work fails. The failure is in the report in either case, and makes
 /// the exit status 1 (L14).
+///
+/// ```
+/// # use exeunt_lifecycle::{Config, Lifecycle, OnFailure};
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+/// let jobs = lifecycle.tasks("jobs"); // goes on: OnFailure::GoOn
+/// jobs.spawn("one of many", async |_| Err::<(), _>("no such customer"));
+/// tokio::task::yield_now().await;
+/// assert!(!lifecycle.stop().is_requested());
+///
+/// let needed = jobs.on_failure(OnFailure::Stop);
+/// needed.spawn("the only one", async |_| Err::<(), _>("the disk is full"));
+/// assert_eq!(lifecycle.finished().await.failures.len(), 2);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnFailure {

@@ -48,6 +48,23 @@ struct Owner<J> {
 }
 
 /// How a [`Pool`] is to be.
+///
+/// ```
+/// # use exeunt_lifecycle::{Config, Lifecycle, OnFailure};
+/// let lifecycle = Lifecycle::install(Config::default())?;
+/// let pool = lifecycle
+///     .pool("resize")
+///     .workers(4)
+///     .queue(1_000)
+///     .job_name(|picture: &String| picture.clone())
+///     .on_failure(OnFailure::Stop) // the default is to go on
+///     .hand_back() // the default is to finish the queue
+///     .start(|_picture, _stop| Err::<(), _>("no such picture"))?;
+/// pool.push("cat.png".to_owned())?;
+/// let report = lifecycle.wait();
+/// assert_eq!(report.cause.unwrap().to_string(), "resize: cat.png failed: no such picture");
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
 #[must_use = "a pool does nothing until it is started"]
 pub struct PoolBuilder<J> {
     scope: Scope,
@@ -71,6 +88,15 @@ pub enum PushError<J> {
 
 impl Lifecycle {
     /// A pool of workers that `Closing` waits for.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let pool = lifecycle.pool("mail").start(|address: &str, _stop| assert!(address.contains('@')))?;
+    /// pool.push("a@example.org")?;
+    /// assert_eq!(lifecycle.close().exit_status(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn pool<J: Send + 'static>(&self, name: impl Into<String>) -> PoolBuilder<J> {
         PoolBuilder::new(self.scope(name))
     }
@@ -78,6 +104,15 @@ impl Lifecycle {
 
 impl<J: Send + 'static> PoolBuilder<J> {
     /// A pool of the scope's name, in its place.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, PoolBuilder};
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let pool = PoolBuilder::new(lifecycle.scope("resize")).start(|_picture: u32, _stop| {})?;
+    /// pool.push(1)?;
+    /// assert_eq!(lifecycle.close().exit_status(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn new(scope: Scope) -> Self {
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -91,18 +126,62 @@ impl<J: Send + 'static> PoolBuilder<J> {
     }
 
     /// How many jobs may run at once, at least one. As many as there are cores, unless told otherwise.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let pool = lifecycle.pool("resize").workers(2);
+    /// let pool = pool.start_async(async |_picture: u32, stop| stop.requested().await)?;
+    /// for picture in 1..=3 {
+    ///     pool.push_async(picture).await?;
+    /// }
+    /// tokio::task::yield_now().await;
+    /// assert_eq!((pool.in_flight(), pool.waiting()), (3, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers.max(1);
         self
     }
 
     /// How many jobs may wait, at least one. 100 unless told otherwise.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, PushError};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let pool = lifecycle.pool("resize").queue(1).start_async(async |_picture: u32, _stop| {})?;
+    /// pool.try_push(1)?;
+    /// assert!(matches!(pool.try_push(2), Err(PushError::Full(2))));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn queue(mut self, queue: usize) -> Self {
         self.queue = queue.max(1);
         self
     }
 
     /// When the drain begins, finish what is in the queue. So it is unless told otherwise.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let pool = lifecycle.pool("resize").workers(1).finish_queue();
+    /// let pool = pool.start_async(async |_picture: u32, _stop| {})?;
+    /// for picture in 1..=3 {
+    ///     pool.push_async(picture).await?;
+    /// }
+    /// lifecycle.stop().request_stop("the example is over");
+    /// assert_eq!(lifecycle.finished().await.scopes[0].finished, 3);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn finish_queue(mut self) -> Self {
         self.leftovers = Leftovers::Finish;
         self
@@ -110,24 +189,81 @@ impl<J: Send + 'static> PoolBuilder<J> {
 
     /// When the drain begins, take out of the queue what no worker has begun: for jobs that take long, and that
     /// somebody can keep. [`Pool::take_rest`] gives them to the owner.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let pool = lifecycle.pool("resize").workers(1).hand_back();
+    /// let pool = pool.start_async(async |_picture: u32, stop| stop.requested().await)?;
+    /// for picture in 1..=3 {
+    ///     pool.push_async(picture).await?;
+    /// }
+    /// tokio::task::yield_now().await; // the first is begun
+    /// lifecycle.stop().request_stop("the example is over");
+    /// let report = lifecycle.finished().await;
+    /// assert_eq!((report.scopes[0].finished, pool.take_rest()), (1, vec![2, 3]));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn hand_back(mut self) -> Self {
         self.leftovers = Leftovers::HandBack;
         self
     }
 
     /// What becomes of the program when a job fails. It goes on, unless told otherwise.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, OnFailure};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let pool = lifecycle.pool("resize").on_failure(OnFailure::Stop);
+    /// let pool = pool.start_async(async |_picture: u32, _stop| Err::<(), _>("no such picture"))?;
+    /// pool.push_async(1).await?;
+    /// assert_eq!(lifecycle.finished().await.exit_status(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn on_failure(mut self, then: OnFailure) -> Self {
         self.then = then;
         self
     }
 
     /// What the report calls a job. The pool's name and a number, unless told otherwise.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let pool = lifecycle.pool("resize").job_name(|picture: &u32| format!("picture {picture}"));
+    /// let pool = pool.start_async(async |_picture, _stop| std::future::pending::<()>().await)?;
+    /// pool.push_async(7).await?;
+    /// lifecycle.stop().request_stop("the example is over");
+    /// assert_eq!(lifecycle.finished().await.scopes[0].cut[0].name, "picture 7");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn job_name(mut self, name: impl Fn(&J) -> String + Send + Sync + 'static) -> Self {
         self.name_of = Some(Box::new(name));
         self
     }
 
     /// Starts the workers, as threads.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let pool = lifecycle.pool("resize").start(|picture: u32, stop| {
+    ///     // … one picture, in pieces if that takes long, with a look at `stop` between them …
+    /// #   _ = (picture, stop);
+    /// })?;
+    /// pool.push(1)?;
+    /// assert_eq!(lifecycle.close().exit_status(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -153,6 +289,24 @@ impl<J: Send + 'static> PoolBuilder<J> {
 
     /// Starts the workers, as tasks on the present runtime. At the drain deadline they are aborted, and that is
     /// awaited.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let pool = lifecycle.pool("fetch").start_async(async |page: u32, _stop| {
+    ///     tokio::time::sleep(Duration::from_secs(1)).await; // … the page …
+    /// #   _ = page;
+    /// })?;
+    /// pool.push_async(1).await?;
+    /// lifecycle.stop().request_stop("the example is over");
+    /// let report = lifecycle.finished().await;
+    /// assert_eq!((report.exit_status(), report.took.as_secs()), (0, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -190,6 +344,18 @@ impl<J: Send + 'static> Pool<J> {
     /// Puts a job into the queue, and blocks while there is no room. Not for async code; there, use
     /// [`push_async`](Self::push_async).
     ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, PushError};
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let pool = lifecycle.pool("resize").queue(1).start(|_picture: u32, _stop| {})?;
+    /// for picture in 1..=10 {
+    ///     pool.push(picture)?; // waits for room
+    /// }
+    /// _ = lifecycle.close();
+    /// assert!(matches!(pool.push(11), Err(PushError::Draining(11))));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// The drain has begun, or begins while this waits; the job is given back.
@@ -201,6 +367,19 @@ impl<J: Send + 'static> Pool<J> {
 
     /// Puts a job into the queue if there is room.
     ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let pool = lifecycle.pool("resize").queue(1).start_async(async |_picture: u32, _stop| {})?;
+    /// pool.try_push(1)?;
+    /// let refused = pool.try_push(2).unwrap_err();
+    /// assert_eq!(refused.into_job(), 2); // for later
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// There is no room, or the drain has begun; the job is given back.
@@ -211,6 +390,21 @@ impl<J: Send + 'static> Pool<J> {
     }
 
     /// Puts a job into the queue, and waits while there is no room.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, PushError};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let pool = lifecycle.pool("resize").queue(1).start_async(async |_picture: u32, _stop| {})?;
+    /// for picture in 1..=10 {
+    ///     pool.push_async(picture).await?; // waits for room
+    /// }
+    /// lifecycle.stop().request_stop("the example is over");
+    /// assert!(matches!(pool.push_async(11).await, Err(PushError::Draining(11))));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -229,18 +423,64 @@ impl<J: Send + 'static> Pool<J> {
     /// deadline has cut them. Empty before, and when called again.
     ///
     /// Complete once `Closing` has begun: a component that closes then can keep them.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let pool = lifecycle.pool("resize").workers(1);
+    /// let pool = pool.start_async(async |_picture: u32, _stop| std::future::pending::<()>().await)?;
+    /// for picture in 1..=3 {
+    ///     pool.push_async(picture).await?;
+    /// }
+    /// tokio::task::yield_now().await; // the first is begun, and never ends
+    /// lifecycle.stop().request_stop("the example is over");
+    /// assert_eq!(lifecycle.finished().await.exit_status(), 3);
+    /// assert_eq!(pool.take_rest(), [2, 3]);
+    /// assert!(pool.take_rest().is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use = "nobody else will do these jobs"]
     pub fn take_rest(&self) -> Vec<J> {
         self.owner.queue.take_rest()
     }
 
     /// How many jobs wait.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let pool = lifecycle.pool("resize").start_async(async |_picture: u32, _stop| {})?;
+    /// pool.try_push(1)?;
+    /// assert_eq!(pool.waiting(), 1);
+    /// tokio::task::yield_now().await;
+    /// assert_eq!(pool.waiting(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.owner.queue.waiting()
     }
 
     /// How many jobs wait, run, or wait to be pushed.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let pool = lifecycle.pool("resize").start_async(async |_picture: u32, stop| stop.requested().await)?;
+    /// pool.try_push(1)?;
+    /// tokio::task::yield_now().await; // begun, and so no longer waiting
+    /// assert_eq!((pool.in_flight(), pool.waiting()), (1, 0));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn in_flight(&self) -> u64 {
         self.owner.scope.in_flight()
@@ -279,6 +519,12 @@ impl<J> Clone for Pool<J> {
 
 impl<J> PushError<J> {
     /// The job.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::PushError;
+    /// let refused = PushError::Full("cat.png");
+    /// assert_eq!(refused.into_job(), "cat.png");
+    /// ```
     pub fn into_job(self) -> J {
         let (Self::Full(job) | Self::Draining(job) | Self::Forked(job)) = self;
         job

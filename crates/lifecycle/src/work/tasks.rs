@@ -65,6 +65,19 @@ pub struct Tasks {
 impl Tasks {
     /// A group of the scope's name, in its place. Tasks run on the runtime that they are spawned in, or else on the
     /// one that this is called in.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, Tasks};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let tasks = Tasks::new(lifecycle.scope("mail"));
+    /// tasks.spawn("a@example.org", async |_| ());
+    /// lifecycle.stop().request_stop("the example is over");
+    /// assert_eq!(lifecycle.finished().await.scopes[0].name, "mail");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn new(scope: Scope) -> Self {
         let shared = Arc::downgrade(scope.shared());
@@ -88,6 +101,19 @@ impl Tasks {
     }
 
     /// What becomes of the program when something spawned by this handle fails.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, OnFailure};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let tasks = lifecycle.tasks("mail").on_failure(OnFailure::Stop);
+    /// tasks.spawn("a@example.org", async |_| Err::<(), _>("no such address"));
+    /// let report = lifecycle.finished().await; // of a stop that nobody else requested
+    /// assert_eq!(report.cause.unwrap().to_string(), "mail: a@example.org failed: no such address");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn on_failure(mut self, then: OnFailure) -> Self {
         self.then = then;
@@ -95,18 +121,65 @@ impl Tasks {
     }
 
     /// How much is in flight.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let tasks = lifecycle.tasks("mail");
+    /// tasks.spawn("a@example.org", async |_| ());
+    /// assert_eq!(tasks.in_flight(), 1);
+    /// tokio::task::yield_now().await;
+    /// assert_eq!(tasks.in_flight(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn in_flight(&self) -> u64 {
         self.scope.in_flight()
     }
 
     /// The `most` oldest of what is in flight, oldest first.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let tasks = lifecycle.tasks("mail");
+    /// for address in ["a@example.org", "b@example.org"] {
+    ///     tasks.spawn(address, async |stop| stop.requested().await);
+    /// }
+    /// let oldest = tasks.live(1);
+    /// assert_eq!((&*oldest[0].name, oldest[0].kind), ("a@example.org", "task"));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn live(&self, most: usize) -> Vec<super::LiveWork> {
         self.scope.live(most)
     }
 
     /// Spawns a task. Where there is no runtime that is the task's failure.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let tasks = lifecycle.tasks("mail");
+    /// tasks.spawn("a@example.org", async |stop| {
+    ///     stop.requested().await; // tells it to finish
+    ///     Ok::<(), std::io::Error>(())
+    /// });
+    /// tasks.spawn("deaf", async |_| std::future::pending::<()>().await);
+    /// lifecycle.stop().request_stop("the example is over");
+    /// let report = lifecycle.finished().await;
+    /// assert_eq!((report.scopes[0].finished, &*report.scopes[0].cut[0].name), (1, "deaf"));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "tokio")]
     #[track_caller]
     pub fn spawn<T, F>(&self, name: impl Into<Cow<'static, str>>, task: T)
@@ -121,6 +194,22 @@ impl Tasks {
     }
 
     /// Runs a blocking job on the runtime's threads for that. Where there is no runtime that is the job's failure.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let tasks = lifecycle.tasks("pictures");
+    /// tasks.spawn_blocking("resize cat.png", |stop| {
+    ///     _ = stop.wait(); // in pieces, with a look at `stop` between them
+    /// });
+    /// lifecycle.stop().request_stop("the example is over");
+    /// let report = lifecycle.finished().await;
+    /// assert_eq!((report.scopes[0].in_flight_at_stop, report.scopes[0].finished), (1, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "tokio")]
     #[track_caller]
     pub fn spawn_blocking<T, R>(&self, name: impl Into<Cow<'static, str>>, job: T)
@@ -143,6 +232,17 @@ impl Tasks {
     }
 
     /// Runs something on a thread of its own, with this name. That no thread can be had is its failure.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # use std::time::Duration;
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let tasks = lifecycle.tasks("pollers");
+    /// tasks.spawn_thread("mail", |stop| while stop.sleep(Duration::from_secs(60)) {});
+    /// let report = lifecycle.close(); // ends the sleep
+    /// assert_eq!(report.scopes[0].finished, 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     #[track_caller]
     pub fn spawn_thread<T, R>(&self, name: impl Into<Cow<'static, str>>, body: T)
     where
@@ -219,6 +319,17 @@ struct NoRuntime;
 
 impl Lifecycle {
     /// A group of tasks, blocking jobs and threads that `Closing` waits for.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let pollers = lifecycle.tasks("pollers");
+    /// for name in ["mail", "feeds"] {
+    ///     pollers.spawn_thread(name, |stop| stop.wait());
+    /// }
+    /// assert_eq!(lifecycle.close().scopes[0].finished, 2);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     #[must_use]
     pub fn tasks(&self, name: impl Into<String>) -> Tasks {
         Tasks::new(self.scope(name))
@@ -251,6 +362,18 @@ impl Lifecycle {
 
     /// Runs a blocking job that the program cannot do without: its failure is a stop request. See
     /// [`Tasks::spawn_blocking`].
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// lifecycle.blocking("index", |_| Err::<(), _>("the disk is full"));
+    /// let report = lifecycle.finished().await;
+    /// assert_eq!(report.cause.unwrap().to_string(), "index failed: the disk is full");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[cfg(feature = "tokio")]
     #[track_caller]
     pub fn blocking<T, R>(&self, name: impl Into<Cow<'static, str>>, job: T)

@@ -17,6 +17,20 @@ use std::sync::Arc;
 ///
 /// Dropping it says that it is finished, [`cut`](Self::cut) that it is not, [`fail`](Self::fail) that it failed.
 /// It costs one short lock at either end, of which there are 16 in a scope, and some 200 ns in all.
+///
+/// ```
+/// # use exeunt_lifecycle::{Config, Lifecycle};
+/// let lifecycle = Lifecycle::install(Config::default())?;
+/// let scope = lifecycle.scope("imports");
+/// let done = scope.track("import", "customers.csv");
+/// let given_up = scope.track("import", "orders.csv");
+/// drop(done);
+/// given_up.cut();
+/// drop(scope);
+/// let report = lifecycle.close();
+/// assert_eq!(report.exit_status(), 3);
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
 #[must_use = "dropping it at once says that the work is finished"]
 pub struct Tracked {
     /// `None` once it is ended.
@@ -48,6 +62,16 @@ impl Scope {
     }
 
     /// The work in flight that has a name: the `most` oldest pieces, oldest first.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let scope = lifecycle.scope("imports");
+    /// let _work = ["customers.csv", "orders.csv"].map(|name| scope.track("import", name));
+    /// let oldest = scope.live(1);
+    /// assert_eq!((&*oldest[0].name, oldest.len()), ("customers.csv", 1));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     #[must_use]
     pub fn live(&self, most: usize) -> Vec<super::LiveWork> {
         self.shared().live(most)
@@ -65,16 +89,59 @@ impl Scope {
 impl Tracked {
     /// Says that this work was ended before it was finished. It is named in the report, and the exit status says so
     /// too (L14).
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let scope = lifecycle.scope("imports");
+    /// let work = scope.track("import", "customers.csv");
+    /// lifecycle.stop().request_stop("the example is over");
+    /// scope.cut_requested().await;
+    /// work.cut();
+    /// drop(scope);
+    /// let report = lifecycle.finished().await;
+    /// assert_eq!(report.scopes[0].cut[0].age.as_secs(), 20);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn cut(mut self) {
         self.end_cut();
     }
 
     /// Says that this work failed. It is named in the report, and the exit status is 1 (L14).
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, OnFailure};
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let scope = lifecycle.scope("imports");
+    /// scope.track("import", "customers.csv").fail("line 7 is no customer", OnFailure::GoOn);
+    /// drop(scope);
+    /// let report = lifecycle.close();
+    /// assert_eq!(report.failures[0].to_string(), "imports: customers.csv failed: line 7 is no customer");
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn fail(mut self, error: impl Into<Box<dyn std::error::Error + Send + Sync>>, then: OnFailure) {
         self.end::<Result<(), _>>(Ok(Err(error.into())), then);
     }
 
     /// Whether work must end now: the drain deadline has come, or the end is forced.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, Phase};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let scope = lifecycle.scope("imports");
+    /// let work = scope.track("import", "customers.csv");
+    /// lifecycle.stop().request_stop("the example is over");
+    /// assert!(!work.is_cut());
+    /// lifecycle.stop().reached(Phase::Closing).await;
+    /// assert!(work.is_cut());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_cut(&self) -> bool {
         self.live.as_ref().is_some_and(|live| live.scope.is_cut())
