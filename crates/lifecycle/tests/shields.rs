@@ -3,9 +3,9 @@
 #![cfg(feature = "tokio")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's panic is its failure")]
 
-use exeunt_lifecycle::{Break, Config, Lifecycle, Phase, Shield, ShieldOutcome, StopImminent};
+use exeunt_lifecycle::{Break, Config, Lifecycle, Phase, Progress, Shield, ShieldOutcome, StopImminent};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -61,6 +61,72 @@ async fn l6_a_budget_that_runs_out_lets_the_stop_go_on_over_the_straggler() {
     assert_eq!((straggler.site.unwrap().line(), straggler.outcome), (line, ShieldOutcome::Expired));
     assert!(straggler.site.unwrap().file().ends_with("shields.rs"));
     assert_eq!(report.exit_status(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn l15_the_shield_that_held_the_stop_up_longest_is_in_the_report_by_name_age_and_site() {
+    let lifecycle = install();
+    let (stop, scope) = (lifecycle.stop(), lifecycle.scope("http"));
+    let (work, short) = (scope.begin(), stop.shield(60 * SECOND).unwrap().named("short"));
+    sleep(2 * SECOND).await;
+    let (long, line) = (stop.shield(60 * SECOND).unwrap().named("long".to_owned()), line!());
+    sleep(SECOND).await;
+    stop.request_stop("enough");
+    sleep(3 * SECOND).await;
+    assert_eq!(short.allow_break(), Err(Break::Stop));
+    sleep(4 * SECOND).await;
+    let in_work = work.shield(60 * SECOND).unwrap();
+    drop(long);
+    sleep(5 * SECOND).await;
+    drop((short, in_work, work, scope));
+    let report = lifecycle.finished().await;
+    let longest = report.longest_shield.clone().unwrap();
+    let (age, held) = (longest.age.as_secs_f64().round(), longest.held.as_secs_f64().round());
+    assert_eq!((longest.name.as_deref(), age, held), (Some("long"), 8.0, 7.0));
+    assert_eq!((longest.site.unwrap().line(), longest.outcome), (line, ShieldOutcome::Ended));
+    assert_eq!(report.shields, []);
+    let told = format!("the shield \"long\" taken at {} held the stop up for 7.0 s", longest.site.unwrap());
+    assert!(report.to_string().contains(&told), "{report}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn l15_shields_that_hold_the_stop_up_are_told_the_oldest_first() {
+    let lifecycle = install();
+    let (stop, scope, notices) =
+        (lifecycle.stop(), lifecycle.scope("http"), Arc::new(Mutex::new(Vec::new())));
+    let noted = Arc::clone(&notices);
+    lifecycle.on_progress(move |progress| {
+        if let Progress::HeldUp(held_up) = progress {
+            noted.lock().unwrap().push(held_up.others.clone());
+        }
+    });
+    let work = scope.begin();
+    // More than there are slots for one thread, all of which have a name.
+    let mut shields = Vec::new();
+    for number in 0..60 {
+        shields.push(stop.shield(60 * SECOND).unwrap().named(format!("transfer {number}")));
+        sleep(SECOND / 10).await;
+    }
+    stop.request_stop("enough");
+    let late = work.shield(60 * SECOND).unwrap();
+    sleep(6 * SECOND).await;
+    shields.drain(..59);
+    let late = late.named("late");
+    sleep(10 * SECOND).await;
+    drop((shields, late, work, scope));
+    let report = lifecycle.finished().await;
+    let notices = notices.lock().unwrap();
+    let [first, second] = &notices[..] else { panic!("{notices:?}") };
+    let site = report.longest_shield.unwrap().site.unwrap();
+    assert!(
+        first[0].starts_with(&format!("the shield \"transfer 0\" taken at {}:", site.file())),
+        "{first:?}"
+    );
+    assert!(first[0].ends_with(", for 11.0 s"), "{first:?}");
+    assert!(first[9].contains("\"transfer 9\""), "{first:?}");
+    assert_eq!((first.len(), first[10].as_str()), (11, "51 shields more"));
+    assert_eq!(second.len(), 2);
+    assert!(second[0].contains("\"transfer 59\"") && second[1].contains("\"late\""), "{second:?}");
 }
 
 #[tokio::test(start_paused = true)]

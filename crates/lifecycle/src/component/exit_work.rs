@@ -4,7 +4,6 @@ use super::closer::Closer;
 use crate::core::Core;
 use crate::shield::StopImminent;
 use crate::work::Outcome;
-use std::sync::Arc;
 
 /// Why exit work was not taken.
 #[cfg(feature = "tokio")]
@@ -30,7 +29,7 @@ pub(crate) fn run_at_exit<R: Outcome>(
 
 /// See [`Stop::run_at_exit_async`](crate::Stop::run_at_exit_async).
 #[cfg(feature = "tokio")]
-pub(crate) fn run_at_exit_async<F>(core: &Arc<Core>, name: String, work: F) -> Result<(), ExitWorkError>
+pub(crate) fn run_at_exit_async<F>(core: &Core, name: String, work: F) -> Result<(), ExitWorkError>
 where
     F: Future<Output: Outcome> + Send + 'static,
 {

@@ -6,6 +6,7 @@ use crate::component::{Closer, ComponentOutcome, ComponentReport};
 use crate::follow::{Item, Progress};
 use crate::machine::{ComponentId, GroupId, Input, Late, Phase, Time};
 use crate::report::Span;
+use crate::shield::oldest;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -300,11 +301,7 @@ impl State {
         let components = self.components.values().filter(|entry| entry.closer.is_none());
         let components = components
             .map(|entry| format!("component {}, {doing} for {}", entry.name, Span(now.since(entry.since))));
-        let shields = self.live_shields.values().map(|site| match site {
-            Some(site) => format!("the shield taken at {site}"),
-            None => "a shield".to_owned(),
-        });
-        components.chain(shields).collect()
+        components.chain(oldest(self.live_shields.values(), now)).collect()
     }
 
     pub(crate) fn is_starting(&self, component: ComponentId) -> bool {

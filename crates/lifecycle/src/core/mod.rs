@@ -27,9 +27,8 @@ use crate::machine::{
     ComponentId, Input, Limits, Machine, Origin, Phase, RELAY, ScopeId, ShieldId, Time, Verdict,
 };
 use crate::scope::{CutWork, ScopeShared};
-use crate::shield::{Shards, ShieldReport};
+use crate::shield::{LiveShield, Shards, ShieldReport};
 use crate::signal::Signal;
-use crate::site::Site;
 use crate::work::Account;
 use attempt::Attempt;
 use effects::News;
@@ -82,8 +81,10 @@ pub(crate) struct State {
     /// In the order in which they were over.
     pub(crate) component_reports: Vec<ComponentReport>,
     pub(crate) shield_reports: Vec<ShieldReport>,
-    /// During a stop, and where they were taken.
-    pub(crate) live_shields: BTreeMap<ShieldId, Option<Site>>,
+    /// The one that held the stop up longest, of those that are over.
+    pub(crate) longest_shield: Option<ShieldReport>,
+    /// During a stop.
+    pub(crate) live_shields: BTreeMap<ShieldId, LiveShield>,
     /// Those among the stragglers that have not been told.
     expired_shields: BTreeSet<ShieldId>,
     /// When the stop will be over at the latest, if shields have moved that.
@@ -142,6 +143,7 @@ impl Core {
                 components: BTreeMap::new(),
                 component_reports: Vec::new(),
                 shield_reports: Vec::new(),
+                longest_shield: None,
                 live_shields: BTreeMap::new(),
                 expired_shields: BTreeSet::new(),
                 extended: None,

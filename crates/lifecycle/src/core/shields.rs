@@ -3,7 +3,9 @@
 use super::{Core, Locked};
 use crate::follow::{Item, Progress};
 use crate::machine::{Ended, Input, ShieldId, ShieldKind};
-use crate::shield::{Break, Shards, ShieldOutcome, ShieldReport};
+use crate::shield::{Break, LiveShield, Shards, ShieldOutcome, ShieldReport};
+use crate::site::Site;
+use std::borrow::Cow;
 use std::time::Duration;
 
 impl Core {
@@ -12,13 +14,27 @@ impl Core {
     }
 
     /// Grants a shield to counted work after the stop request; false: refused.
-    pub(crate) fn shield_work(&self, shield: ShieldId, budget: Duration) -> bool {
+    pub(crate) fn shield_work(&self, shield: ShieldId, budget: Duration, site: Site) -> bool {
         let granted = self.with(|locked| {
-            let until = self.clock.now().after(budget);
-            locked.apply(Input::ShieldTaken { shield, kind: ShieldKind::Work, until });
-            locked.state.machine.is_shielded_by(shield)
+            let since = self.clock.now();
+            locked.apply(Input::ShieldTaken { shield, kind: ShieldKind::Work, until: since.after(budget) });
+            let granted = locked.state.machine.is_shielded_by(shield);
+            if granted {
+                let live = LiveShield { name: None, site: Some(site), since };
+                locked.state.live_shields.entry(shield).or_insert(live);
+            }
+            granted
         });
         granted.unwrap_or(false)
+    }
+
+    /// During a stop, which may have looked for names already.
+    pub(crate) fn name_shield(&self, shield: ShieldId, name: Cow<'static, str>) {
+        self.with(|locked| {
+            if let Some(live) = locked.state.live_shields.get_mut(&shield) {
+                live.name = Some(name);
+            }
+        });
     }
 
     /// A new budget during a stop.
@@ -37,6 +53,7 @@ impl Core {
             locked.apply(Input::Tick);
             let live = locked.look_after(shield);
             if ends {
+                locked.shield_ends(shield);
                 locked.apply(Input::ShieldEnded(shield));
             }
             live
@@ -46,7 +63,7 @@ impl Core {
 
     pub(crate) fn shield_ended(&self, shield: ShieldId) {
         self.with(|locked| {
-            locked.state.live_shields.remove(&shield);
+            locked.shield_ends(shield);
             locked.state.expired_shields.remove(&shield);
             locked.apply(Input::ShieldEnded(shield));
         });
@@ -56,15 +73,16 @@ impl Core {
 impl Locked<'_> {
     /// The phase is written: whoever takes a shield from now on sees the stop (invariant 1 of the shards).
     pub(super) fn look_for_shields(&mut self) {
-        for (shield, until, site) in self.core.shields.live() {
-            self.state.live_shields.insert(shield, site);
+        for live in self.core.shields.live() {
+            let (shield, until) = (live.id, live.until);
+            let live = LiveShield { name: live.name, site: live.site, since: live.since };
+            self.state.live_shields.insert(shield, live);
             self.apply(Input::ShieldTaken { shield, kind: ShieldKind::Standing, until });
         }
         self.apply(Input::Looked);
     }
 
     pub(super) fn shield_over(&mut self, shield: ShieldId, why: Ended) {
-        let site = self.state.live_shields.remove(&shield).flatten();
         let outcome = match why {
             Ended::Expired => {
                 self.state.expired_shields.insert(shield);
@@ -72,9 +90,25 @@ impl Locked<'_> {
             }
             Ended::Forced => ShieldOutcome::Forced,
         };
-        let report = ShieldReport { site, outcome };
-        self.state.shield_reports.push(report);
-        self.state.follow.push(Item::News(Progress::Shield(report)));
+        if let Some(report) = self.held_by(shield, outcome) {
+            self.state.shield_reports.push(report.clone());
+            self.state.follow.push(Item::News(Progress::Shield(report)));
+        }
+    }
+
+    /// It ends by itself, if it has not been ended.
+    fn shield_ends(&mut self, shield: ShieldId) {
+        self.held_by(shield, ShieldOutcome::Ended);
+    }
+
+    /// Takes it from those that are live.
+    fn held_by(&mut self, shield: ShieldId, outcome: ShieldOutcome) -> Option<ShieldReport> {
+        let (live, now) = (self.state.live_shields.remove(&shield)?, self.core.clock.now());
+        let report = live.report(self.state.machine.requested().unwrap_or(now), now, outcome);
+        if self.state.longest_shield.as_ref().is_none_or(|longest| longest.held <= report.held) {
+            self.state.longest_shield = Some(report.clone());
+        }
+        Some(report)
     }
 
     fn look_after(&self, shield: ShieldId) -> Result<(), Break> {

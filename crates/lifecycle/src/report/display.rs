@@ -3,6 +3,7 @@
 use super::{PhaseTime, Report, ScopeReport};
 use crate::machine::Verdict;
 use crate::scope::CutWork;
+use crate::shield::ShieldOutcome;
 use crate::work::LiveWork;
 use std::fmt;
 use std::time::Duration;
@@ -25,6 +26,11 @@ impl fmt::Display for Report {
         }
         for shield in &self.shields {
             write!(f, "\n  {shield}")?;
+        }
+        // One that did not end by itself is among those above.
+        let longest = self.longest_shield.as_ref();
+        if let Some(longest) = longest.filter(|longest| longest.outcome == ShieldOutcome::Ended) {
+            write!(f, "\n  {longest}")?;
         }
         for failure in &self.failures {
             write!(f, "\n  {failure}")?;

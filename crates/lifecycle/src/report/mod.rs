@@ -58,6 +58,8 @@ pub struct Report {
     pub components: Vec<ComponentReport>,
     /// Shields that did not end by themselves.
     pub shields: Vec<ShieldReport>,
+    /// The shield that held the stop up longest, however it ended; `None` if none was live at the stop or later.
+    pub longest_shield: Option<ShieldReport>,
     /// How far shields moved the hard deadline, counted from the stop request; `None` if they did not. The stop may
     /// have been over sooner.
     #[cfg_attr(feature = "serde", serde(serialize_with = "optional_seconds"))]
@@ -162,7 +164,8 @@ impl Report {
         self.phases.iter().find(|entry| entry.phase == phase).map_or(Duration::ZERO, |entry| entry.time)
     }
 
-    /// The scope that held the stop up longest: one that never had done, or else the last to have done.
+    /// The scope that held the stop up longest: one that never had done, or else the last to have done. Of shields,
+    /// [`longest_shield`](Self::longest_shield) is the one.
     ///
     /// ```
     /// # use exeunt_lifecycle::{Config, Lifecycle};
@@ -237,6 +240,7 @@ impl Report {
             scopes: state.scopes.values().map(|entry| ScopeReport::build(entry, state)).collect(),
             components: state.component_reports.clone(),
             shields: state.shield_reports.clone(),
+            longest_shield: state.longest_shield.clone(),
             extended: state
                 .extended
                 .zip(state.machine.requested())
@@ -261,6 +265,7 @@ impl Report {
             scopes: Vec::new(),
             components: Vec::new(),
             shields: Vec::new(),
+            longest_shield: None,
             extended: None,
             failures: Vec::new(),
             failures_left_out: 0,

@@ -7,6 +7,10 @@
 //!    next shield in its slot.
 //! 3. The renewal by a safe point may look first and publish afterwards: what a stop may miss is one renewal, by a
 //!    thread that is at its safe point anyway.
+//! 4. When a shield was taken is written right after its slot is, with the same generation: whoever reads it in
+//!    between finds another one, and knows that the shield is new.
+//! 5. A name is put down under a lock before its holder looks for a stop, and looked up after the phase is set:
+//!    whichever takes the lock last knows of the other.
 
 use super::sites;
 use crate::clock::Clock;
@@ -15,10 +19,11 @@ use crate::counts::PhaseCell;
 use crate::loom::{AtomicU64, Ordering};
 use crate::machine::{Phase, ShieldId, Time};
 use crate::site::Site;
+use std::borrow::Cow;
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering as Plain};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::time::Duration;
 
 /// As many as for work, for the same reason.
@@ -38,6 +43,7 @@ pub(crate) struct Shards {
 struct Shard {
     slots: [Slot; SLOTS],
     more: Mutex<More>,
+    names: Mutex<HashMap<ShieldId, Cow<'static, str>>>,
     phase: Arc<PhaseCell>,
     clock: Arc<Clock>,
     core: Weak<Core>,
@@ -57,6 +63,19 @@ pub(super) struct Held {
     id: ShieldId,
     /// What the slot says beside the time.
     tag: Tag,
+    named: bool,
+}
+
+/// A shield that is live when the stop is requested.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) id: ShieldId,
+    /// When its budget ends.
+    pub(crate) until: Time,
+    /// When it was taken.
+    pub(crate) since: Time,
+    pub(crate) site: Option<Site>,
+    pub(crate) name: Option<Cow<'static, str>>,
 }
 
 enum Place {
@@ -69,6 +88,7 @@ impl Shards {
         let shard = || Shard {
             slots: std::array::from_fn(|_| Slot::new()),
             more: Mutex::default(),
+            names: Mutex::default(),
             phase: Arc::clone(phase),
             clock: Arc::clone(clock),
             core: Weak::clone(core),
@@ -82,27 +102,35 @@ impl Shards {
         let number = shard_of_this_thread();
         // The number is in range, so the first one is never taken instead.
         let shard = self.shards.get(number).unwrap_or(&self.shards[0]);
-        let (until, site) = (shard.until(budget), sites::number(site));
+        let (now, site) = (shard.clock.coarse_millis(), sites::number(site));
+        let until = until(now, budget);
         for (index, slot) in shard.slots.iter().enumerate() {
-            if let Some(tag) = slot.take(site, until) {
+            if let Some(tag) = slot.take(site, now, until) {
                 let id = shield_id(number, index, tag);
-                return Held { shard: Arc::clone(shard), place: Place::Slot(index), id, tag };
+                return Held { shard: Arc::clone(shard), place: Place::Slot(index), id, tag, named: false };
             }
         }
-        shard.hold_more(number, site, until)
+        shard.hold_more(number, site, now, until)
     }
 
-    /// Those that are live now: their budgets' ends, and where they were taken.
-    pub(crate) fn live(&self) -> Vec<(ShieldId, Time, Option<Site>)> {
+    /// Those that are live now.
+    pub(crate) fn live(&self) -> Vec<Live> {
         let mut live = Vec::new();
+        let time = |millis| Time(Duration::from_millis(millis));
         for (number, shard) in self.shards.iter().enumerate() {
-            let more = lock(&shard.more);
+            let (more, names) = (lock(&shard.more), lock(&shard.names));
             let slots = shard.slots.iter().enumerate();
             let more = more.slots.iter().map(|(key, slot)| (SLOTS + *key as usize, &**slot));
             for (index, slot) in slots.chain(more) {
                 if let Some((tag, until)) = slot.read() {
                     let id = shield_id(number, index, tag);
-                    live.push((id, Time(Duration::from_millis(until)), sites::site(tag.site())));
+                    live.push(Live {
+                        id,
+                        until: time(until),
+                        since: slot.since(tag).map_or_else(|| shard.clock.now(), time),
+                        site: sites::site(tag.site()),
+                        name: names.get(&id).cloned(),
+                    });
                 }
             }
         }
@@ -117,9 +145,9 @@ impl Shard {
         until(self.clock.coarse_millis(), budget)
     }
 
-    fn hold_more(self: &Arc<Self>, number: usize, site: u64, until: u64) -> Held {
+    fn hold_more(self: &Arc<Self>, number: usize, site: u64, now: u64, until: u64) -> Held {
         let slot = Arc::new(Slot::new());
-        let tag = slot.take(site, until).unwrap_or(Tag(0));
+        let tag = slot.take(site, now, until).unwrap_or(Tag(0));
         let mut key = u32::MAX;
         // In a forked child the lock may be held by a thread that is not there; nobody counts there anyway (L17).
         if self.core.upgrade().is_some_and(|core| !core.is_forked()) {
@@ -129,7 +157,7 @@ impl Shard {
             more.slots.insert(key, Arc::clone(&slot));
         }
         let id = shield_id(number, SLOTS.saturating_add(key as usize), tag);
-        Held { shard: Arc::clone(self), place: Place::More(key, slot), id, tag }
+        Held { shard: Arc::clone(self), place: Place::More(key, slot), id, tag, named: false }
     }
 }
 
@@ -146,6 +174,26 @@ impl Held {
     /// `None` once every handle of the lifecycle is dropped.
     pub(super) fn core(&self) -> Option<Arc<Core>> {
         self.shard.core.upgrade()
+    }
+
+    /// Look for a stop after this, not before.
+    pub(super) fn name(&mut self, name: Cow<'static, str>) {
+        let id = self.id;
+        self.named |= self.names().is_some_and(|mut names| {
+            names.insert(id, name);
+            true
+        });
+    }
+
+    /// Not in a forked child, if a thread held the lock that is not there.
+    fn names(&self) -> Option<MutexGuard<'_, HashMap<ShieldId, Cow<'static, str>>>> {
+        match self.shard.names.try_lock() {
+            Ok(names) => Some(names),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            // Asked here alone, since it is a system call.
+            Err(TryLockError::WouldBlock) if self.core().is_some_and(|core| core.is_forked()) => None,
+            Err(TryLockError::WouldBlock) => Some(lock(&self.shard.names)),
+        }
     }
 
     /// A new budget, by a safe point (invariant 3).
@@ -174,6 +222,13 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         self.slot().free(self.tag);
+        if self.named
+            && let Some(mut names) = self.names()
+        {
+            let name = names.remove(&self.id);
+            drop(names);
+            drop(name);
+        }
         if let Place::More(key, _) = &self.place
             && *key != u32::MAX
             && self.core().is_none_or(|core| !core.is_forked())
@@ -191,7 +246,11 @@ impl Drop for Held {
 /// From the top: 14 bits of generation, 12 of site, 38 of the time when the budget ends, in milliseconds (8 years).
 /// A time of zero: free.
 #[derive(Debug)]
-struct Slot(AtomicU64);
+struct Slot {
+    now: AtomicU64,
+    /// The same, with the time when it was taken instead.
+    since: AtomicU64,
+}
 
 /// Everything but the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,38 +262,45 @@ const GENERATION_SHIFT: u32 = TIME_BITS + sites::BITS;
 
 impl Slot {
     fn new() -> Self {
-        Self(AtomicU64::new(0))
+        Self { now: AtomicU64::new(0), since: AtomicU64::new(0) }
     }
 
     /// `None` if it is taken.
     #[inline]
-    fn take(&self, site: u64, until: u64) -> Option<Tag> {
-        let before = self.0.load(Ordering::Relaxed);
+    fn take(&self, site: u64, now: u64, until: u64) -> Option<Tag> {
+        let before = self.now.load(Ordering::Relaxed);
         if before & TIME != 0 {
             return None;
         }
         let generation = (before >> GENERATION_SHIFT) + 1;
         // The highest bit is shifted out: generations come round.
         let tag = Tag((generation << GENERATION_SHIFT) | (site << TIME_BITS));
-        self.0.compare_exchange(before, tag.0 | until, Ordering::SeqCst, Ordering::Relaxed).ok()?;
+        self.now.compare_exchange(before, tag.0 | until, Ordering::SeqCst, Ordering::Relaxed).ok()?;
+        self.since.store(tag.0 | now & TIME, Ordering::Relaxed);
         Some(tag)
     }
 
     #[inline]
     fn store(&self, tag: Tag, until: u64, order: Ordering) {
-        self.0.store(tag.0 | until, order);
+        self.now.store(tag.0 | until, order);
     }
 
     /// Look for a stop after this, not before.
     #[inline]
     fn free(&self, tag: Tag) {
-        self.0.store(tag.0, Ordering::SeqCst);
+        self.now.store(tag.0, Ordering::SeqCst);
     }
 
     /// Read after the phase is set, not before.
     fn read(&self) -> Option<(Tag, u64)> {
-        let now = self.0.load(Ordering::SeqCst);
+        let now = self.now.load(Ordering::SeqCst);
         (now & TIME != 0).then_some((Tag(now & !TIME), now & TIME))
+    }
+
+    /// When the shield with this tag was taken; `None` if it has hardly been (invariant 4), or is gone.
+    fn since(&self, tag: Tag) -> Option<u64> {
+        let since = self.since.load(Ordering::Relaxed);
+        (since & !TIME == tag.0).then_some(since & TIME)
     }
 }
 
@@ -298,7 +364,7 @@ mod loom_tests {
             let taker = {
                 let (slot, phase) = (Arc::clone(&slot), Arc::clone(&phase));
                 loom::thread::spawn(move || {
-                    slot.take(1, 9).unwrap();
+                    slot.take(1, 5, 9).unwrap();
                     phase.load() == Phase::Starting
                 })
             };
@@ -313,7 +379,7 @@ mod loom_tests {
     fn loom_a_renewal_sees_the_stop_or_is_seen() {
         model(|| {
             let (slot, phase) = shared();
-            let tag = slot.take(1, 9).unwrap();
+            let tag = slot.take(1, 5, 9).unwrap();
             let holder = {
                 let (slot, phase) = (Arc::clone(&slot), Arc::clone(&phase));
                 loom::thread::spawn(move || {
@@ -332,7 +398,7 @@ mod loom_tests {
     fn loom_an_end_sees_the_stop_or_is_seen() {
         model(|| {
             let (slot, phase) = shared();
-            let tag = slot.take(1, 9).unwrap();
+            let tag = slot.take(1, 5, 9).unwrap();
             let holder = {
                 let (slot, phase) = (Arc::clone(&slot), Arc::clone(&phase));
                 loom::thread::spawn(move || {
@@ -353,9 +419,9 @@ mod loom_tests {
             let (slot, _) = shared();
             let other = {
                 let slot = Arc::clone(&slot);
-                loom::thread::spawn(move || slot.take(2, 9))
+                loom::thread::spawn(move || slot.take(2, 5, 9))
             };
-            let mine = slot.take(1, 9);
+            let mine = slot.take(1, 5, 9);
             let theirs = other.join().unwrap();
             assert!(mine.is_none() || theirs.is_none(), "two in one slot");
             let (tag, until) = slot.read().unwrap();
@@ -371,28 +437,39 @@ mod tests {
     #[test]
     fn a_slot_tells_one_use_from_the_next() {
         let slot = Slot::new();
-        let first = slot.take(7, 100).unwrap();
-        assert_eq!((first.site(), slot.take(7, 100)), (7, None));
+        let first = slot.take(7, 5, 100).unwrap();
+        assert_eq!((first.site(), slot.take(7, 5, 100)), (7, None));
         slot.store(first, 200, Ordering::Relaxed);
         assert_eq!(slot.read(), Some((first, 200)));
         slot.free(first);
         assert_eq!(slot.read(), None);
-        let second = slot.take(7, 100).unwrap();
+        let second = slot.take(7, 5, 100).unwrap();
         assert_ne!(shield_id(1, 2, first), shield_id(1, 2, second));
+    }
+
+    #[test]
+    fn a_slot_knows_since_when_and_tells_it_of_no_other_use() {
+        let slot = Slot::new();
+        let first = slot.take(7, 40, 100).unwrap();
+        slot.store(first, 200, Ordering::Relaxed);
+        assert_eq!(slot.since(first), Some(40));
+        slot.free(first);
+        let second = slot.take(7, 0, 100).unwrap();
+        assert_eq!((slot.since(first), slot.since(second)), (None, Some(0)));
     }
 
     #[test]
     fn generations_come_round() {
         let slot = Slot::new();
-        let first = slot.take(3, 1).unwrap();
+        let first = slot.take(3, 5, 1).unwrap();
         slot.free(first);
         for _ in 0..(1 << 14) - 1 {
-            let tag = slot.take(3, 1).unwrap();
+            let tag = slot.take(3, 5, 1).unwrap();
             assert_ne!(tag, first);
             assert_eq!(tag.site(), 3);
             slot.free(tag);
         }
-        assert_eq!(slot.take(3, 1), Some(first));
+        assert_eq!(slot.take(3, 5, 1), Some(first));
     }
 
     #[test]
