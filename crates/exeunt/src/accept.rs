@@ -14,6 +14,30 @@ impl App {
     /// A connection that fails is in the report, and the others go on; a listener that becomes useless stops the
     /// program.
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// # use exeunt::Config;
+    /// # use std::io::Write as _;
+    /// use exeunt::server::listener::{Connection, Listener};
+    ///
+    /// let listener = Listener::bind(&"127.0.0.1:0".parse()?)?;
+    /// let client = std::net::TcpStream::connect(listener.local_address().to_string())?;
+    /// let answer = std::thread::spawn(move || std::io::read_to_string(client));
+    /// let report = exeunt::run(Config::default(), async |app| {
+    ///     app.accept("hello", listener, |connection, _stop| async move {
+    ///         let Connection::Tcp { mut stream, .. } = connection else { return Ok(()) };
+    ///         stream.write_all(b"hello")
+    ///     });
+    ///     app.done(); // and yet the client has connected, and is served
+    ///     Ok(())
+    /// })
+    /// .await?;
+    /// assert_eq!((&*answer.join().unwrap()?, report.exit_status()), ("hello", 0));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Panics
     ///
     /// Outside a tokio runtime. The body of a program is inside one.

@@ -4,6 +4,23 @@ use exeunt_lifecycle::Lifecycle;
 use std::ops::Deref;
 
 /// The program, as its start-up sees it: its [`Lifecycle`], and what only a program has.
+///
+/// ```
+/// # use exeunt::{App, Error};
+/// /// What all programs of this house start with.
+/// async fn start(app: &App) -> Result<(), Error> {
+///     app.task("work", async |stop| stop.requested().await); // `App` has all that `Lifecycle` has
+///     Ok(())
+/// }
+///
+/// fn main() -> exeunt::Exit {
+///     exeunt::main(async |app| {
+///         start(app).await?;
+/// #       app.done();
+///         Ok(())
+///     })
+/// }
+/// ```
 #[derive(Debug)]
 pub struct App {
     lifecycle: Lifecycle,
@@ -22,6 +39,18 @@ impl App {
 impl App {
     /// The program has done what it was started for, and ends: requests the stop. For jobs that are over by
     /// themselves.
+    ///
+    /// ```
+    /// fn main() -> exeunt::Exit {
+    ///     let exit = exeunt::main_blocking(|app| {
+    ///         println!("{}", 6 * 7);
+    ///         app.done();
+    ///         Ok(())
+    ///     });
+    ///     assert_eq!(exit.status(), 0);
+    ///     exit
+    /// }
+    /// ```
     pub fn done(&self) {
         self.stop().request_stop("the program was done");
     }

@@ -37,6 +37,19 @@ where
 }
 
 /// [`main_blocking`], with this configuration under what the environment says.
+///
+/// ```
+/// # use exeunt::Config;
+/// # use std::time::Duration;
+/// fn main() -> exeunt::Exit {
+///     let config = Config::default().grace(Duration::from_secs(60));
+///     exeunt::main_blocking_with(config, |app| {
+///         app.thread("poller", |stop| while stop.sleep(Duration::from_secs(10)) {});
+/// #       app.done();
+///         Ok(())
+///     })
+/// }
+/// ```
 #[track_caller]
 pub fn main_blocking_with<F>(config: Config, body: F) -> Exit
 where

@@ -20,6 +20,17 @@ use std::process::{ExitCode, Termination};
 ///
 /// Until the process is over, further stop signals do nothing: the default action of one that comes when all is
 /// done would make a clean stop look like a crash. Dropping an `Exit` restores the signals.
+///
+/// ```
+/// fn main() -> exeunt::Exit {
+///     let exit = exeunt::main_blocking(|app| {
+///         app.done();
+///         Ok(())
+///     });
+///     assert_eq!((exit.status(), exit.to_string().starts_with("stopped in ")), (0, true));
+///     exit
+/// }
+/// ```
 #[derive(Debug)]
 #[must_use = "return it from `main`: it has the exit status"]
 pub struct Exit {
@@ -70,24 +81,55 @@ impl Exit {
     }
 
     /// Says how it ended even where that was well.
+    ///
+    /// ```
+    /// fn main() -> exeunt::Exit {
+    ///     exeunt::main_blocking(|app| {
+    ///         app.done();
+    ///         Ok(())
+    ///     })
+    ///     .always_tell() // "stopped in 0 ms: the program was done", and more
+    /// }
+    /// ```
     pub fn always_tell(mut self) -> Self {
         self.tell = Tell::Always;
         self
     }
 
     /// Says nothing, whatever happened: for programs that look at [`ended`](Self::ended) themselves.
+    ///
+    /// ```
+    /// let exit = exeunt::main_blocking(|_| Err("there is no shop".into())).never_tell();
+    /// let report = exit.ended().expect("it was started");
+    /// assert_eq!(report.failures[0].to_string(), "main failed: there is no shop");
+    /// ```
     pub fn never_tell(mut self) -> Self {
         self.tell = Tell::Never;
         self
     }
 
     /// The exit status that the process will have.
+    ///
+    /// ```
+    /// # use exeunt::Config;
+    /// let exit = exeunt::main_with(Config::default().max_attempts(0), async |_| Ok(()));
+    /// assert_eq!(exit.status(), 2); // it was not even started
+    /// ```
     #[must_use]
     pub fn status(&self) -> u8 {
         self.ended.as_ref().map_or(NOT_STARTED, Report::exit_status)
     }
 
     /// What happened in the stop.
+    ///
+    /// ```
+    /// let exit = exeunt::main_blocking(|app| {
+    ///     app.stop().request_stop("all is done");
+    ///     Ok(())
+    /// });
+    /// let report = exit.ended().expect("it was started");
+    /// assert_eq!(report.cause.as_ref().unwrap().to_string(), "all is done");
+    /// ```
     ///
     /// # Errors
     ///

@@ -4,6 +4,12 @@ use exeunt_lifecycle::{EnvironmentError, InstallError};
 use std::io;
 
 /// The program could not be started; its body has not run.
+///
+/// ```
+/// # use exeunt::{Config, InstallError, NotStarted};
+/// let exit = exeunt::main_with(Config::default().max_attempts(0), async |_| Ok(()));
+/// assert!(matches!(exit.ended(), Err(NotStarted::Install(InstallError::Config(_)))));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotStarted {

@@ -11,11 +11,12 @@ use std::panic::AssertUnwindSafe;
 
 /// A whole program: owns the runtime, starts it up with `body`, and sees its stop through.
 ///
-/// ```no_run
+/// ```
 /// fn main() -> exeunt::Exit {
 ///     exeunt::main(async |app| {
 ///         println!("hello");
 ///         app.ready();
+/// #       app.done();
 ///         Ok(()) // until a stop signal
 ///     })
 /// }
@@ -45,6 +46,18 @@ where
 }
 
 /// [`main`](fn@main), with this configuration under what the environment says.
+///
+/// ```
+/// # use exeunt::Config;
+/// # use std::time::Duration;
+/// fn main() -> exeunt::Exit {
+///     exeunt::main_with(Config::default().lame_duck(Duration::from_secs(5)), async |app| {
+///         app.task("work", async |stop| stop.requested().await);
+/// #       app.done();
+///         Ok(())
+///     })
+/// }
+/// ```
 #[track_caller]
 pub fn main_with<F>(config: Config, body: F) -> Exit
 where
@@ -57,6 +70,22 @@ where
 /// tells how it went. [`main`](fn@main) says what the body is.
 ///
 /// Reads no environment: `Config::from_environment()?` does.
+///
+/// ```
+/// # use exeunt::{Config, Verdict};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// let report = exeunt::run(Config::from_environment()?, async |app| {
+///     app.task("work", async |stop| {
+///         stop.request_stop("all is done");
+///     });
+///     Ok(())
+/// })
+/// .await?;
+/// assert_eq!((report.cause.unwrap().to_string(), report.verdict), ("all is done".to_owned(), Verdict::Clean));
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 ///
