@@ -30,6 +30,8 @@
 //! # Ok::<(), exeunt_lifecycle::InstallError>(())
 //! ```
 
+#[cfg(feature = "tokio")]
+mod bell;
 mod cause;
 mod clock;
 mod component;

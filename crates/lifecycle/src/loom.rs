@@ -1,8 +1,13 @@
-//! The atomics that loom can explore; the standard ones everywhere else.
+//! The atomics that loom can explore; the standard ones everywhere else. So with tokio's `Notify`.
 
 #[cfg(not(all(test, exeunt_loom)))]
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
+#[cfg(all(feature = "tokio", not(all(test, exeunt_loom))))]
+pub(crate) use tokio::sync::{Notify, futures::Notified};
+
+#[cfg(all(test, exeunt_loom))]
+pub(crate) use broadcast::{Notified, Notify};
 #[cfg(all(test, exeunt_loom))]
 pub(crate) use modelled::{AtomicBool, AtomicU8, AtomicU64, Ordering, model};
 
@@ -92,5 +97,45 @@ mod modelled {
 
     fn weaker(order: Ordering, instead: Ordering) -> Ordering {
         if matches!(order, Ordering::SeqCst) { instead } else { order }
+    }
+}
+
+/// What `Notify` promises of `notify_waiters`: it wakes every `Notified` that existed before, polled or not, and none
+/// that comes after.
+#[cfg(all(test, exeunt_loom))]
+mod broadcast {
+    use super::{AtomicU64, Ordering};
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    pub(crate) struct Notify(AtomicU64);
+
+    pub(crate) struct Notified<'a> {
+        calls: &'a AtomicU64,
+        before: u64,
+    }
+
+    impl Default for Notify {
+        fn default() -> Self {
+            Self(AtomicU64::new(0))
+        }
+    }
+
+    impl Notify {
+        pub(crate) fn notify_waiters(&self) {
+            self.0.fetch_add(1, Ordering::AcqRel);
+        }
+
+        pub(crate) fn notified(&self) -> Notified<'_> {
+            Notified { calls: &self.0, before: self.0.load(Ordering::Acquire) }
+        }
+    }
+
+    impl Future for Notified<'_> {
+        type Output = ();
+
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+            if self.calls.load(Ordering::Acquire) == self.before { Poll::Pending } else { Poll::Ready(()) }
+        }
     }
 }

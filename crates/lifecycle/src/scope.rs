@@ -1,5 +1,7 @@
 //! Scopes, and the work that is counted in them (L5).
 
+#[cfg(feature = "tokio")]
+use crate::bell::{Bell, Waiting};
 use crate::core::{Core, State};
 use crate::counts::{SHARDS, Shard, Totals};
 use crate::follow::{Item, Progress};
@@ -207,8 +209,8 @@ impl Scope {
     ///
     /// Cancel safe; waiting again after the fact completes at once.
     #[cfg(feature = "tokio")]
-    pub async fn cut_requested(&self) {
-        self.shared.reached(Notice::Cut).await;
+    pub fn cut_requested(&self) -> impl Future<Output = ()> + use<'_> {
+        self.shared.cut_requested()
     }
 
     /// Completes when the drain has begun: accept nothing new, and finish what there is.
@@ -233,8 +235,8 @@ impl Scope {
     ///
     /// Cancel safe; waiting again after the fact completes at once.
     #[cfg(feature = "tokio")]
-    pub async fn drain_requested(&self) {
-        self.shared.reached(Notice::Told).await;
+    pub fn drain_requested(&self) -> impl Future<Output = ()> + use<'_> {
+        self.shared.told.wait(|| self.shared.is_told())
     }
 }
 
@@ -353,7 +355,9 @@ pub(crate) struct ScopeShared {
     registry: OnceLock<Box<Registry>>,
     on_notice: Mutex<Option<OnNotice>>,
     #[cfg(feature = "tokio")]
-    notices: tokio::sync::watch::Sender<Notice>,
+    told: Bell,
+    #[cfg(feature = "tokio")]
+    cut: Bell,
 }
 
 /// What a scope's owner does at once when it is told something. Runs on any thread, so it must not block, nor run
@@ -379,7 +383,9 @@ impl ScopeShared {
             registry: OnceLock::new(),
             on_notice: Mutex::new(None),
             #[cfg(feature = "tokio")]
-            notices: tokio::sync::watch::Sender::new(Notice::None),
+            told: Bell::default(),
+            #[cfg(feature = "tokio")]
+            cut: Bell::default(),
         })
     }
 
@@ -452,24 +458,25 @@ impl ScopeShared {
             act(notice);
         }
         #[cfg(feature = "tokio")]
-        self.notices.send_if_modified(|published| {
-            let forward = *published < notice;
-            *published = (*published).max(notice);
-            forward
-        });
+        {
+            self.told.ring();
+            if notice >= Notice::Cut {
+                self.cut.ring();
+            }
+        }
     }
 
     /// Runs `work`, and drops it at the cut.
     #[cfg(feature = "tokio")]
     pub(crate) async fn unless_cut(&self, work: impl Future<Output = ()>) {
-        let cut = std::pin::pin!(self.reached(Notice::Cut));
+        let cut = std::pin::pin!(self.cut_requested());
         futures_util::future::select(std::pin::pin!(work), cut).await;
     }
 
+    /// Its bell lives here, so this cannot end without the notice.
     #[cfg(feature = "tokio")]
-    async fn reached(&self, notice: Notice) {
-        // The sender lives here, so this cannot end without the notice.
-        _ = self.notices.subscribe().wait_for(|published| *published >= notice).await;
+    fn cut_requested(&self) -> Waiting<'_> {
+        self.cut.wait(|| self.is_cut())
     }
 
     /// Sealed, nothing begins any more: what is counted now can only become less.

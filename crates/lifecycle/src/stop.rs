@@ -397,8 +397,8 @@ impl Stop {
     ///
     /// Cancel safe; waiting again after the fact completes at once.
     #[cfg(feature = "tokio")]
-    pub async fn requested(&self) {
-        self.reached(Phase::LameDuck).await;
+    pub fn requested(&self) -> impl Future<Output = ()> + use<'_> {
+        self.reached(Phase::LameDuck)
     }
 
     /// Completes when `phase` is reached.
@@ -423,9 +423,9 @@ impl Stop {
     ///
     /// Cancel safe; waiting again after the fact completes at once.
     #[cfg(feature = "tokio")]
-    pub async fn reached(&self, phase: Phase) {
-        // The sender lives in the core, so this cannot end without the phase.
-        _ = self.core.phases().wait_for(|now| *now >= phase).await;
+    pub fn reached(&self, phase: Phase) -> impl Future<Output = ()> + use<'_> {
+        // The bell lives in the core, so this cannot end without the phase.
+        self.core.bell(phase).wait(|| self.phase() >= phase)
     }
 
     fn drain_time(&self) -> Option<Time> {

@@ -114,15 +114,9 @@ impl Core {
         if news.moved || !news.phases.is_empty() {
             self.moved_on.notify_all();
         }
-        if let Some(phase) = news.phases.last() {
-            #[cfg(feature = "tokio")]
-            self.phases.send_if_modified(|published| {
-                let forward = *published < *phase;
-                *published = (*published).max(*phase);
-                forward
-            });
-            #[cfg(not(feature = "tokio"))]
-            let _ = phase;
+        #[cfg(feature = "tokio")]
+        for phase in &news.phases {
+            self.bell(*phase).ring();
         }
         for (scope, notice) in &news.notices {
             scope.publish(*notice);

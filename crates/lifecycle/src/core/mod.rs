@@ -16,6 +16,8 @@ mod shields;
 
 pub(crate) use components::{Begun, ComponentEntry, Timeouts};
 
+#[cfg(feature = "tokio")]
+use crate::bell::Bell;
 use crate::cause::{Cause, Failure, Received};
 use crate::clock::Clock;
 use crate::component::ComponentReport;
@@ -53,8 +55,9 @@ pub(crate) struct Core {
     max_attempts: u32,
     state: Mutex<State>,
     moved_on: Condvar,
+    /// Of each phase.
     #[cfg(feature = "tokio")]
-    phases: tokio::sync::watch::Sender<Phase>,
+    bells: [Bell; Phase::ALL.len()],
 }
 
 /// Who applies the ticks.
@@ -156,7 +159,7 @@ impl Core {
             }),
             moved_on: Condvar::new(),
             #[cfg(feature = "tokio")]
-            phases: tokio::sync::watch::Sender::new(Phase::Starting),
+            bells: std::array::from_fn(|_| Bell::default()),
         })
     }
 
@@ -196,8 +199,9 @@ impl Core {
     }
 
     #[cfg(feature = "tokio")]
-    pub(crate) fn phases(&self) -> tokio::sync::watch::Receiver<Phase> {
-        self.phases.subscribe()
+    pub(crate) fn bell(&self, phase: Phase) -> &Bell {
+        // Every phase has one, so the first is never taken instead.
+        self.bells.get(phase as usize).unwrap_or(&self.bells[0])
     }
 
     /// The state; not in a forked child.
