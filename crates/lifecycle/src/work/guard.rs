@@ -57,39 +57,79 @@ pub(super) use run::Run;
 #[cfg(feature = "tokio")]
 mod run {
     use super::{AssertUnwindSafe, Guard, Outcome, catch_unwind};
+    use crate::stop::Stop;
     use pin_project_lite::pin_project;
     use std::pin::Pin;
     use std::task::{Context, Poll, ready};
 
     pin_project! {
-        /// A future and its guard, in this order: an abort drops the future, destructors and all, and then counts
-        /// it out, so that it has been awaited when it is no longer counted.
-        pub(in super::super) struct Run<F> {
+        /// A task and its guard, in this order: an abort drops the task, destructors and all, and then counts it
+        /// out, so that it has been awaited when it is no longer counted.
+        pub(in super::super) struct Run<T, F> {
             #[pin]
-            future: Option<F>,
+            stage: Stage<T, F>,
             guard: Guard,
         }
     }
 
-    impl<F> Run<F> {
-        pub(in super::super) fn new(future: F, guard: Guard) -> Self {
-            Self { future: Some(future), guard }
+    pin_project! {
+        /// One after the other in the same place, since programs have many tasks.
+        #[project = StageProject]
+        enum Stage<T, F> {
+            /// An `Option` only to be taken out of.
+            Waiting { task: Option<(T, Stop)> },
+            Running { #[pin] future: F },
+            Over,
         }
     }
 
-    impl<F: Future<Output: Outcome>> Future for Run<F> {
+    impl<T, F> Run<T, F> {
+        /// Calls `task` when first polled.
+        pub(in super::super) fn new(task: T, stop: Stop, guard: Guard) -> Self {
+            Self { stage: Stage::Waiting { task: Some((task, stop)) }, guard }
+        }
+    }
+
+    impl<T, F> Future for Run<T, F>
+    where
+        T: FnOnce(Stop) -> F,
+        F: Future<Output: Outcome>,
+    {
         type Output = ();
 
         fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
             let mut this = self.project();
-            let Some(future) = this.future.as_mut().as_pin_mut() else { return Poll::Ready(()) };
-            let ended = match catch_unwind(AssertUnwindSafe(|| future.poll(context))) {
+            if matches!(*this.stage, Stage::Over) {
+                return Poll::Ready(());
+            }
+            let ended = match catch_unwind(AssertUnwindSafe(|| this.stage.as_mut().poll(context))) {
                 Ok(polled) => Ok(ready!(polled)),
                 Err(panic) => Err(panic),
             };
-            this.future.set(None);
+            this.stage.set(Stage::Over);
             this.guard.tracked.end(ended, this.guard.then);
             Poll::Ready(())
+        }
+    }
+
+    impl<T, F> Future for Stage<T, F>
+    where
+        T: FnOnce(Stop) -> F,
+        F: Future,
+    {
+        type Output = F::Output;
+
+        fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+            if let StageProject::Waiting { task } = self.as_mut().project()
+                && let Some((task, stop)) = task.take()
+            {
+                let future = task(stop);
+                self.set(Stage::Running { future });
+            }
+            match self.project() {
+                StageProject::Running { future } => future.poll(context),
+                StageProject::Waiting { .. } | StageProject::Over => Poll::Pending,
+            }
         }
     }
 }

@@ -325,8 +325,8 @@ impl<J: Send + 'static> PoolBuilder<J> {
             let scope = Arc::clone(pool.owner.scope.shared());
             runtime.spawn(async move {
                 while let Some((job, guard)) = queue.next(then).await {
-                    let (work, stop) = (Arc::clone(&work), stop.clone());
-                    let run = super::guard::Run::new(async move { work(job, stop).await }, guard);
+                    let work = Arc::clone(&work);
+                    let run = super::guard::Run::new(move |stop| work(job, stop), stop.clone(), guard);
                     scope.unless_cut(run).await;
                 }
             });

@@ -189,7 +189,7 @@ impl Tasks {
     {
         let Some(tracked) = self.track(name.into(), "task") else { return };
         self.on_a_runtime(tracked, |runtime, guard, stop| {
-            Abort::Task(runtime.spawn(Run::new(async move { task(stop).await }, guard)).abort_handle())
+            Abort::Task(runtime.spawn(Run::new(task, stop, guard)).abort_handle())
         });
     }
 
