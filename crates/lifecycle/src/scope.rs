@@ -10,11 +10,11 @@ use crate::machine::{Input, Notice, ScopeId, Time};
 use crate::shield::{Shield, StopImminent};
 use crate::site::Site;
 use crate::stop::Stop;
-use crate::work::{LiveWork, Registry};
+use crate::work::{LiveWork, Registry, oldest};
 use std::cell::Cell;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering as Plain};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 /// Somebody whose work must be done before the program closes: a server, a consumer, a pool.
@@ -124,11 +124,7 @@ impl Scope {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn begin(&self) -> Work {
-        let index = SHARD.try_with(Cell::get).unwrap_or(0) % SHARDS;
-        // The index is in range, so the first one is never taken instead.
-        let shard = self.shared.shards.get(index).unwrap_or(&self.shared.shards[0]);
-        shard.count.begin();
-        Work { shard: Arc::clone(shard) }
+        self.begin_on(SHARD.try_with(Cell::get).unwrap_or(0))
     }
 
     /// How much work is in flight. Exact when nothing begins or ends meanwhile; otherwise never too low.
@@ -244,6 +240,26 @@ impl Scope {
     pub(crate) fn shared(&self) -> &Arc<ScopeShared> {
         &self.shared
     }
+
+    /// The lifecycle's time.
+    pub(crate) fn now(&self) -> Time {
+        self.stop.core().clock().now()
+    }
+
+    /// Begins work that has a name. Much of it is spawned by one thread and ends on all of them, which must not meet
+    /// at one lock: so shards take turns, and not so often that neighbours, which tend to end on the same thread,
+    /// are apart.
+    pub(crate) fn begin_in_turn(&self) -> Work {
+        let turn = TURN.try_with(|turn| turn.replace(turn.get().wrapping_add(1))).unwrap_or(0);
+        self.begin_on(turn / NEIGHBOURS)
+    }
+
+    fn begin_on(&self, index: usize) -> Work {
+        // The index is in range, so the first one is never taken instead.
+        let shard = self.shared.shards.get(index % SHARDS).unwrap_or(&self.shared.shards[0]);
+        shard.count.begin();
+        Work { shard: Arc::clone(shard) }
+    }
 }
 
 impl Drop for Scope {
@@ -253,6 +269,15 @@ impl Drop for Scope {
 }
 
 impl Work {
+    pub(crate) fn shard(&self) -> &Arc<ScopeShard> {
+        &self.shard
+    }
+
+    /// Its scope; `None` if nobody needs that any more.
+    pub(crate) fn scope(&self) -> Option<Arc<ScopeShared>> {
+        self.shard.scope.upgrade()
+    }
+
     /// Says that this work was ended before it was finished. It is named in the report, and the exit status says
     /// so too (L14).
     ///
@@ -352,7 +377,6 @@ pub(crate) struct ScopeShared {
     core: Weak<Core>,
     shards: [Arc<ScopeShard>; SHARDS],
     notice: AtomicU8,
-    registry: OnceLock<Box<Registry>>,
     on_notice: Mutex<Option<OnNotice>>,
     #[cfg(feature = "tokio")]
     told: Bell,
@@ -365,9 +389,17 @@ pub(crate) struct ScopeShared {
 pub(crate) type OnNotice = Arc<dyn Fn(Notice) + Send + Sync>;
 
 /// Work holds its shard and not its scope, so that threads do not meet at one reference count.
-struct ScopeShard {
+pub(crate) struct ScopeShard {
     count: Shard,
+    named: Registry,
     scope: Weak<ScopeShared>,
+}
+
+impl ScopeShard {
+    /// The work of this shard that has a name.
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.named
+    }
 }
 
 impl ScopeShared {
@@ -377,10 +409,13 @@ impl ScopeShared {
             name,
             core,
             shards: std::array::from_fn(|_| {
-                Arc::new(ScopeShard { count: Shard::new(), scope: Weak::clone(scope) })
+                Arc::new(ScopeShard {
+                    count: Shard::new(),
+                    named: Registry::default(),
+                    scope: Weak::clone(scope),
+                })
             }),
             notice: AtomicU8::new(Notice::None as u8),
-            registry: OnceLock::new(),
             on_notice: Mutex::new(None),
             #[cfg(feature = "tokio")]
             told: Bell::default(),
@@ -416,15 +451,21 @@ impl ScopeShared {
     }
 
     /// The work that has a name.
-    pub(crate) fn registry(&self) -> &Registry {
-        self.registry.get_or_init(Box::default)
+    fn named(&self) -> impl Iterator<Item = &Registry> {
+        self.shards.iter().map(|shard| &shard.named)
+    }
+
+    /// Ends whatever can be ended from outside.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn abort_all(&self) {
+        self.named().for_each(Registry::abort_all);
     }
 
     pub(crate) fn live(&self, most: usize) -> Vec<LiveWork> {
         if self.is_forked() {
             return Vec::new();
         }
-        self.registry.get().map_or_else(Vec::new, |registry| registry.oldest(self.now(), most))
+        oldest(self.named(), self.now(), most)
     }
 
     /// Calls `act` for each notice from now on, and once for the one that was given already.
@@ -495,7 +536,12 @@ thread_local! {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         Cell::new(NEXT.fetch_add(1, Plain::Relaxed))
     };
+    /// The next turn for named work; threads begin apart from each other.
+    static TURN: Cell<usize> = Cell::new(SHARD.try_with(Cell::get).unwrap_or(0).wrapping_mul(NEIGHBOURS));
 }
+
+/// How many pieces of named work in a row are on one shard.
+const NEIGHBOURS: usize = 64;
 
 impl fmt::Debug for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

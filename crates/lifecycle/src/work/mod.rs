@@ -17,6 +17,6 @@ pub(crate) use outcome::panicked;
 pub use outcome::{OnFailure, Outcome};
 pub use pool::{Pool, PoolBuilder, PushError};
 pub use registry::LiveWork;
-pub(crate) use registry::Registry;
+pub(crate) use registry::{Registry, oldest};
 pub use tasks::Tasks;
 pub use tracked::Tracked;

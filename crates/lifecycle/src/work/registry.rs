@@ -7,12 +7,10 @@
 
 #[cfg(feature = "tokio")]
 use super::guard::Handover;
-use crate::counts::SHARDS;
 use crate::machine::Time;
 use crate::site::Site;
 use slab::Slab;
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
@@ -64,33 +62,18 @@ pub(crate) struct Entry {
 /// Where an entry is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Key {
-    shard: usize,
     slot: usize,
     /// Slots are used again; this tells one use from the next.
     sequence: u64,
 }
 
-/// The named work of one scope.
+/// The named work of one shard of a scope.
 #[derive(Default)]
-pub(crate) struct Registry {
-    shards: [Slots; SHARDS],
-}
-
-#[derive(Default)]
-#[repr(align(128))]
-struct Slots(Mutex<(Slab<Entry>, u64)>);
-
-thread_local! {
-    static TURN: Cell<usize> = const { Cell::new(0) };
-}
+pub(crate) struct Registry(Mutex<(Slab<Entry>, u64)>);
 
 impl Registry {
     pub(crate) fn insert(&self, name: Name, kind: &'static str, since: Time, site: Site) -> Key {
-        // In turn, not by thread: much work is spawned by one thread and ends on all of them, which must not meet
-        // at one lock.
-        let turn = TURN.try_with(|turn| turn.replace(turn.get().wrapping_add(1))).unwrap_or(0);
-        let shard = turn % SHARDS;
-        let mut slots = self.slots(shard);
+        let mut slots = self.slots();
         let (entries, next) = &mut *slots;
         let sequence = *next;
         *next += 1;
@@ -103,18 +86,17 @@ impl Registry {
             abort: None,
             sequence,
         });
-        Key { shard, slot, sequence }
+        Key { slot, sequence }
     }
 
     /// A forked child may have been left a lock that is held by a thread it does not have; to ask whether we are one
     /// takes a system call, so only if the lock is held.
     pub(crate) fn remove(&self, key: Key, is_forked: impl FnOnce() -> bool) -> Option<Entry> {
-        let slots = self.shards.get(key.shard)?;
-        let mut slots = match slots.0.try_lock() {
+        let mut slots = match self.0.try_lock() {
             Ok(slots) => slots,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) if is_forked() => return None,
-            Err(TryLockError::WouldBlock) => self.slots(key.shard),
+            Err(TryLockError::WouldBlock) => self.slots(),
         };
         let (entries, _) = &mut *slots;
         entries.get(key.slot).filter(|entry| entry.sequence == key.sequence)?;
@@ -123,7 +105,7 @@ impl Registry {
 
     /// What was waiting has begun, or the like.
     pub(crate) fn becomes(&self, key: Key, kind: &'static str) {
-        let (entries, _) = &mut *self.slots(key.shard);
+        let (entries, _) = &mut *self.slots();
         if let Some(entry) = entries.get_mut(key.slot).filter(|entry| entry.sequence == key.sequence) {
             entry.kind = kind;
         }
@@ -132,7 +114,7 @@ impl Registry {
     /// How to end it from outside. Look for the cut after this (invariant 2).
     #[cfg(feature = "tokio")]
     pub(crate) fn abort_by(&self, key: Key, abort: Abort) {
-        let (entries, _) = &mut *self.slots(key.shard);
+        let (entries, _) = &mut *self.slots();
         if let Some(entry) = entries.get_mut(key.slot).filter(|entry| entry.sequence == key.sequence) {
             entry.abort = Some(abort);
         }
@@ -141,46 +123,47 @@ impl Registry {
     /// Ends whatever can be ended from outside, without holding a lock: to end work may drop it at once.
     #[cfg(feature = "tokio")]
     pub(crate) fn abort_all(&self) {
-        for shard in 0..SHARDS {
-            let aborts: Vec<_> =
-                self.slots(shard).0.iter_mut().filter_map(|(_, entry)| entry.abort.take()).collect();
-            for abort in aborts {
-                match abort {
-                    Abort::Task(task) => task.abort(),
-                    // Its thread, once it has one, finds nothing to do.
-                    Abort::Waiting(guard) => drop(guard.take()),
-                }
+        let aborts: Vec<_> = self.slots().0.iter_mut().filter_map(|(_, entry)| entry.abort.take()).collect();
+        for abort in aborts {
+            match abort {
+                Abort::Task(task) => task.abort(),
+                // Its thread, once it has one, finds nothing to do.
+                Abort::Waiting(guard) => drop(guard.take()),
             }
         }
     }
 
-    /// The `most` oldest pieces of work, oldest first.
-    pub(crate) fn oldest(&self, now: Time, most: usize) -> Vec<LiveWork> {
-        let mut live = Vec::new();
-        for shard in 0..SHARDS {
-            live.extend(
-                self.slots(shard).0.iter().map(|(_, entry)| {
-                    (entry.since, entry.sequence, entry.name.clone(), entry.kind, entry.site)
-                }),
-            );
-        }
-        live.sort_by_key(|(since, sequence, ..)| (*since, *sequence));
-        live.truncate(most);
-        let live = live.into_iter();
-        live.map(|(since, _, name, kind, site)| LiveWork {
-            name: name.to_string(),
-            kind,
-            age: now.since(since),
-            site,
-        })
-        .collect()
+    fn slots(&self) -> MutexGuard<'_, (Slab<Entry>, u64)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn slots(&self, shard: usize) -> MutexGuard<'_, (Slab<Entry>, u64)> {
-        // The shard is in range, so the first one is never taken instead.
-        let slots = self.shards.get(shard).unwrap_or(&self.shards[0]);
-        slots.0.lock().unwrap_or_else(PoisonError::into_inner)
+/// The `most` oldest pieces of work among all these, oldest first.
+pub(crate) fn oldest<'a>(
+    registries: impl Iterator<Item = &'a Registry>,
+    now: Time,
+    most: usize,
+) -> Vec<LiveWork> {
+    let mut live = Vec::new();
+    for registry in registries {
+        live.extend(
+            registry
+                .slots()
+                .0
+                .iter()
+                .map(|(_, entry)| (entry.since, entry.sequence, entry.name.clone(), entry.kind, entry.site)),
+        );
     }
+    live.sort_by_key(|(since, sequence, ..)| (*since, *sequence));
+    live.truncate(most);
+    let live = live.into_iter();
+    live.map(|(since, _, name, kind, site)| LiveWork {
+        name: name.to_string(),
+        kind,
+        age: now.since(since),
+        site,
+    })
+    .collect()
 }
 
 impl fmt::Display for Name {

@@ -85,7 +85,7 @@ impl Tasks {
             let Some(scope) = shared.upgrade() else { return };
             #[cfg(feature = "tokio")]
             if notice >= Notice::Cut {
-                scope.registry().abort_all();
+                scope.abort_all();
             }
             if notice >= Notice::Told {
                 scope.seal();
@@ -291,11 +291,11 @@ impl Tasks {
         let Some(runtime) = here.as_ref().or(self.runtime.as_ref()) else {
             return tracked.fail(NoRuntime, self.then);
         };
-        let Some((scope, key)) = tracked.live().map(|(scope, key)| (Arc::clone(scope), key)) else { return };
+        let Some(handle) = tracked.handle() else { return };
         let abort = spawn(runtime, Guard::new(tracked, self.then), self.scope.stop());
-        scope.registry().abort_by(key, abort);
-        if scope.is_cut() {
-            scope.registry().abort_all();
+        handle.abort_by(abort);
+        if self.scope.is_cut() {
+            self.scope.shared().abort_all();
         }
     }
 }

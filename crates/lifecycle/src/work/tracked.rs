@@ -1,16 +1,22 @@
 //! Work that has a name while it is in flight.
 
 use super::outcome::{OnFailure, Outcome, failure};
+#[cfg(feature = "tokio")]
+use super::registry::Abort;
 use super::registry::{Entry, Key, Name};
 use crate::core::{Core, State};
 use crate::machine::{Input, ScopeId, Wish};
-use crate::scope::{CutWork, Scope, ScopeShared, Work};
+#[cfg(feature = "tokio")]
+use crate::scope::ScopeShard;
+use crate::scope::{CutWork, Scope, Work};
 use crate::site::Site;
 use crate::{Cause, Failure};
 use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
+#[cfg(feature = "tokio")]
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A [`Work`] with a name, a kind and the place where it began: it is named when the stop is held up, and in the
 /// report if it never ends.
@@ -38,9 +44,15 @@ pub struct Tracked {
 }
 
 struct Live {
-    scope: Arc<ScopeShared>,
     key: Key,
     work: Work,
+}
+
+/// Where a piece of work is named, while it is.
+#[cfg(feature = "tokio")]
+pub(crate) struct Handle {
+    shard: Arc<ScopeShard>,
+    key: Key,
 }
 
 impl Scope {
@@ -78,11 +90,10 @@ impl Scope {
     }
 
     pub(crate) fn track_as(&self, name: Name, kind: &'static str, site: Site) -> Tracked {
-        let work = self.begin();
-        let scope = Arc::clone(self.shared());
-        scope.busy_again();
-        let key = scope.registry().insert(name, kind, scope.now(), site);
-        Tracked { live: Some(Live { scope, key, work }) }
+        let work = self.begin_in_turn();
+        self.shared().busy_again();
+        let key = work.shard().registry().insert(name, kind, self.now(), site);
+        Tracked { live: Some(Live { key, work }) }
     }
 }
 
@@ -144,18 +155,19 @@ impl Tracked {
     /// ```
     #[must_use]
     pub fn is_cut(&self) -> bool {
-        self.live.as_ref().is_some_and(|live| live.scope.is_cut())
+        self.live.as_ref().is_some_and(|live| live.work.scope().is_none_or(|scope| scope.is_cut()))
     }
 
+    /// Who can be told how to end it from outside.
     #[cfg(feature = "tokio")]
-    pub(crate) fn live(&self) -> Option<(&Arc<ScopeShared>, Key)> {
-        self.live.as_ref().map(|live| (&live.scope, live.key))
+    pub(crate) fn handle(&self) -> Option<Handle> {
+        self.live.as_ref().map(|live| Handle { shard: Arc::clone(live.work.shard()), key: live.key })
     }
 
     /// What was waiting has begun.
     pub(crate) fn becomes(&self, kind: &'static str) {
         if let Some(live) = &self.live {
-            live.scope.registry().becomes(live.key, kind);
+            live.work.shard().registry().becomes(live.key, kind);
         }
     }
 
@@ -172,7 +184,7 @@ impl Tracked {
     pub(crate) fn end_cut(&mut self) {
         let Some((live, entry)) = self.take() else { return };
         let Some(entry) = entry else { return };
-        let age = live.scope.now().since(entry.since);
+        let age = live.age(&entry);
         let (name, kind, site) = (entry.name.to_string(), entry.kind, Some(entry.site));
         live.work.cut(CutWork { name, kind, peer: None, age, site });
     }
@@ -180,7 +192,7 @@ impl Tracked {
     /// Its owner has it back.
     pub(crate) fn hand_back(mut self) {
         let Some((live, Some(entry))) = self.take() else { return };
-        let age = live.scope.now().since(entry.since);
+        let age = live.age(&entry);
         let named = super::LiveWork { name: entry.name.to_string(), kind: entry.kind, age, site: entry.site };
         live.work.end_as(
             |_| Input::Tick,
@@ -207,24 +219,40 @@ impl Tracked {
 
     fn take(&mut self) -> Option<(Live, Option<Entry>)> {
         let live = self.live.take()?;
-        let entry = live.scope.registry().remove(live.key, || live.scope.is_forked());
+        let is_forked = || live.work.scope().is_some_and(|scope| scope.is_forked());
+        let entry = live.work.shard().registry().remove(live.key, is_forked);
         Some((live, entry))
     }
 }
 
+#[cfg(feature = "tokio")]
+impl Handle {
+    /// How to end it from outside. Look for the cut after this.
+    pub(crate) fn abort_by(&self, abort: Abort) {
+        self.shard.registry().abort_by(self.key, abort);
+    }
+}
+
 impl Live {
+    fn age(&self, entry: &Entry) -> Duration {
+        self.work.scope().map(|scope| scope.now().since(entry.since)).unwrap_or_default()
+    }
+
     fn name(&self, entry: Option<Entry>) -> String {
-        let scope = &self.scope.name;
-        match entry.map(|entry| entry.name.to_string()) {
-            Some(name) if name != *scope => format!("{scope}: {name}"),
-            _ => scope.clone(),
+        let scope = self.work.scope().map(|scope| scope.name.clone());
+        match (scope, entry.map(|entry| entry.name.to_string())) {
+            (Some(scope), Some(name)) if name != scope => format!("{scope}: {name}"),
+            (Some(name), _) | (None, Some(name)) => name,
+            (None, None) => String::new(),
         }
     }
 
     fn fail(self, failure: Failure, then: OnFailure) {
         tracing::error!(target: "exeunt::lifecycle", name = failure.name, error = failure.error, "work failed");
         #[cfg(feature = "metrics")]
-        crate::metrics::work_failed(&self.scope.name);
+        if let Some(scope) = self.work.scope() {
+            crate::metrics::work_failed(&scope.name);
+        }
         let input: fn(ScopeId) -> Input = match then {
             OnFailure::GoOn => |_| Input::WorkFailed,
             OnFailure::Stop => |_| Input::Stop(Wish::Failure),
