@@ -153,8 +153,8 @@ mod scenarios {
         let lifecycle = Lifecycle::install(config).unwrap();
         let scope = lifecycle.scope("reader");
         let stop = lifecycle.stop();
+        let work = scope.begin();
         let worker = thread::spawn(move || {
-            let work = scope.begin();
             stop.wait().unwrap();
             std::io::stdin().lock().read_line(&mut String::new()).unwrap();
             assert!(!scope.is_cut(), "no pass over what was ready");
