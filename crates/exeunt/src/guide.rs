@@ -12,11 +12,14 @@ chapters! {
     WebService: "web-service.md";
     Connections: "connections.md";
     QueueConsumer: "queue-consumer.md";
+    Tasks: "tasks.md";
     Batch: "batch.md";
+    Shields: "shields.md";
     Threads: "threads.md";
     WorkerPool: "worker-pool.md";
     StartAndFinish: "start-and-finish.md";
     State: "state.md";
     Schedule: "schedule.md";
     Reload: "reload.md";
+    Signals: "signals.md";
 }

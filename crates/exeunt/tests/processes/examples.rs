@@ -110,6 +110,11 @@ fn batch() {
 }
 
 #[test]
+fn tasks() {
+    sweep(|| Program::example("tasks"), clean);
+}
+
+#[test]
 fn threads() {
     sweep(
         || Program::example("threads"),
