@@ -1,0 +1,164 @@
+//! The chunked coding (RFC 9112 §7.1), followed byte by byte.
+
+use std::ops::Range;
+
+use super::{Refusal, token};
+
+/// Follows a chunked body to its end, however it is cut into reads.
+///
+/// Strict, since a lenient reader of chunks is half of a smuggled request: sizes are hexadecimal digits and nothing
+/// else, every line ends with CRLF, and what stands in extensions and trailers has the bytes that may stand there. Both
+/// are read over, and bounded.
+#[derive(Clone, Debug)]
+pub(crate) struct Chunked {
+    state: State,
+    /// Bytes of content announced so far.
+    content: u64,
+    /// Bytes of extensions and trailers so far.
+    aside: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Size {
+        size: u64,
+        digits: u8,
+    },
+    /// Blanks behind the size, before a semicolon.
+    Blank {
+        size: u64,
+    },
+    Extension {
+        size: u64,
+    },
+    SizeLf {
+        size: u64,
+    },
+    Data {
+        left: u64,
+    },
+    DataCr,
+    DataLf,
+    /// At the beginning of a trailer line.
+    Line,
+    Name,
+    Value,
+    ValueLf,
+    EndLf,
+    Done,
+}
+
+impl Chunked {
+    /// Extensions and trailers of one body, together: beyond it 431.
+    pub(crate) const ASIDE: u32 = 16 * 1024;
+
+    pub(crate) fn new() -> Self {
+        Self { state: State::Size { size: 0, digits: 0 }, content: 0, aside: 0 }
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.state == State::Done
+    }
+
+    /// Bytes of content, of all chunks whose size has come.
+    pub(crate) fn content(&self) -> u64 {
+        self.content
+    }
+
+    /// How much content is still to come of the chunk at hand.
+    pub(crate) fn left(&self) -> u64 {
+        match self.state {
+            State::Data { left } => left,
+            _ => 0,
+        }
+    }
+
+    /// Takes in what came next, tells where content is in it, and answers how many bytes belong to the body: all, or,
+    /// once it [is done](Self::is_done), those up to its end.
+    ///
+    /// # Errors
+    ///
+    /// Where the bytes are no chunked body.
+    pub(crate) fn feed(
+        &mut self,
+        bytes: &[u8],
+        mut data: impl FnMut(Range<usize>),
+    ) -> Result<usize, Refusal> {
+        let mut at = 0;
+        while let Some(byte) = bytes.get(at) {
+            if let State::Data { left } = self.state {
+                let here = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len() - at);
+                data(at..at + here);
+                at += here;
+                let left = left - here as u64;
+                self.state = if left == 0 { State::DataCr } else { State::Data { left } };
+                continue;
+            }
+            if self.is_done() {
+                break;
+            }
+            self.state = self.step(*byte)?;
+            at += 1;
+        }
+        Ok(at)
+    }
+
+    fn step(&mut self, byte: u8) -> Result<State, Refusal> {
+        const SIZE: Refusal = Refusal::bad("a chunk's size is not up to 16 hexadecimal digits");
+        const EXTENSION: Refusal = Refusal::bad("a control character in a chunk's extension");
+        const END: Refusal = Refusal::bad("a line of the chunked coding does not end with CRLF");
+        const TRAILER: Refusal = Refusal::bad("a trailer is not a field");
+        Ok(match (self.state, byte) {
+            (State::Size { size, digits: digits @ ..16 }, byte) if byte.is_ascii_hexdigit() => {
+                State::Size { size: size << 4 | u64::from(hex(byte)), digits: digits + 1 }
+            }
+            (State::Size { digits: 0, .. }, _) => return Err(SIZE),
+            (State::Size { size, .. } | State::Extension { size }, b'\r') => State::SizeLf { size },
+            (State::Size { size, .. } | State::Blank { size }, b';') => {
+                self.aside(State::Extension { size })?
+            }
+            (State::Size { size, .. } | State::Blank { size }, b' ' | b'\t') => {
+                self.aside(State::Blank { size })?
+            }
+            (State::Size { .. } | State::Blank { .. }, _) => return Err(SIZE),
+            (State::Extension { size }, byte) if token::is_value_byte(byte) => {
+                self.aside(State::Extension { size })?
+            }
+            (State::Extension { .. }, _) => return Err(EXTENSION),
+            (State::SizeLf { size: 0 }, b'\n') => State::Line,
+            (State::SizeLf { size }, b'\n') => {
+                self.content = self.content.checked_add(size).ok_or(SIZE)?;
+                State::Data { left: size }
+            }
+            (State::DataCr, b'\r') => State::DataLf,
+            (State::DataCr, _) => return Err(Refusal::bad("a chunk is longer than its size")),
+            (State::DataLf, b'\n') => State::Size { size: 0, digits: 0 },
+            (State::Line, b'\r') => State::EndLf,
+            (State::Name, b':') => self.aside(State::Value)?,
+            (State::Line | State::Name, byte) if token::is_token_byte(byte) => self.aside(State::Name)?,
+            (State::Line | State::Name, _) => return Err(TRAILER),
+            (State::Value, b'\r') => State::ValueLf,
+            (State::Value, byte) if token::is_value_byte(byte) => self.aside(State::Value)?,
+            (State::Value, _) => return Err(TRAILER),
+            (State::ValueLf, b'\n') => State::Line,
+            (State::EndLf, b'\n') => State::Done,
+            (State::SizeLf { .. } | State::DataLf | State::ValueLf | State::EndLf, _) => return Err(END),
+            (State::Data { .. } | State::Done, _) => self.state, // `feed` keeps these
+        })
+    }
+
+    fn aside(&mut self, next: State) -> Result<State, Refusal> {
+        self.aside += 1;
+        match self.aside > Self::ASIDE {
+            true => Err(Refusal::new(431, "the extensions and trailers of a chunked body are too long")),
+            false => Ok(next),
+        }
+    }
+}
+
+fn hex(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        _ => (digit | 0x20) - b'a' + 10,
+    }
+}

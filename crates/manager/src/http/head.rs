@@ -1,0 +1,348 @@
+//! The head of a request: found, parsed, checked.
+
+use std::mem::MaybeUninit;
+
+use exeunt_drain::Framing;
+use smallvec::SmallVec;
+
+use super::target::{Target, is_authority};
+use super::{Refusal, Version, token};
+
+/// Looks for a request's head in what has arrived.
+///
+/// A head that is whole at the first look is parsed once. One that trickles is looked at again only where it is new,
+/// and parsed again when it has doubled (to refuse early) or is whole, so that all looks together cost what its length
+/// does.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HeadParser {
+    /// Bytes of empty lines before the request line (RFC 9112 §2.2).
+    skipped: usize,
+    /// No end of the head is before this.
+    looked: usize,
+    /// How much there was when it was last parsed.
+    tried: usize,
+}
+
+/// A request's head: what it says about the connection and the body, and where its parts are.
+#[derive(Clone, Debug)]
+pub(crate) struct Head {
+    /// Bytes up to the body, with the empty line and with [`Head::start`].
+    pub(crate) len: usize,
+    /// Where the request line begins: behind empty lines that were skipped.
+    pub(crate) start: usize,
+    pub(crate) version: Version,
+    pub(crate) framing: Framing,
+    /// After this exchange the connection does not persist (RFC 9112 §9.3).
+    pub(crate) close: bool,
+    /// The client waits for a 100 before it sends the body (RFC 9110 §10.1.1).
+    pub(crate) expect_continue: bool,
+    /// The client asks to speak another protocol (RFC 9110 §7.8).
+    pub(crate) upgrade: bool,
+    pub(crate) method: Span,
+    pub(crate) target: Span,
+    /// See [`Target::uri`].
+    pub(crate) uri: Span,
+    pub(crate) query: Option<Span>,
+    pub(crate) fields: SmallVec<[Field; 16]>,
+}
+
+/// A range in the bytes that were parsed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Span {
+    start: u32,
+    end: u32,
+}
+
+/// Where a field's name and its trimmed value are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Field {
+    pub(crate) name: Span,
+    pub(crate) value: Span,
+}
+
+impl HeadParser {
+    /// More fields than this are refused (431).
+    pub(crate) const FIELDS: usize = 1024;
+
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// Given all bytes of the request so far, answers its head once that is whole. `most`: how long it may be.
+    ///
+    /// The answer does not depend on how often, or after which bytes, this is asked; behind an answer the parser is new.
+    ///
+    /// # Errors
+    ///
+    /// What is no request by RFC 9112, or longer than `most` (414 if its first line is, else 431).
+    pub(crate) fn parse(&mut self, bytes: &[u8], most: usize) -> Result<Option<Head>, Refusal> {
+        let most = most.min(u32::MAX as usize); // spans are
+        let within = bytes.get(..most).unwrap_or(bytes);
+        while within.get(self.skipped..).is_some_and(|rest| rest.starts_with(b"\r\n")) {
+            self.skipped += 2;
+        }
+        let full = bytes.len() >= most;
+        if full || self.is_worth_a_try(within) {
+            if let Some(head) = attempt(within, self.skipped)? {
+                *self = Self::new();
+                return Ok(Some(head));
+            }
+            self.tried = within.len();
+        }
+        self.looked = within.len();
+        match full {
+            false => Ok(None),
+            true if memchr::memchr(b'\n', within.get(self.skipped..).unwrap_or_default()).is_none() => {
+                Err(Refusal::new(414, "the request line is longer than a head may be"))
+            }
+            true => Err(Refusal::new(431, "the head is longer than it may be")),
+        }
+    }
+
+    fn is_worth_a_try(&self, bytes: &[u8]) -> bool {
+        let begun = bytes.len() > self.skipped;
+        begun
+            && (bytes.len() >= 2 * self.tried
+                || empty_line_end(bytes, self.looked.max(self.skipped)).is_some())
+    }
+}
+
+impl Span {
+    pub(crate) fn of<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        bytes.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
+
+    fn new(start: usize, len: usize) -> Self {
+        Self { start: start as u32, end: (start + len) as u32 } // `parse` gives no more than u32::MAX bytes
+    }
+}
+
+/// Where the first empty line ends, given that none ends before `from`. LF alone ends a line here, too: whoever finds the
+/// end checks what is before it.
+pub(crate) fn empty_line_end(bytes: &[u8], from: usize) -> Option<usize> {
+    let start = from.saturating_sub(2);
+    let rest = bytes.get(start..)?;
+    memchr::memchr_iter(b'\n', rest).find_map(|at| match rest.get(at + 1..) {
+        Some([b'\n', ..]) => Some(start + at + 2),
+        Some([b'\r', b'\n', ..]) => Some(start + at + 3),
+        _ => None,
+    })
+}
+
+fn attempt(bytes: &[u8], start: usize) -> Result<Option<Head>, Refusal> {
+    let text = bytes.get(start..).unwrap_or_default();
+    if text.first() == Some(&b'\n') {
+        return Err(BARE_LF);
+    }
+    let mut few = [const { MaybeUninit::uninit() }; 64];
+    match parse_into(bytes, start, &mut few) {
+        Err(httparse::Error::TooManyHeaders) => {
+            let mut many = vec![MaybeUninit::uninit(); HeadParser::FIELDS];
+            parse_into(bytes, start, &mut many)
+        }
+        other => other,
+    }
+    .unwrap_or_else(|error| Err(refusal(error, text)))
+}
+
+type Parsed = Result<Result<Option<Head>, Refusal>, httparse::Error>;
+
+fn parse_into<'b>(bytes: &'b [u8], start: usize, room: &mut [MaybeUninit<httparse::Header<'b>>]) -> Parsed {
+    let text = bytes.get(start..).unwrap_or_default();
+    let mut request = httparse::Request::new(&mut []);
+    Ok(match request.parse_with_uninit_headers(text, room)? {
+        httparse::Status::Partial => Ok(None),
+        httparse::Status::Complete(len) => checked(bytes, start, len, &request).map(Some),
+    })
+}
+
+const BARE_LF: Refusal = Refusal::bad("a line ends with a bare LF");
+
+fn checked(
+    bytes: &[u8],
+    start: usize,
+    len: usize,
+    request: &httparse::Request<'_, '_>,
+) -> Result<Head, Refusal> {
+    let method = request.method.unwrap_or_default();
+    let target = request.path.unwrap_or_default();
+    let version = if request.version == Some(0) { Version::Http10 } else { Version::Http11 };
+    let at = |part: &[u8]| Span::new(part.as_ptr().addr() - bytes.as_ptr().addr(), part.len());
+    let end = start + len;
+
+    let mut said = Said::default();
+    let mut fields = SmallVec::new();
+    for header in request.headers.iter() {
+        let name = at(header.name.as_bytes());
+        // httparse takes a bare LF for a line's end.
+        if !ends_line(bytes, name.start as usize) {
+            return Err(BARE_LF);
+        }
+        said.hear(header.name.as_bytes(), header.value)?;
+        fields.push(Field { name, value: at(header.value) });
+    }
+    if !ends_line(bytes, end) || !ends_line(bytes, end - 2) {
+        return Err(BARE_LF);
+    }
+    let parts = Target::parse(method.as_bytes(), target.as_bytes())?;
+    let target = at(target.as_bytes());
+    let within = |(from, to): (usize, usize)| Span::new(target.start as usize + from, to - from);
+    let framing = said.framing(version)?;
+    if said.hosts == 0 && version == Version::Http11 {
+        return Err(Refusal::bad("an HTTP/1.1 request without Host"));
+    }
+    Ok(Head {
+        len: end,
+        start,
+        version,
+        framing,
+        close: said.close || version == Version::Http10 && !said.keep_alive,
+        expect_continue: said.expects
+            && version == Version::Http11
+            && !matches!(framing, Framing::None | Framing::Length(0)),
+        upgrade: said.upgrade && said.names_upgrade && version == Version::Http11,
+        method: at(method.as_bytes()),
+        target,
+        uri: within(parts.uri),
+        query: parts.query.map(within),
+        fields,
+    })
+}
+
+/// What the fields say that concern the connection.
+#[derive(Default)]
+struct Said {
+    hosts: u8,
+    length: Option<u64>,
+    coding: Option<Coding>,
+    close: bool,
+    keep_alive: bool,
+    upgrade: bool,
+    names_upgrade: bool,
+    expects: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Coding {
+    Chunked,
+    /// One that we do not know, so far.
+    Unknown,
+    /// One that we do not know, and chunked behind it.
+    UnknownChunked,
+}
+
+impl Said {
+    fn hear(&mut self, name: &[u8], value: &[u8]) -> Result<(), Refusal> {
+        let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
+        match name.len() {
+            4 if is("host") => self.host(value),
+            6 if is("expect") => {
+                self.expects |= value.eq_ignore_ascii_case(b"100-continue");
+                Ok(())
+            }
+            7 if is("upgrade") => {
+                self.upgrade = true;
+                Ok(())
+            }
+            10 if is("connection") => {
+                for option in token::members(value) {
+                    self.close |= option.eq_ignore_ascii_case(b"close");
+                    self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+                    self.names_upgrade |= option.eq_ignore_ascii_case(b"upgrade");
+                }
+                Ok(())
+            }
+            14 if is("content-length") => self.content_length(value),
+            17 if is("transfer-encoding") => {
+                token::members(value).try_for_each(|coding| self.transfer_coding(coding))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// RFC 9112 §3.2: exactly one. An empty one is that of a target without an authority.
+    fn host(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        self.hosts += 1;
+        match self.hosts {
+            1 if is_authority(value, false) => Ok(()),
+            1 => Err(Refusal::bad("Host is not a host with an optional port")),
+            _ => Err(Refusal::bad("more than one Host")),
+        }
+    }
+
+    /// RFC 9112 §6.3 would let equal ones pass; nobody honest sends them.
+    fn content_length(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        const WRONG: Refusal = Refusal::bad("Content-Length is not a number of bytes");
+        let digits = value.iter().all(u8::is_ascii_digit); // `parse` would take a sign
+        let length =
+            str::from_utf8(value).ok().filter(|_| digits).and_then(|text| text.parse().ok()).ok_or(WRONG)?;
+        match self.length.replace(length) {
+            None => Ok(()),
+            Some(_) => Err(Refusal::bad("more than one Content-Length")),
+        }
+    }
+
+    /// RFC 9112 §6.1, §7: chunked must be the last, and once.
+    fn transfer_coding(&mut self, coding: &[u8]) -> Result<(), Refusal> {
+        let chunked = coding.eq_ignore_ascii_case(b"chunked");
+        self.coding = Some(match self.coding {
+            Some(Coding::Chunked | Coding::UnknownChunked) => {
+                return Err(Refusal::bad("Transfer-Encoding has something behind chunked"));
+            }
+            None if chunked => Coding::Chunked,
+            Some(Coding::Unknown) if chunked => Coding::UnknownChunked,
+            _ if coding.is_empty() => return Err(Refusal::bad("Transfer-Encoding has an empty member")),
+            _ => Coding::Unknown,
+        });
+        Ok(())
+    }
+
+    fn framing(&self, version: Version) -> Result<Framing, Refusal> {
+        match (self.coding, self.length) {
+            (None, None) => Ok(Framing::None),
+            (None, Some(length)) => Ok(Framing::Length(length)),
+            (Some(_), Some(_)) => Err(Refusal::bad("Content-Length beside Transfer-Encoding")),
+            (Some(_), None) if version == Version::Http10 => {
+                Err(Refusal::bad("Transfer-Encoding in an HTTP/1.0 request"))
+            }
+            (Some(Coding::Chunked), None) => Ok(Framing::Chunked),
+            (Some(Coding::Unknown), None) => Err(Refusal::bad("the last transfer coding is not chunked")),
+            (Some(Coding::UnknownChunked), None) => {
+                Err(Refusal::new(501, "a transfer coding other than chunked"))
+            }
+        }
+    }
+}
+
+/// Whether a line ends, with CRLF, before `end`.
+fn ends_line(bytes: &[u8], end: usize) -> bool {
+    bytes.get(..end).is_some_and(|before| before.ends_with(b"\r\n"))
+}
+
+fn refusal(error: httparse::Error, text: &[u8]) -> Refusal {
+    match error {
+        httparse::Error::HeaderName => {
+            Refusal::bad("a field's name is not a token directly before its colon, or a line is folded")
+        }
+        httparse::Error::HeaderValue => Refusal::bad("a control character, or a bare CR, in a field's value"),
+        httparse::Error::NewLine => Refusal::bad("a line does not end with CRLF"),
+        httparse::Error::TooManyHeaders => Refusal::new(431, "more than 1024 fields"),
+        httparse::Error::Version if is_other_version(text) => {
+            Refusal::new(505, "neither HTTP/1.1 nor HTTP/1.0")
+        }
+        httparse::Error::Version => Refusal::bad("the request line does not end with an HTTP version"),
+        httparse::Error::Token | httparse::Error::Status => Refusal::bad(
+            "the request line is not a method, a target and a version, with single blanks between",
+        ),
+    }
+}
+
+/// Whether the third word begins as another HTTP version does. (Of `HTTP/2.0` only `HTTP/2` may have come.)
+fn is_other_version(text: &[u8]) -> bool {
+    let third = text.splitn(3, |byte| *byte == b' ').nth(2).unwrap_or_default();
+    match third.strip_prefix(b"HTTP/") {
+        Some([b'1', b'.', minor, ..]) => minor.is_ascii_digit(),
+        Some([major, ..]) => major.is_ascii_digit() && *major != b'1',
+        _ => false,
+    }
+}

@@ -1,0 +1,31 @@
+//! HTTP/1.1 as bytes: where a request ends and what is in it, how a reply is written, and what a raw reply says.
+//!
+//! Nothing here does I/O. Parsers are given what has arrived so far, and remember how far they looked; what is not
+//! exactly a request by RFC 9112 is refused, since two readings of one byte stream are what request smuggling is
+//! made of.
+
+mod body;
+mod chunked;
+mod form;
+mod head;
+mod outgoing;
+mod request;
+mod response;
+mod sse;
+mod status;
+mod target;
+mod token;
+mod vocabulary;
+
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzzing;
+
+pub(crate) use body::BodyReader;
+pub(crate) use head::{Head, HeadParser};
+pub(crate) use outgoing::{Outgoing, Progress};
+pub use request::Request;
+pub use response::ReplyError;
+pub(crate) use response::{Answering, Form, Reply, chunk, write};
+pub(crate) use sse::sse;
+pub use vocabulary::{Refusal, Version};

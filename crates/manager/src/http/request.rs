@@ -1,0 +1,132 @@
+//! A request, as the program sees it.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use super::{Head, Version, form};
+
+/// A whole HTTP request: its head taken apart, its body decoded, and both as they came.
+///
+/// Cloning is cheap: the bytes are shared. A request stays valid, and unchanged, for as long as it is kept.
+#[derive(Clone)]
+pub struct Request {
+    raw: Bytes,
+    head: Head,
+    body: Bytes,
+}
+
+impl Request {
+    /// `raw`: what `head` was parsed from, up to the request's end. `body`: its decoded content.
+    pub(crate) fn new(raw: Bytes, head: Head, body: Bytes) -> Self {
+        Self { raw, head, body }
+    }
+
+    /// The method, as it was sent: methods are case-sensitive (RFC 9110 §9.1).
+    #[must_use]
+    pub fn method(&self) -> &str {
+        text(self.head.method.of(&self.raw))
+    }
+
+    /// The path as it was sent, without the query and not decoded. Of CONNECT its authority, `host:port`; of
+    /// `OPTIONS *` the `*`; of `GET http://host/path` the path.
+    #[must_use]
+    pub fn uri(&self) -> &str {
+        match text(self.head.uri.of(&self.raw)) {
+            "" => "/",
+            uri => uri,
+        }
+    }
+
+    /// What stands behind the `?`, not decoded; empty if nothing does.
+    #[must_use]
+    pub fn query(&self) -> &str {
+        self.head.query.map_or("", |query| text(query.of(&self.raw)))
+    }
+
+    /// The request target, as it was sent (RFC 9112 §3.2).
+    #[must_use]
+    pub fn target(&self) -> &str {
+        text(self.head.target.of(&self.raw))
+    }
+
+    /// The first variable of that name in the query, with `+` and percent escapes decoded. Bytes that are not UTF-8 become
+    /// U+FFFD. None if there is no such variable.
+    #[must_use]
+    pub fn query_var(&self, name: &str) -> Option<String> {
+        form::variable(self.query().as_bytes(), name)
+    }
+
+    /// The same in the body, taken for an urlencoded form whatever its `Content-Type` says.
+    #[must_use]
+    pub fn form_var(&self, name: &str) -> Option<String> {
+        form::variable(&self.body, name)
+    }
+
+    /// The version in the request line.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.head.version
+    }
+
+    /// The first field of that name, in any case, without the blanks around it. None if there is none, or if it is not
+    /// UTF-8: see [`Request::header_bytes`].
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.header_bytes(name).and_then(|value| str::from_utf8(value).ok())
+    }
+
+    /// The first field of that name, in any case, without the blanks around it.
+    #[must_use]
+    pub fn header_bytes(&self, name: &str) -> Option<&[u8]> {
+        let found = self
+            .head
+            .fields
+            .iter()
+            .find(|field| field.name.of(&self.raw).eq_ignore_ascii_case(name.as_bytes()))?;
+        Some(found.value.of(&self.raw))
+    }
+
+    /// All fields, in order, with their names as they were sent.
+    pub fn headers(&self) -> impl ExactSizeIterator<Item = (&str, &[u8])> {
+        self.head.fields.iter().map(|field| (text(field.name.of(&self.raw)), field.value.of(&self.raw)))
+    }
+
+    /// The content, without chunks.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The whole request as it was sent.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.raw.get(self.head.start..).unwrap_or_default()
+    }
+
+    /// The request line and the fields as they were sent, with the empty line.
+    #[must_use]
+    pub fn head_bytes(&self) -> &[u8] {
+        self.raw.get(self.head.start..self.head.len).unwrap_or_default()
+    }
+
+    pub(crate) fn head(&self) -> &Head {
+        &self.head
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method())
+            .field("target", &self.target())
+            .field("version", &self.version())
+            .field("body", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The parser took nothing that is not UTF-8.
+fn text(bytes: &[u8]) -> &str {
+    str::from_utf8(bytes).unwrap_or_default()
+}

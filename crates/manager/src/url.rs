@@ -1,0 +1,398 @@
+//! Addresses as programs write them, and the text tools that go with them.
+
+mod pattern;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::Ipv6Addr;
+use std::path::{Path, PathBuf};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use thiserror::Error;
+
+pub use pattern::matches;
+
+/// Where to listen, or to connect to, and what is spoken there.
+///
+/// `scheme://user:password@host:port/path?query`. The host may be empty, which is every address of the machine; the
+/// port may be left out where the scheme has one of its own; without a scheme, `host:port` is TCP. An IPv6 address stands
+/// in brackets. A Unix socket is `unix:/path`, or `http+unix:/path` to speak HTTP on it; in
+/// `http+unix://%2Fpath%2Fof%2Fsocket/uri` its path is escaped, and a URI may follow.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Url {
+    scheme: Scheme,
+    user: Option<String>,
+    password: Option<String>,
+    host: String,
+    port: u16,
+    socket: Option<PathBuf>,
+    uri: String,
+}
+
+/// What is spoken, and over what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Scheme {
+    /// HTTP on TCP.
+    Http,
+    /// HTTP on TLS.
+    Https,
+    /// WebSocket on TCP.
+    Ws,
+    /// WebSocket on TLS.
+    Wss,
+    /// Bytes on TCP.
+    Tcp,
+    /// Bytes on TLS.
+    Tls,
+    /// Datagrams.
+    Udp,
+    /// MQTT on TCP.
+    Mqtt,
+    /// MQTT on TLS.
+    Mqtts,
+    /// Bytes on a Unix socket.
+    Unix,
+    /// HTTP on a Unix socket.
+    HttpUnix,
+}
+
+/// What is wrong with an address, and what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum UrlError {
+    /// Nothing was given.
+    #[error("the address is empty: write one like http://0.0.0.0:8000")]
+    Empty,
+    /// No such scheme is known.
+    #[error(
+        "`{url}` has the scheme `{scheme}`: write one of http, https, ws, wss, tcp, tls, udp, mqtt, mqtts, unix, http+unix"
+    )]
+    Scheme {
+        /// The whole address.
+        url: String,
+        /// What stands before the colon.
+        scheme: String,
+    },
+    /// A scheme without a port of its own.
+    #[error(
+        "`{url}` has no port, and {scheme} has none of its own: write {scheme}://{host}:PORT, with 0 for a free one"
+    )]
+    NoPort {
+        /// The whole address.
+        url: String,
+        /// What is spoken.
+        scheme: Scheme,
+        /// The host in it.
+        host: String,
+    },
+    /// What stands behind the last colon is no port.
+    #[error("`{url}` has the port `{port}`: a port is a number from 0 to 65535")]
+    Port {
+        /// The whole address.
+        url: String,
+        /// What stands there.
+        port: String,
+    },
+    /// Something in brackets that is no IPv6 address.
+    #[error("`{url}` has `{host}` in brackets, which is no IPv6 address: write one like [::1]")]
+    Ipv6 {
+        /// The whole address.
+        url: String,
+        /// What stands there.
+        host: String,
+    },
+    /// An IPv6 address without brackets.
+    #[error(
+        "`{url}` has more than one colon in its host: write an IPv6 address in brackets, like [::1]:8000"
+    )]
+    Brackets {
+        /// The whole address.
+        url: String,
+    },
+    /// Something that no host name has.
+    #[error(
+        "`{url}` has the character {character:?} in its host: write a name, an IPv4 address, or an IPv6 address in brackets"
+    )]
+    Host {
+        /// The whole address.
+        url: String,
+        /// The first that is wrong.
+        character: char,
+    },
+    /// A Unix socket needs a path.
+    #[error("`{url}` has no path: write unix:/path/of/socket")]
+    NoPath {
+        /// The whole address.
+        url: String,
+    },
+    /// A line end or NUL would get into a request.
+    #[error("`{url}` has the character {character:?}: escape it with url::encode")]
+    Character {
+        /// The whole address.
+        url: String,
+        /// The first that is wrong.
+        character: char,
+    },
+}
+
+impl Url {
+    /// Takes an address apart.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, and what to write instead.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use exeunt_manager::url::{Scheme, Url};
+    ///
+    /// let url = Url::parse("wss://[::1]/chat?room=1")?;
+    /// assert_eq!((url.scheme(), url.host(), url.port()), (Scheme::Wss, "::1", 443));
+    /// assert_eq!(url.uri(), "/chat?room=1");
+    /// # Ok::<(), exeunt_manager::url::UrlError>(())
+    /// ```
+    pub fn parse(text: &str) -> Result<Self, UrlError> {
+        if text.is_empty() {
+            return Err(UrlError::Empty);
+        }
+        if let Some(character) = text.chars().find(|character| character.is_ascii_control()) {
+            return Err(UrlError::Character { url: text.to_owned(), character });
+        }
+        if let Some(path) = text.strip_prefix("unix:") {
+            return Self::unix(text, Scheme::Unix, path);
+        }
+        if let Some(path) = text.strip_prefix("http+unix:") {
+            return Self::unix(text, Scheme::HttpUnix, path);
+        }
+        match text.split_once("://") {
+            None => Self::internet(text, Scheme::Tcp, text),
+            Some((scheme, rest)) => match Scheme::parse(scheme) {
+                Some(scheme) => Self::internet(text, scheme, rest),
+                None => Err(UrlError::Scheme { url: text.to_owned(), scheme: scheme.to_owned() }),
+            },
+        }
+    }
+
+    /// What is spoken.
+    #[must_use]
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// A name or an address, without brackets; empty for every address of the machine, and for a Unix socket.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port, or the scheme's own; 0 for any that is free, and for a Unix socket.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The path of a Unix socket.
+    #[must_use]
+    pub fn socket(&self) -> Option<&Path> {
+        self.socket.as_deref()
+    }
+
+    /// The user's name, decoded.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    /// The password, decoded.
+    #[must_use]
+    pub fn password(&self) -> Option<&str> {
+        self.password.as_deref()
+    }
+
+    /// What to ask for there: path and query, as they stand; `/` if there is none.
+    #[must_use]
+    pub fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    /// Whether TLS is spoken.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        matches!(self.scheme, Scheme::Https | Scheme::Wss | Scheme::Tls | Scheme::Mqtts)
+    }
+
+    /// Whether HTTP is spoken: for http and https, and for WebSockets, which begin with it.
+    #[must_use]
+    pub fn speaks_http(&self) -> bool {
+        matches!(self.scheme, Scheme::Http | Scheme::Https | Scheme::Ws | Scheme::Wss | Scheme::HttpUnix)
+    }
+
+    fn internet(text: &str, scheme: Scheme, rest: &str) -> Result<Self, UrlError> {
+        let url = || text.to_owned();
+        let split = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, uri) = rest.split_at_checked(split).unwrap_or_default();
+        let (user_info, place) = match authority.rsplit_once('@') {
+            Some((user_info, place)) => (Some(user_info), place),
+            None => (None, authority),
+        };
+        let (host, port) = match place.strip_prefix('[') {
+            Some(inside) => {
+                let (host, behind) = inside.split_once(']').unwrap_or((inside, ""));
+                let address = host.split_once('%').map_or(host, |(address, _zone)| address);
+                let port = behind.strip_prefix(':').or(behind.is_empty().then_some(""));
+                match (address.parse::<Ipv6Addr>(), port) {
+                    (Ok(_), Some(port)) if inside.contains(']') => (host, port),
+                    (Ok(_), None) => return Err(UrlError::Port { url: url(), port: behind.to_owned() }),
+                    _ => return Err(UrlError::Ipv6 { url: url(), host: host.to_owned() }),
+                }
+            }
+            None => {
+                let (host, port) = place.split_once(':').unwrap_or((place, ""));
+                if port.contains(':') {
+                    return Err(UrlError::Brackets { url: url() });
+                }
+                if let Some(character) = host.chars().find(|character| !is_host_character(*character)) {
+                    return Err(UrlError::Host { url: url(), character });
+                }
+                (host, port)
+            }
+        };
+        let port = match port {
+            "" => {
+                scheme.port().ok_or_else(|| UrlError::NoPort { url: url(), scheme, host: host.to_owned() })?
+            }
+            _ => parse_port(port).ok_or_else(|| UrlError::Port { url: url(), port: port.to_owned() })?,
+        };
+        let (user, password) = match user_info.map(|both| both.split_once(':').unwrap_or((both, ""))) {
+            Some((user, password)) => {
+                (Some(user), Some(password).filter(|_| user_info.is_some_and(|both| both.contains(':'))))
+            }
+            None => (None, None),
+        };
+        Ok(Self {
+            scheme,
+            user: user.map(|user| decode(user).into_owned()),
+            password: password.map(|password| decode(password).into_owned()),
+            host: host.to_owned(),
+            port,
+            socket: None,
+            uri: origin(uri),
+        })
+    }
+
+    fn unix(text: &str, scheme: Scheme, path: &str) -> Result<Self, UrlError> {
+        let place = path.strip_prefix("//").unwrap_or(path);
+        let (socket, uri) = match place.split_once('/') {
+            // Its slashes are escaped: what is behind the first bare one is the URI.
+            Some((escaped, uri)) if scheme == Scheme::HttpUnix && !escaped.is_empty() => {
+                (decode(escaped).into_owned(), format!("/{uri}"))
+            }
+            None if scheme == Scheme::HttpUnix => (decode(place).into_owned(), String::new()),
+            _ => (place.to_owned(), String::new()),
+        };
+        if socket.is_empty() || socket.contains('\0') {
+            return Err(UrlError::NoPath { url: text.to_owned() });
+        }
+        Ok(Self {
+            scheme,
+            user: None,
+            password: None,
+            host: String::new(),
+            port: 0,
+            socket: Some(socket.into()),
+            uri: origin(&uri),
+        })
+    }
+}
+
+impl Scheme {
+    /// As it stands before the colon.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+            Self::Ws => "ws",
+            Self::Wss => "wss",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Udp => "udp",
+            Self::Mqtt => "mqtt",
+            Self::Mqtts => "mqtts",
+            Self::Unix => "unix",
+            Self::HttpUnix => "http+unix",
+        }
+    }
+
+    /// Schemes are case-insensitive (RFC 3986 §3.1).
+    fn parse(text: &str) -> Option<Self> {
+        [
+            Self::Http,
+            Self::Https,
+            Self::Ws,
+            Self::Wss,
+            Self::Tcp,
+            Self::Tls,
+            Self::Udp,
+            Self::Mqtt,
+            Self::Mqtts,
+        ]
+        .into_iter()
+        .find(|scheme| text.eq_ignore_ascii_case(scheme.as_str()))
+    }
+
+    /// The registered port.
+    fn port(self) -> Option<u16> {
+        match self {
+            Self::Http | Self::Ws => Some(80),
+            Self::Https | Self::Wss => Some(443),
+            Self::Mqtt => Some(1883),
+            Self::Mqtts => Some(8883),
+            Self::Tcp | Self::Tls | Self::Udp | Self::Unix | Self::HttpUnix => None,
+        }
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Escapes what is not a letter, a digit or one of `-_.~` (RFC 3986 §2.3), as UTF-8.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(exeunt_manager::url::encode("a b/ü"), "a%20b%2F%C3%BC");
+/// ```
+#[must_use]
+pub fn encode(text: &str) -> String {
+    const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+    utf8_percent_encode(text, RESERVED).to_string()
+}
+
+/// Takes escapes back; a `+` stays one. What is no escape stays as it is, and bytes that are not UTF-8 become U+FFFD.
+#[must_use]
+pub fn decode(text: &str) -> Cow<'_, str> {
+    percent_decode_str(text).decode_utf8_lossy()
+}
+
+/// Path and query, as they go into a request line.
+fn origin(uri: &str) -> String {
+    let uri = uri.split_once('#').map_or(uri, |(uri, _fragment)| uri);
+    match uri.starts_with('/') {
+        true => uri.to_owned(),
+        false => format!("/{uri}"),
+    }
+}
+
+fn parse_port(digits: &str) -> Option<u16> {
+    digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+fn is_host_character(character: char) -> bool {
+    character.is_alphanumeric() || matches!(character, '-' | '.' | '_' | '~')
+}
