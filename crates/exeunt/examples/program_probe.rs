@@ -54,6 +54,7 @@ fn main() -> Exit {
         "fails" => exeunt::main(async |_| Err("there is no shop".into())),
         "panics" => exeunt::main(async |_| panic!("no such shop")),
         "hung-start" => exeunt::main_with(config, hung_start),
+        "hung-blocking-start" => exeunt::main_blocking_with(config, hung_blocking_start),
         "hung-body" => exeunt::main_with(config, async |_| {
             println!("waiting");
             pending().await
@@ -70,6 +71,13 @@ fn main() -> Exit {
             println!("ready");
             thread::sleep(FOR_EVER);
             Ok(())
+        }),
+        "tells-its-grace" => exeunt::main_with(config, async |app| {
+            app.task("teller", async |stop| {
+                stop.requested().await;
+                println!("left {}", stop.time_left().map_or(0, |left| left.as_secs()));
+            });
+            say_ready(())
         }),
         "stuck-with-force" => stuck(config.force(Force::Exit)),
         "stuck-with-notice" => stuck(config),
@@ -155,7 +163,10 @@ async fn component(app: &App, name: &'static str, close: Duration) -> Result<(),
         Ok::<_, Error>(())
     };
     let closer = async move |()| {
-        tokio::time::sleep(close).await;
+        if !close.is_zero() {
+            println!("closing {name}");
+            tokio::time::sleep(close).await;
+        }
         println!("closed {name}");
     };
     Ok(app.component(name, start, closer).await?)
@@ -170,6 +181,24 @@ async fn hung_start(app: &App) -> Result<(), Error> {
     app.component("inner", start, async |()| println!("closed inner")).await?;
     println!("started inner");
     component(app, "never", Duration::ZERO).await
+}
+
+fn hung_blocking_start(app: &App) -> Result<(), Error> {
+    let open = |name| {
+        move || {
+            println!("opened {name}");
+            Ok::<_, Error>(())
+        }
+    };
+    app.component_blocking("outer", open("outer"), |()| println!("closed outer")).start()?;
+    let hang = || -> Result<(), Error> {
+        println!("starting inner");
+        thread::sleep(FOR_EVER);
+        Ok(())
+    };
+    app.component_blocking("inner", hang, |()| println!("closed inner")).start()?;
+    app.component_blocking("never", open("never"), |()| println!("closed never")).start()?;
+    say_ready(())
 }
 
 async fn hung_close(app: &App) -> Result<(), Error> {
