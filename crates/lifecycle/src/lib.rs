@@ -58,6 +58,7 @@ mod signal;
 mod site;
 mod stdin;
 mod stop;
+mod watch;
 mod work;
 
 pub use cause::{Cause, Failure, Received, Sender};
@@ -80,4 +81,5 @@ pub use shield::{Break, Shield, ShieldOutcome, ShieldReport, StopImminent};
 pub use signal::Signal;
 pub use site::Site;
 pub use stop::{Forked, Stop};
+pub use watch::Watch;
 pub use work::{LiveWork, OnFailure, Outcome, Pool, PoolBuilder, PushError, Tasks, Tracked};

@@ -5,6 +5,7 @@ use crate::core::Core;
 use crate::machine::{Phase, Time};
 use crate::shield::{Shield, StopImminent};
 use crate::site::Site;
+use crate::watch::Watch;
 use crate::work::Outcome;
 use std::error::Error;
 use std::fmt;
@@ -426,6 +427,27 @@ impl Stop {
     pub fn reached(&self, phase: Phase) -> impl Future<Output = ()> + use<'_> {
         // The bell lives in the core, so this cannot end without the phase.
         self.core.bell(phase).wait(|| self.phase() >= phase)
+    }
+
+    /// Has `act` called after each step of the stop (a phase began, work was told, or cut), until the [`Watch`] is
+    /// dropped: for event loops that have a waker of their own. By whatever thread took the step; it must neither block
+    /// nor panic. What happened before is not told, so look at the phase after asking.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # use std::sync::mpsc::channel;
+    /// # let lifecycle = Lifecycle::install(Config::default())?;
+    /// let (wake, woken) = channel();
+    /// let stop = lifecycle.stop();
+    /// let watch = stop.on_change(move || _ = wake.send(()));
+    /// stop.request_stop("the example is over");
+    /// assert!(woken.recv().is_ok());
+    /// # drop(watch);
+    /// # assert_eq!(lifecycle.close().exit_status(), 0);
+    /// # Ok::<(), exeunt_lifecycle::InstallError>(())
+    /// ```
+    pub fn on_change(&self, act: impl Fn() + Send + Sync + 'static) -> Watch {
+        self.core.watchers().add(Arc::new(act))
     }
 
     fn drain_time(&self) -> Option<Time> {

@@ -121,6 +121,9 @@ impl Core {
         for (scope, notice) in &news.notices {
             scope.publish(*notice);
         }
+        if !news.phases.is_empty() || !news.notices.is_empty() {
+            self.watchers.tell();
+        }
         if news.alarm {
             match &self.alarm {
                 Alarm::Hub => crate::hub::wake(),

@@ -31,6 +31,7 @@ use crate::machine::{
 use crate::scope::{CutWork, ScopeShared};
 use crate::shield::{LiveShield, Shards, ShieldReport};
 use crate::signal::Signal;
+use crate::watch::Watchers;
 use crate::work::Account;
 use attempt::Attempt;
 use effects::News;
@@ -55,6 +56,7 @@ pub(crate) struct Core {
     max_attempts: u32,
     state: Mutex<State>,
     moved_on: Condvar,
+    watchers: Watchers,
     /// Of each phase.
     #[cfg(feature = "tokio")]
     bells: [Bell; Phase::ALL.len()],
@@ -158,6 +160,7 @@ impl Core {
                 hung_up: None,
             }),
             moved_on: Condvar::new(),
+            watchers: Watchers::default(),
             #[cfg(feature = "tokio")]
             bells: std::array::from_fn(|_| Bell::default()),
         })
@@ -187,6 +190,10 @@ impl Core {
 
     pub(crate) fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    pub(crate) fn watchers(&self) -> &Watchers {
+        &self.watchers
     }
 
     pub(crate) fn hooks(&self) -> &Hooks {
