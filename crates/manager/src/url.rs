@@ -1,16 +1,18 @@
 //! Addresses as programs write them, and the text tools that go with them.
 
+mod error;
 mod pattern;
+mod scheme;
 
 use std::borrow::Cow;
-use std::fmt;
 use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use thiserror::Error;
 
+pub use error::UrlError;
 pub use pattern::matches;
+pub use scheme::Scheme;
 
 /// Where to listen, or to connect to, and what is spoken there.
 ///
@@ -27,113 +29,6 @@ pub struct Url {
     port: u16,
     socket: Option<PathBuf>,
     uri: String,
-}
-
-/// What is spoken, and over what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Scheme {
-    /// HTTP on TCP.
-    Http,
-    /// HTTP on TLS.
-    Https,
-    /// WebSocket on TCP.
-    Ws,
-    /// WebSocket on TLS.
-    Wss,
-    /// Bytes on TCP.
-    Tcp,
-    /// Bytes on TLS.
-    Tls,
-    /// Datagrams.
-    Udp,
-    /// MQTT on TCP.
-    Mqtt,
-    /// MQTT on TLS.
-    Mqtts,
-    /// Bytes on a Unix socket.
-    Unix,
-    /// HTTP on a Unix socket.
-    HttpUnix,
-}
-
-/// What is wrong with an address, and what to write instead.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum UrlError {
-    /// Nothing was given.
-    #[error("the address is empty: write one like http://0.0.0.0:8000")]
-    Empty,
-    /// No such scheme is known.
-    #[error(
-        "`{url}` has the scheme `{scheme}`: write one of http, https, ws, wss, tcp, tls, udp, mqtt, mqtts, unix, http+unix"
-    )]
-    Scheme {
-        /// The whole address.
-        url: String,
-        /// What stands before the colon.
-        scheme: String,
-    },
-    /// A scheme without a port of its own.
-    #[error(
-        "`{url}` has no port, and {scheme} has none of its own: write {scheme}://{host}:PORT, with 0 for a free one"
-    )]
-    NoPort {
-        /// The whole address.
-        url: String,
-        /// What is spoken.
-        scheme: Scheme,
-        /// The host in it.
-        host: String,
-    },
-    /// What stands behind the last colon is no port.
-    #[error("`{url}` has the port `{port}`: a port is a number from 0 to 65535")]
-    Port {
-        /// The whole address.
-        url: String,
-        /// What stands there.
-        port: String,
-    },
-    /// Something in brackets that is no IPv6 address.
-    #[error("`{url}` has `{host}` in brackets, which is no IPv6 address: write one like [::1]")]
-    Ipv6 {
-        /// The whole address.
-        url: String,
-        /// What stands there.
-        host: String,
-    },
-    /// An IPv6 address without brackets.
-    #[error(
-        "`{url}` has more than one colon in its host: write an IPv6 address in brackets, like [::1]:8000"
-    )]
-    Brackets {
-        /// The whole address.
-        url: String,
-    },
-    /// Something that no host name has.
-    #[error(
-        "`{url}` has the character {character:?} in its host: write a name, an IPv4 address, or an IPv6 address in brackets"
-    )]
-    Host {
-        /// The whole address.
-        url: String,
-        /// The first that is wrong.
-        character: char,
-    },
-    /// A Unix socket needs a path.
-    #[error("`{url}` has no path: write unix:/path/of/socket")]
-    NoPath {
-        /// The whole address.
-        url: String,
-    },
-    /// A line end or NUL would get into a request.
-    #[error("`{url}` has the character {character:?}: escape it with url::encode")]
-    Character {
-        /// The whole address.
-        url: String,
-        /// The first that is wrong.
-        character: char,
-    },
 }
 
 impl Url {
@@ -304,60 +199,6 @@ impl Url {
             socket: Some(socket.into()),
             uri: origin(&uri),
         })
-    }
-}
-
-impl Scheme {
-    /// As it stands before the colon.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Https => "https",
-            Self::Ws => "ws",
-            Self::Wss => "wss",
-            Self::Tcp => "tcp",
-            Self::Tls => "tls",
-            Self::Udp => "udp",
-            Self::Mqtt => "mqtt",
-            Self::Mqtts => "mqtts",
-            Self::Unix => "unix",
-            Self::HttpUnix => "http+unix",
-        }
-    }
-
-    /// Schemes are case-insensitive (RFC 3986 §3.1).
-    fn parse(text: &str) -> Option<Self> {
-        [
-            Self::Http,
-            Self::Https,
-            Self::Ws,
-            Self::Wss,
-            Self::Tcp,
-            Self::Tls,
-            Self::Udp,
-            Self::Mqtt,
-            Self::Mqtts,
-        ]
-        .into_iter()
-        .find(|scheme| text.eq_ignore_ascii_case(scheme.as_str()))
-    }
-
-    /// The registered port.
-    fn port(self) -> Option<u16> {
-        match self {
-            Self::Http | Self::Ws => Some(80),
-            Self::Https | Self::Wss => Some(443),
-            Self::Mqtt => Some(1883),
-            Self::Mqtts => Some(8883),
-            Self::Tcp | Self::Tls | Self::Udp | Self::Unix | Self::HttpUnix => None,
-        }
-    }
-}
-
-impl fmt::Display for Scheme {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 

@@ -4,6 +4,9 @@ use std::ops::Range;
 
 use super::{Refusal, token};
 
+/// More content than is allowed.
+pub(crate) const TOO_LONG: Refusal = Refusal::new(413, "the body is longer than it may be");
+
 /// Follows a chunked body to its end, however it is cut into reads.
 ///
 /// Strict, since a lenient reader of chunks is half of a smuggled request: sizes are hexadecimal digits and nothing
@@ -16,6 +19,10 @@ pub(crate) struct Chunked {
     content: u64,
     /// Bytes of extensions and trailers so far.
     aside: u32,
+    /// Bytes so far that are no content.
+    around: u64,
+    /// Bytes of content that are allowed.
+    most: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,9 +58,13 @@ enum State {
 impl Chunked {
     /// Extensions and trailers of one body, together: beyond it 431.
     pub(crate) const ASIDE: u32 = 16 * 1024;
+    /// What sizes, line ends, extensions and trailers may take at least.
+    pub(crate) const AROUND: u64 = 64 * 1024;
 
-    pub(crate) fn new() -> Self {
-        Self { state: State::Size { size: 0, digits: 0 }, content: 0, aside: 0 }
+    /// `most`: how many bytes of content there may be. Beyond it 413; so too if the chunks are so small that what is around
+    /// them is longer than that and [`Self::AROUND`].
+    pub(crate) fn new(most: u64) -> Self {
+        Self { state: State::Size { size: 0, digits: 0 }, content: 0, aside: 0, around: 0, most }
     }
 
     pub(crate) fn is_done(&self) -> bool {
@@ -63,14 +74,6 @@ impl Chunked {
     /// Bytes of content, of all chunks whose size has come.
     pub(crate) fn content(&self) -> u64 {
         self.content
-    }
-
-    /// How much content is still to come of the chunk at hand.
-    pub(crate) fn left(&self) -> u64 {
-        match self.state {
-            State::Data { left } => left,
-            _ => 0,
-        }
     }
 
     /// Takes in what came next, tells where content is in it, and answers how many bytes belong to the body: all, or,
@@ -108,6 +111,10 @@ impl Chunked {
         const EXTENSION: Refusal = Refusal::bad("a control character in a chunk's extension");
         const END: Refusal = Refusal::bad("a line of the chunked coding does not end with CRLF");
         const TRAILER: Refusal = Refusal::bad("a trailer is not a field");
+        self.around += 1;
+        if self.around > self.most.saturating_add(Self::AROUND) {
+            return Err(Refusal::new(413, "the body is cut into too many chunks"));
+        }
         Ok(match (self.state, byte) {
             (State::Size { size, digits: digits @ ..16 }, byte) if byte.is_ascii_hexdigit() => {
                 State::Size { size: size << 4 | u64::from(hex(byte)), digits: digits + 1 }
@@ -127,7 +134,10 @@ impl Chunked {
             (State::Extension { .. }, _) => return Err(EXTENSION),
             (State::SizeLf { size: 0 }, b'\n') => State::Line,
             (State::SizeLf { size }, b'\n') => {
-                self.content = self.content.checked_add(size).ok_or(SIZE)?;
+                self.content = self.content.saturating_add(size);
+                if self.content > self.most {
+                    return Err(TOO_LONG);
+                }
                 State::Data { left: size }
             }
             (State::DataCr, b'\r') => State::DataLf,

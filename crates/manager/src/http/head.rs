@@ -5,8 +5,9 @@ use std::mem::MaybeUninit;
 use exeunt_drain::Framing;
 use smallvec::SmallVec;
 
-use super::target::{Target, is_authority};
-use super::{Refusal, Version, token};
+use super::facts::Facts;
+use super::target::Target;
+use super::{Refusal, Version};
 
 /// Looks for a request's head in what has arrived.
 ///
@@ -170,15 +171,15 @@ fn checked(
     let at = |part: &[u8]| Span::new(part.as_ptr().addr() - bytes.as_ptr().addr(), part.len());
     let end = start + len;
 
-    let mut said = Said::default();
-    let mut fields = SmallVec::new();
+    let mut facts = Facts::default();
+    let mut fields = SmallVec::with_capacity(request.headers.len());
     for header in request.headers.iter() {
         let name = at(header.name.as_bytes());
         // httparse takes a bare LF for a line's end.
         if !ends_line(bytes, name.start as usize) {
             return Err(BARE_LF);
         }
-        said.hear(header.name.as_bytes(), header.value)?;
+        facts.hear(header.name.as_bytes(), header.value)?;
         fields.push(Field { name, value: at(header.value) });
     }
     if !ends_line(bytes, end) || !ends_line(bytes, end - 2) {
@@ -187,131 +188,21 @@ fn checked(
     let parts = Target::parse(method.as_bytes(), target.as_bytes())?;
     let target = at(target.as_bytes());
     let within = |(from, to): (usize, usize)| Span::new(target.start as usize + from, to - from);
-    let framing = said.framing(version)?;
-    if said.hosts == 0 && version == Version::Http11 {
-        return Err(Refusal::bad("an HTTP/1.1 request without Host"));
-    }
+    let framing = facts.framing(version)?;
     Ok(Head {
         len: end,
         start,
         version,
         framing,
-        close: said.close || version == Version::Http10 && !said.keep_alive,
-        expect_continue: said.expects
-            && version == Version::Http11
-            && !matches!(framing, Framing::None | Framing::Length(0)),
-        upgrade: said.upgrade && said.names_upgrade && version == Version::Http11,
+        close: facts.closes(version),
+        expect_continue: facts.expects_continue(version, framing),
+        upgrade: facts.upgrades(version),
         method: at(method.as_bytes()),
         target,
         uri: within(parts.uri),
         query: parts.query.map(within),
         fields,
     })
-}
-
-/// What the fields say that concern the connection.
-#[derive(Default)]
-struct Said {
-    hosts: u8,
-    length: Option<u64>,
-    coding: Option<Coding>,
-    close: bool,
-    keep_alive: bool,
-    upgrade: bool,
-    names_upgrade: bool,
-    expects: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Coding {
-    Chunked,
-    /// One that we do not know, so far.
-    Unknown,
-    /// One that we do not know, and chunked behind it.
-    UnknownChunked,
-}
-
-impl Said {
-    fn hear(&mut self, name: &[u8], value: &[u8]) -> Result<(), Refusal> {
-        let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
-        match name.len() {
-            4 if is("host") => self.host(value),
-            6 if is("expect") => {
-                self.expects |= value.eq_ignore_ascii_case(b"100-continue");
-                Ok(())
-            }
-            7 if is("upgrade") => {
-                self.upgrade = true;
-                Ok(())
-            }
-            10 if is("connection") => {
-                for option in token::members(value) {
-                    self.close |= option.eq_ignore_ascii_case(b"close");
-                    self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
-                    self.names_upgrade |= option.eq_ignore_ascii_case(b"upgrade");
-                }
-                Ok(())
-            }
-            14 if is("content-length") => self.content_length(value),
-            17 if is("transfer-encoding") => {
-                token::members(value).try_for_each(|coding| self.transfer_coding(coding))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// RFC 9112 §3.2: exactly one. An empty one is that of a target without an authority.
-    fn host(&mut self, value: &[u8]) -> Result<(), Refusal> {
-        self.hosts += 1;
-        match self.hosts {
-            1 if is_authority(value, false) => Ok(()),
-            1 => Err(Refusal::bad("Host is not a host with an optional port")),
-            _ => Err(Refusal::bad("more than one Host")),
-        }
-    }
-
-    /// RFC 9112 §6.3 would let equal ones pass; nobody honest sends them.
-    fn content_length(&mut self, value: &[u8]) -> Result<(), Refusal> {
-        const WRONG: Refusal = Refusal::bad("Content-Length is not a number of bytes");
-        let digits = value.iter().all(u8::is_ascii_digit); // `parse` would take a sign
-        let length =
-            str::from_utf8(value).ok().filter(|_| digits).and_then(|text| text.parse().ok()).ok_or(WRONG)?;
-        match self.length.replace(length) {
-            None => Ok(()),
-            Some(_) => Err(Refusal::bad("more than one Content-Length")),
-        }
-    }
-
-    /// RFC 9112 §6.1, §7: chunked must be the last, and once.
-    fn transfer_coding(&mut self, coding: &[u8]) -> Result<(), Refusal> {
-        let chunked = coding.eq_ignore_ascii_case(b"chunked");
-        self.coding = Some(match self.coding {
-            Some(Coding::Chunked | Coding::UnknownChunked) => {
-                return Err(Refusal::bad("Transfer-Encoding has something behind chunked"));
-            }
-            None if chunked => Coding::Chunked,
-            Some(Coding::Unknown) if chunked => Coding::UnknownChunked,
-            _ if coding.is_empty() => return Err(Refusal::bad("Transfer-Encoding has an empty member")),
-            _ => Coding::Unknown,
-        });
-        Ok(())
-    }
-
-    fn framing(&self, version: Version) -> Result<Framing, Refusal> {
-        match (self.coding, self.length) {
-            (None, None) => Ok(Framing::None),
-            (None, Some(length)) => Ok(Framing::Length(length)),
-            (Some(_), Some(_)) => Err(Refusal::bad("Content-Length beside Transfer-Encoding")),
-            (Some(_), None) if version == Version::Http10 => {
-                Err(Refusal::bad("Transfer-Encoding in an HTTP/1.0 request"))
-            }
-            (Some(Coding::Chunked), None) => Ok(Framing::Chunked),
-            (Some(Coding::Unknown), None) => Err(Refusal::bad("the last transfer coding is not chunked")),
-            (Some(Coding::UnknownChunked), None) => {
-                Err(Refusal::new(501, "a transfer coding other than chunked"))
-            }
-        }
-    }
 }
 
 /// Whether a line ends, with CRLF, before `end`.

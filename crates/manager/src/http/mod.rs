@@ -6,9 +6,11 @@
 
 mod body;
 mod chunked;
+mod facts;
 mod form;
 mod head;
 mod outgoing;
+mod reply_error;
 mod request;
 mod response;
 mod sse;
@@ -24,8 +26,8 @@ pub mod fuzzing;
 pub(crate) use body::BodyReader;
 pub(crate) use head::{Head, HeadParser};
 pub(crate) use outgoing::{Outgoing, Progress};
+pub use reply_error::ReplyError;
 pub use request::Request;
-pub use response::ReplyError;
 pub(crate) use response::{Answering, Form, Reply, chunk, write};
 pub(crate) use sse::sse;
 pub use vocabulary::{Refusal, Version};

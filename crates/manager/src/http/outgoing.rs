@@ -140,7 +140,7 @@ impl Outgoing {
         self.state = match says.framing {
             _ if self.head_only || status::has_no_body(says.status) => State::Length(0),
             Framing::Length(length) => State::Length(length),
-            Framing::Chunked => State::Chunked(Chunked::new()),
+            Framing::Chunked => State::Chunked(Chunked::new(u64::MAX)),
             Framing::UntilClose => State::UntilClose,
         };
         self.progress.begun = true;
