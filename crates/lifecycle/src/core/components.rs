@@ -251,8 +251,15 @@ impl Locked<'_> {
         let error = match late {
             Late::Timeout => format!("its start took longer than {after:?}"),
             Late::Stop => format!("the stop could not wait for its start, which had taken {after:?}"),
+            Late::Group => format!("its group could not wait for its start, which had taken {after:?}"),
         };
-        self.state.failed(Failure { name: entry.name, error });
+        let failure = Failure { name: entry.name, error };
+        if late == Late::Group {
+            // Whoever closed the group did not want the program to end.
+            self.state.failures.push(failure);
+        } else {
+            self.state.failed(failure);
+        }
         self.wake_waiters();
         self.news.given_up.push(entry.handles);
     }
@@ -262,7 +269,7 @@ impl Locked<'_> {
         let took = self.core.clock.now().since(entry.since);
         let outcome = match late {
             Late::Timeout => ComponentOutcome::TimedOut,
-            Late::Stop => ComponentOutcome::Skipped,
+            Late::Stop | Late::Group => ComponentOutcome::Skipped,
         };
         self.state.component_over(&entry, outcome, took);
         if late == Late::Timeout {

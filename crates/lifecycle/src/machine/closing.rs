@@ -3,14 +3,19 @@
 use super::components::Components;
 use super::deadline::{Deadline, EXIT_WORK};
 use super::phase::Time;
-use super::vocabulary::{ComponentId, Effect, Late};
+use super::vocabulary::{ComponentId, Effect, GroupId, Late};
+use std::collections::BTreeMap;
 
 /// How far closing is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Closing {
+    /// Whose components close; all and exit work if it is nobody's.
+    within: Option<GroupId>,
     /// How long the components wait for what was cut.
     unwind: Option<Deadline>,
     current: Option<(ComponentId, Deadline)>,
+    /// What groups within had begun to close by themselves.
+    under_way: BTreeMap<ComponentId, Deadline>,
     /// Components are being closed: no more exit work is taken.
     components: bool,
     /// A forced end's time for exit work.
@@ -31,9 +36,19 @@ pub(crate) enum Step {
 }
 
 impl Closing {
+    pub(crate) fn of(group: GroupId) -> Self {
+        Self { within: Some(group), ..Self::default() }
+    }
+
     /// A quarter of what is left is for work to unwind, since it may still use the components.
-    pub(crate) fn begin(&mut self, now: Time, hard: Time) {
+    pub(crate) fn begin(&mut self, now: Time, hard: Time, under_way: BTreeMap<ComponentId, Deadline>) {
         self.unwind = Some(Deadline::new(now.after(hard.since(now) / 4)));
+        self.under_way = under_way;
+    }
+
+    /// What is being closed, for whoever takes over.
+    pub(crate) fn into_under_way(self) -> impl Iterator<Item = (ComponentId, Deadline)> {
+        self.current.into_iter().chain(self.under_way)
     }
 
     pub(crate) fn takes_exit_work(&self) -> bool {
@@ -44,7 +59,7 @@ impl Closing {
     pub(crate) fn force(&mut self, now: Time, components: &mut Components, effects: &mut Vec<Effect>) {
         self.forced.get_or_insert(Deadline::new(now.after(EXIT_WORK)));
         self.components = true;
-        for id in components.in_order() {
+        for id in components.in_order(self.within) {
             if !components.is_exit_work(id) {
                 self.skip(id, components, effects);
             }
@@ -53,7 +68,7 @@ impl Closing {
 
     /// Nothing is done any more, exit work included.
     pub(crate) fn abandon(&mut self, components: &mut Components, effects: &mut Vec<Effect>) -> bool {
-        let left = components.in_order();
+        let left = components.in_order(self.within);
         for id in &left {
             self.skip(*id, components, effects);
         }
@@ -62,12 +77,9 @@ impl Closing {
 
     /// Its close is over. False: it was not being closed any more.
     pub(crate) fn closed(&mut self, id: ComponentId, components: &mut Components) -> bool {
-        let current = self.current.as_ref().is_some_and(|(current, _)| *current == id);
-        if current {
-            self.current = None;
-            components.remove(id);
-        }
-        current
+        let closing = self.current.take_if(|(current, _)| *current == id).is_some()
+            || self.under_way.remove(&id).is_some();
+        closing && components.remove(id)
     }
 
     pub(crate) fn step(
@@ -81,6 +93,15 @@ impl Closing {
         let forced = self.forced.is_some();
         let limit = self.forced.as_mut().unwrap_or(hard);
         let over = limit.is_due(now);
+        if !self.under_way.is_empty() {
+            let late =
+                self.under_way.iter_mut().find_map(|(id, until)| (until.is_due(now) || over).then_some(*id));
+            let Some(id) = late else { return Step::Wait };
+            effects.push(Effect::AbandonClose(id, Late::Timeout));
+            components.remove(id);
+            self.under_way.remove(&id);
+            return Step::Late;
+        }
         if let Some((id, until)) = &mut self.current {
             if !until.is_due(now) && !over {
                 return Step::Wait;
@@ -90,7 +111,7 @@ impl Closing {
             self.current = None;
             return Step::Late;
         }
-        let Some((id, timeout, is_last)) = components.next_to_close() else {
+        let Some((id, timeout, is_last)) = components.next_to_close(self.within) else {
             return if over || forced || !is_busy { Step::Over { skipped: false } } else { Step::Wait };
         };
         if over {
@@ -118,12 +139,16 @@ impl Closing {
     pub(crate) fn next_due(&self, hard: &Deadline, waits_to_unwind: bool) -> Time {
         let limit = self.forced.as_ref().unwrap_or(hard).takes_effect();
         let current = self.current.as_ref().map(|(_, until)| until.takes_effect());
-        let unwind = self.unwind.as_ref().filter(|_| waits_to_unwind && current.is_none());
-        [current, unwind.map(Deadline::takes_effect)].into_iter().flatten().fold(limit, Time::min)
+        let under_way = self.under_way.values().map(Deadline::takes_effect).min();
+        let closes = current.is_some() || under_way.is_some();
+        let unwind = self.unwind.as_ref().filter(|_| waits_to_unwind && !closes);
+        [current, under_way, unwind.map(Deadline::takes_effect)].into_iter().flatten().fold(limit, Time::min)
     }
 
     fn skip(&mut self, id: ComponentId, components: &mut Components, effects: &mut Vec<Effect>) {
-        if self.current.take_if(|(current, _)| *current == id).is_some() {
+        let closing = self.current.take_if(|(current, _)| *current == id).is_some()
+            || self.under_way.remove(&id).is_some();
+        if closing {
             effects.push(Effect::AbandonClose(id, Late::Stop));
         } else {
             effects.push(Effect::Skip(id));

@@ -37,9 +37,23 @@ enum Order {
     AtExit(ComponentId),
 }
 
+impl Order {
+    /// Everything is, if that is no group.
+    fn is_within(&self, group: Option<GroupId>) -> bool {
+        match (self, group) {
+            (_, None) => true,
+            // The path ends with a 0, which is no group within the root, and the component.
+            (Self::Component(path), Some(group)) => {
+                path.iter().take_while(|one| **one != 0).any(|one| *one == group.0)
+            }
+            (Self::AtExit(_), Some(_)) => false,
+        }
+    }
+}
+
 impl Components {
     pub(crate) fn open_group(&mut self, group: GroupId, parent: GroupId) {
-        if group != GroupId::ROOT && parent < group {
+        if group != GroupId::ROOT && parent < group && self.has_group(parent) {
             self.groups.entry(group).or_insert(parent);
         }
     }
@@ -53,6 +67,27 @@ impl Components {
     pub(crate) fn at_exit(&mut self, id: ComponentId, close: Option<Duration>) {
         let entry = Component { order: Order::AtExit(id), state: State::Started, close };
         self.entries.entry(id).or_insert(entry);
+    }
+
+    pub(crate) fn has_group(&self, group: GroupId) -> bool {
+        group == GroupId::ROOT || self.groups.contains_key(&group)
+    }
+
+    /// Whether the group is that one, or somewhere in it.
+    pub(crate) fn is_within(&self, group: GroupId, around: GroupId) -> bool {
+        let mut group = group;
+        while group != around {
+            // Each parent is older than its child, so this ends.
+            let Some(parent) = self.groups.get(&group) else { return false };
+            group = *parent;
+        }
+        true
+    }
+
+    /// The group is closed, and those within.
+    pub(crate) fn forget_group(&mut self, group: GroupId) {
+        let within: Vec<_> = self.groups.keys().copied().filter(|one| self.is_within(*one, group)).collect();
+        self.groups.retain(|one, _| !within.contains(one));
     }
 
     /// The start is over. Nothing, if it had been given up.
@@ -79,8 +114,10 @@ impl Components {
         self.entries.is_empty()
     }
 
-    pub(crate) fn starting_now(&self) -> Vec<ComponentId> {
-        self.entries.keys().copied().filter(|id| self.is_starting(*id)).collect()
+    /// Those that start, of a group or of all.
+    pub(crate) fn starting_now(&self, within: Option<GroupId>) -> Vec<ComponentId> {
+        let entries = self.entries.iter().filter(|(_, entry)| entry.order.is_within(within));
+        entries.map(|(id, _)| *id).filter(|id| self.is_starting(*id)).collect()
     }
 
     /// Starts whose time is over.
@@ -101,19 +138,26 @@ impl Components {
         starting.min()
     }
 
-    /// Which closes next, how long it may take, and whether it is the last.
-    pub(crate) fn next_to_close(&self) -> Option<(ComponentId, Option<Duration>, bool)> {
-        let (id, entry) = self.entries.iter().max_by(|(_, one), (_, other)| one.order.cmp(&other.order))?;
-        Some((*id, entry.close, self.entries.len() == 1))
+    /// Which closes next of a group or of all, how long it may take, and whether it is the last.
+    pub(crate) fn next_to_close(
+        &self,
+        within: Option<GroupId>,
+    ) -> Option<(ComponentId, Option<Duration>, bool)> {
+        let mut entries: Vec<_> =
+            self.entries.iter().filter(|(_, entry)| entry.order.is_within(within)).collect();
+        entries.sort_by(|(_, one), (_, other)| one.order.cmp(&other.order));
+        let (id, entry) = entries.pop()?;
+        Some((*id, entry.close, entries.is_empty()))
     }
 
     pub(crate) fn is_exit_work(&self, id: ComponentId) -> bool {
         self.entries.get(&id).is_some_and(|entry| matches!(entry.order, Order::AtExit(_)))
     }
 
-    /// All, in the order in which they would close.
-    pub(crate) fn in_order(&self) -> Vec<ComponentId> {
-        let mut entries: Vec<_> = self.entries.iter().collect();
+    /// Those of a group or all, in the order in which they would close.
+    pub(crate) fn in_order(&self, within: Option<GroupId>) -> Vec<ComponentId> {
+        let mut entries: Vec<_> =
+            self.entries.iter().filter(|(_, entry)| entry.order.is_within(within)).collect();
         entries.sort_by(|(_, one), (_, other)| other.order.cmp(&one.order));
         entries.into_iter().map(|(id, _)| *id).collect()
     }

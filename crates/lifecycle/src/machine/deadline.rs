@@ -33,15 +33,20 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// How much of the grace is kept for closing: 20 %, but no more than 5 s.
+    /// How much of the grace is kept for closing.
     pub(crate) fn close_reserve(&self) -> Duration {
-        (self.grace / 5).min(Duration::from_secs(5))
+        close_reserve(self.grace)
     }
 
     /// From the stop request until what is in flight is cut.
     pub(crate) fn drain(&self) -> Duration {
         self.grace - self.close_reserve()
     }
+}
+
+/// How much of a time is kept for closing: 20 %, but no more than 5 s.
+pub(super) fn close_reserve(time: Duration) -> Duration {
+    (time / 5).min(Duration::from_secs(5))
 }
 
 /// The stop request's time and the deadlines that follow from it. Nothing restarts this clock; shields move the

@@ -93,6 +93,8 @@ struct Budget {
     abandons: usize,
     readies: usize,
     system_ends: usize,
+    /// Closes of groups before the stop; with any, components and scopes are in groups.
+    group_closes: usize,
     late: usize,
 }
 
@@ -104,10 +106,14 @@ struct Node {
     started: usize,
     shielded: usize,
     scoped: usize,
+    grouped: bool,
 }
 
 /// The second component is in a group of its own, so that it closes before the third.
 const GROUP: GroupId = GroupId(1);
+
+/// A group in that one.
+const NESTED: GroupId = GroupId(2);
 
 const LATE: Duration = Duration::from_millis(500);
 
@@ -123,7 +129,7 @@ impl Node {
         };
         let Budget { components, failures, exit_works, shields, renewals, scopes, cuts, .. } = self.budget;
         let seconds = Duration::from_secs;
-        let group = if self.started == 1 { GROUP } else { GroupId::ROOT };
+        let group = self.group_of(self.started);
         let close = (self.started == 0).then_some(seconds(1));
         let next = ComponentId(self.started);
         can(components, Input::Starting { component: next, group, start: seconds(7), close }, |budget| {
@@ -172,7 +178,17 @@ impl Node {
             can(renewals, Input::ShieldRenewed { shield: *shield, until }, |budget| budget.renewals -= 1);
         }
         // Scopes are alike: the next begins, the first ends.
-        can(scopes, Input::Busy(ScopeId(self.scoped)), |budget| budget.scopes -= 1);
+        let scope = ScopeId(self.scoped);
+        let busy = if self.grouped {
+            Input::BusyIn { scope, group: self.group_of(self.scoped) }
+        } else {
+            Input::Busy(scope)
+        };
+        can(scopes, busy, |budget| budget.scopes -= 1);
+        for (group, within) in [(GROUP, 5), (NESTED, 3)] {
+            let close = Input::CloseGroup { group, within: seconds(within) };
+            can(self.budget.group_closes, close, |budget| budget.group_closes -= 1);
+        }
         if let Some(scope) = self.observed.busy.keys().next() {
             can(1, Input::Idle(*scope), |_| {});
             can(cuts, Input::WorkCut(*scope), |budget| budget.cuts -= 1);
@@ -195,6 +211,18 @@ impl Node {
         moves
     }
 
+    /// Where components close early: one in each group, and then more in the root and in the first.
+    fn group_of(&self, index: usize) -> GroupId {
+        match (self.grouped, index) {
+            (true, 0) => NESTED,
+            (true, 1) => GROUP,
+            (true, 2) => GroupId::ROOT,
+            (true, _) => GROUP,
+            (false, 1) => GROUP,
+            (false, _) => GroupId::ROOT,
+        }
+    }
+
     fn follow(&self, span: Duration, input: Input, budget: Budget) -> Self {
         let mut after = self.clone();
         after.budget = budget;
@@ -202,7 +230,7 @@ impl Node {
         match input {
             Input::Starting { .. } | Input::AtExit { .. } => after.started += 1,
             Input::ShieldTaken { .. } => after.shielded += 1,
-            Input::Busy(_) => after.scoped += 1,
+            Input::Busy(_) | Input::BusyIn { .. } => after.scoped += 1,
             _ => {}
         }
         after
@@ -214,7 +242,9 @@ impl Node {
 fn exhaust(limits: Limits, budget: Budget) -> (usize, usize) {
     let mut observed = Observed::new(limits);
     observed.step(Duration::ZERO, Input::GroupOpened { group: GROUP, parent: GroupId::ROOT });
-    let start = Node { observed, budget, started: 0, shielded: 0, scoped: 0 };
+    observed.step(Duration::ZERO, Input::GroupOpened { group: NESTED, parent: GROUP });
+    let grouped = budget.group_closes > 0;
+    let start = Node { observed, budget, started: 0, shielded: 0, scoped: 0, grouped };
     let mut seen = HashSet::from([start.clone()]);
     let mut edge = vec![start];
     let mut ends = 0;
@@ -301,4 +331,50 @@ fn a_lifecycle_that_is_dropped_at_any_moment() {
         ..Budget::default()
     };
     assert_eq!(exhaust(limits(0), budget), (23_770, 11_913), "{CHANGED}");
+}
+
+#[test]
+fn groups_that_close_before_the_stop() {
+    let budget = Budget { components: 3, failures: 1, group_closes: 2, late: 1, ..Budget::default() };
+    assert_eq!(exhaust(limits(0), budget), (14_553, 4_909), "{CHANGED}");
+}
+
+#[test]
+fn groups_that_close_while_a_stop_is_requested() {
+    let budget = Budget { components: 3, group_closes: 2, requests: 1, ..Budget::default() };
+    assert_eq!(exhaust(limits(0), budget), (3_799, 1_621), "{CHANGED}");
+}
+
+#[test]
+fn groups_whose_work_is_cut_while_a_stop_is_requested() {
+    let budget = Budget {
+        components: 2,
+        scopes: 2,
+        cuts: 1,
+        group_closes: 1,
+        requests: 1,
+        late: 1,
+        ..Budget::default()
+    };
+    assert_eq!(exhaust(limits(0), budget), (108_627, 39_677), "{CHANGED}");
+}
+
+#[test]
+fn groups_that_close_beside_exit_work_and_a_forced_end() {
+    let budget = Budget { components: 2, exit_works: 1, group_closes: 2, signals: 3, ..Budget::default() };
+    assert_eq!(exhaust(limits(0), budget), (16_754, 9_375), "{CHANGED}");
+}
+
+#[test]
+fn groups_that_close_beside_shields_and_a_lifecycle_that_is_dropped() {
+    let budget = Budget {
+        components: 2,
+        shields: 1,
+        scopes: 1,
+        group_closes: 1,
+        requests: 1,
+        abandons: 1,
+        ..Budget::default()
+    };
+    assert_eq!(exhaust(limits(0), budget), (18_654, 7_961), "{CHANGED}");
 }

@@ -11,6 +11,7 @@ mod deadline;
 mod edges;
 #[cfg(test)]
 mod explore;
+mod groups;
 #[cfg(test)]
 mod observed;
 #[cfg(test)]
@@ -38,6 +39,7 @@ use attempts::Attempts;
 use closing::{Closing, Step};
 use components::Components;
 use deadline::Clock;
+use groups::Groups;
 use shields::Shields;
 use std::collections::BTreeMap;
 
@@ -52,6 +54,7 @@ pub(crate) struct Machine {
     /// Scopes that are busy, and what they were told last.
     busy: BTreeMap<ScopeId, Notice>,
     components: Components,
+    groups: Groups,
     shields: Shields,
     /// All shields that there were at the stop request are known.
     looked: bool,
@@ -72,6 +75,7 @@ impl Machine {
             attempts: Attempts::default(),
             busy: BTreeMap::new(),
             components: Components::default(),
+            groups: Groups::default(),
             shields: Shields::default(),
             looked: false,
             closing: Closing::default(),
@@ -140,7 +144,7 @@ impl Machine {
             self.move_on(now, &mut effects);
             self.tell_who_holds_up(now, &mut effects);
             self.set_alarm(&mut effects);
-        } else if let Input::Busy(scope) = input {
+        } else if let Input::Busy(scope) | Input::BusyIn { scope, .. } = input {
             effects.push(Effect::Cut(scope));
         }
         effects
@@ -174,12 +178,17 @@ impl Machine {
                     self.enter(Phase::Running, now, effects);
                 }
             }
-            Input::Busy(scope) => self.begin(scope, effects),
-            Input::Idle(scope) => _ = self.busy.remove(&scope),
+            Input::Busy(scope) => self.begin(scope, GroupId::ROOT, effects),
+            Input::BusyIn { scope, group } => self.begin(scope, group, effects),
+            Input::Idle(scope) => {
+                self.busy.remove(&scope);
+                self.groups.idle(scope);
+            }
             Input::WorkCut(_) => self.work_cut = true,
             Input::WorkFailed => self.failed = true,
             Input::Abandoned => self.abandon(now, effects),
             Input::Tick => {}
+            Input::CloseGroup { group, within } => self.close_group(now, group, within, effects),
             Input::GroupOpened { .. }
             | Input::Starting { .. }
             | Input::Started(_)
@@ -196,9 +205,13 @@ impl Machine {
 
     fn take_component(&mut self, now: Time, input: Input, effects: &mut Vec<Effect>) {
         match input {
-            Input::GroupOpened { group, parent } => self.components.open_group(group, parent),
-            // Nothing further starts once a stop is requested (L3).
-            Input::Starting { component, group, start, close } if self.clock.is_none() => {
+            Input::GroupOpened { group, parent } if self.is_open(parent) => {
+                self.components.open_group(group, parent);
+            }
+            // Nothing further starts once a stop is requested (L3), or its group closes.
+            Input::Starting { component, group, start, close }
+                if self.clock.is_none() && self.is_open(group) =>
+            {
                 self.components.starting(component, group, now.after(start), close);
             }
             Input::Started(component) => self.components.started(component),
@@ -214,7 +227,8 @@ impl Machine {
                 self.components.at_exit(component, close);
             }
             Input::Closed { component, well } => {
-                let was_closing = self.closing.closed(component, &mut self.components);
+                let was_closing = self.closing.closed(component, &mut self.components)
+                    || self.groups.closed(component, &mut self.components);
                 self.failed |= was_closing && !well;
             }
             _ => {}
@@ -276,13 +290,15 @@ impl Machine {
         self.shift(effects);
     }
 
-    fn begin(&mut self, scope: ScopeId, effects: &mut Vec<Effect>) {
+    fn begin(&mut self, scope: ScopeId, group: GroupId, effects: &mut Vec<Effect>) {
+        self.groups.begin(scope, group);
         let notice = self.busy.entry(scope).or_insert(Notice::None);
         let due = match self.phase {
             Phase::Starting | Phase::Running | Phase::LameDuck => Notice::None,
             Phase::Draining => Notice::Told,
             Phase::Closing | Phase::Stopped => Notice::Cut,
         };
+        let due = due.max(self.groups.notice(group, &self.components));
         if *notice < due {
             *notice = due;
             effects.push(if due == Notice::Cut { Effect::Cut(scope) } else { Effect::Tell(scope) });
@@ -291,6 +307,7 @@ impl Machine {
 
     fn move_on(&mut self, now: Time, effects: &mut Vec<Effect>) {
         self.expire(now, effects);
+        self.close_groups(now, effects);
         self.advance(now, effects);
     }
 
@@ -329,7 +346,7 @@ impl Machine {
                     self.enter(Phase::Draining, now, effects);
                 }
                 Phase::Draining
-                    if quiet && self.busy.is_empty() && self.components.starting_now().is_empty() =>
+                    if quiet && self.busy.is_empty() && self.components.starting_now(None).is_empty() =>
                 {
                     self.enter(Phase::Closing, now, effects);
                 }
@@ -415,13 +432,14 @@ impl Machine {
     fn enter_closing(&mut self, now: Time, effects: &mut Vec<Effect>) {
         let shields = self.shields.take_all().into_iter();
         effects.extend(shields.map(|shield| Effect::EndShield(shield, Ended::Forced)));
-        for component in self.components.starting_now() {
+        for component in self.components.starting_now(None) {
             self.components.remove(component);
             self.failed = true;
             effects.push(Effect::CancelStart(component, Late::Stop));
         }
         if let Some(clock) = &self.clock {
-            self.closing.begin(now, clock.hard.takes_effect());
+            let under_way = self.groups.dissolve(None, &self.components);
+            self.closing.begin(now, clock.hard.takes_effect(), under_way);
         }
     }
 
@@ -464,7 +482,8 @@ impl Machine {
         let waits = matches!(self.phase, Phase::Draining | Phase::Closing);
         let held_up = self.clock.as_ref().filter(|_| waits).map(|clock| clock.held_up);
         let over = self.phase == Phase::Stopped;
-        let others = [phase, held_up, self.components.next_due(), self.shields.next_due()];
+        let groups = self.groups.next_due(&self.busy, &self.components);
+        let others = [phase, held_up, groups, self.components.next_due(), self.shields.next_due()];
         let at = others.into_iter().flatten().min().filter(|_| !over);
         if let Some(at) = at.filter(|at| Some(*at) != self.wake_at) {
             effects.push(Effect::WakeAt(at));

@@ -14,7 +14,7 @@ fn input() -> impl Strategy<Value = Input> {
         1 => prop_oneof![Just(Wish::Call), Just(Wish::Failure)].prop_map(Input::Stop),
         1 => Just(Input::Ready),
         1 => any::<bool>().prop_map(|well| Input::BodyEnded { well }),
-        8 => scope.clone().prop_map(Input::Busy),
+        8 => scope.clone().prop_map(busy),
         8 => scope.clone().prop_map(Input::Idle),
         1 => scope.prop_map(Input::WorkCut),
         1 => Just(Input::WorkFailed),
@@ -23,6 +23,12 @@ fn input() -> impl Strategy<Value = Input> {
         8 => shield(),
         6 => Just(Input::Tick),
     ]
+}
+
+/// Each third scope is in a group.
+fn busy(scope: ScopeId) -> Input {
+    let group = GroupId(scope.0 / 3 + 1);
+    if scope.0.is_multiple_of(3) { Input::BusyIn { scope, group } } else { Input::Busy(scope) }
 }
 
 /// Components, in five groups of which each is in the one before, and exit work.
@@ -39,6 +45,10 @@ fn part() -> impl Strategy<Value = Input> {
         1 => component.clone().prop_map(Input::StartFailed),
         1 => component.clone().prop_map(Input::StartDropped),
         2 => (component.clone(), close()).prop_map(|(component, close)| Input::AtExit { component, close }),
+        2 => (0_usize..5, span()).prop_map(|(group, within)| {
+            let within = within + Duration::from_nanos(1);
+            Input::CloseGroup { group: GroupId(group), within }
+        }),
         6 => (component, any::<bool>()).prop_map(|(component, well)| Input::Closed { component, well }),
     ]
 }

@@ -50,6 +50,8 @@ pub(crate) enum Input {
     BodyEnded { well: bool },
     /// The scope has work to do.
     Busy(ScopeId),
+    /// The scope has work to do, which its group waits for when it closes before the stop.
+    BusyIn { scope: ScopeId, group: GroupId },
     /// The scope has no work left.
     Idle(ScopeId),
     /// A piece of the scope's work was ended before it was finished.
@@ -58,7 +60,10 @@ pub(crate) enum Input {
     WorkFailed,
     /// A group begins inside another.
     GroupOpened { group: GroupId, parent: GroupId },
-    /// A component wants to start. After a stop request it is not taken: nothing further starts.
+    /// The group is to close before the stop, and has that long. Not taken if it is closing, or closed.
+    CloseGroup { group: GroupId, within: Duration },
+    /// A component wants to start. After a stop request it is not taken: nothing further starts. Nor is it in a group
+    /// that closes.
     Starting { component: ComponentId, group: GroupId, start: Duration, close: Option<Duration> },
     /// It has started.
     Started(ComponentId),
@@ -141,6 +146,8 @@ pub(crate) enum Late {
     Timeout,
     /// The stop's time for it was over.
     Stop,
+    /// The time of its group, which closes before the stop, was over.
+    Group,
 }
 
 /// Why a shield was ended.

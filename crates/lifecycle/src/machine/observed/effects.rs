@@ -19,13 +19,16 @@ impl Observed {
                 }
             }
             Effect::Tell(scope) => {
-                assert_eq!(self.phase, Phase::Draining, "L12: told in Draining");
+                let told = self.phase == Phase::Draining || self.is_told_by_group(scope);
+                assert!(told, "L12: told in Draining, or by its group");
                 assert_eq!(self.busy.insert(scope, Notice::Told), Some(Notice::None), "told once");
             }
             Effect::Cut(scope) => {
                 assert_ne!(self.busy.insert(scope, Notice::Cut), Some(Notice::Cut), "cut once");
-                assert!(at_once || self.shields.is_empty(), "L6: a live shield holds every cut off");
-                self.check_cut(before, at_once);
+                if !self.may_be_cut_by_group(scope, before) {
+                    assert!(at_once || self.shields.is_empty(), "L6: a live shield holds every cut off");
+                    self.check_cut(before, at_once);
+                }
             }
             Effect::CancelStart(id, late) => self.start_given_up(id, late, at_once),
             Effect::Close(id, until) => self.close_begun(id, until),
@@ -37,20 +40,24 @@ impl Observed {
                 let exit_work = self.forced.is_some_and(|forced| self.now >= forced.after(EXIT_WORK));
                 match late {
                     Late::Timeout => {
-                        assert!(self.now >= until || over || exit_work, "L4: given up too soon");
+                        assert!(
+                            self.now >= until || over || exit_work || self.is_out_of_time(id),
+                            "L4: given up too soon"
+                        );
                         self.failed = true;
                     }
                     Late::Stop => {
                         assert!(at_once, "L4: interrupted");
                         self.work_cut = true;
                     }
+                    Late::Group => panic!("L4: a close has its own time"),
                 }
                 self.set(id, State::Over);
             }
             Effect::Skip(id) => {
                 assert!(self.is(id, |state| state == State::Started), "L4: skipped, and not to be closed");
                 let over = self.deadlines.is_some_and(|(_, hard)| self.now >= hard);
-                assert!(at_once || over, "L4: skipped, and there was time");
+                assert!(at_once || over || self.is_out_of_time(id), "L4: skipped, and there was time");
                 self.work_cut = true;
                 self.set(id, State::Over);
             }
@@ -93,14 +100,19 @@ impl Observed {
                 let drained = self.machine.drain_deadline().is_some_and(|drain| self.now >= drain);
                 assert!(at_once || drained, "L3: the stop lets a start finish");
             }
+            Late::Group => assert!(self.is_drained_by_group(id), "L3: its group lets a start finish"),
         }
         self.failed = true;
         self.set(id, State::Over);
     }
 
     fn close_begun(&mut self, id: ComponentId, until: Time) {
-        assert_eq!(self.phase, Phase::Closing, "L5: closed in Closing alone");
         assert!(self.is(id, |state| state == State::Started), "L4: {id:?} was started and is not closed yet");
+        if self.phase < Phase::Closing {
+            self.check_closed_by_group(id, until);
+            return self.set(id, State::Closing(until));
+        }
+        assert_eq!(self.phase, Phase::Closing, "L5: closed in Closing, or with its group");
         let closing = |component: &Component| matches!(component.state, State::Closing(_));
         assert!(!self.components.values().any(closing), "L4: one after the other");
         let behind = self.components.iter().filter(|(other, component)| {
@@ -120,13 +132,13 @@ impl Observed {
     }
 
     /// What was written of the order, once more, by other means.
-    fn closes_before(&self, one: ComponentId, other: ComponentId) -> bool {
+    pub(super) fn closes_before(&self, one: ComponentId, other: ComponentId) -> bool {
         let group = |id| self.components.get(&id).and_then(|component| component.group);
         match (group(one), group(other)) {
             (None, None) => one > other,
             (None, Some(_)) => true,
             (Some(_), None) => false,
-            // All groups here are in the root.
+            // All groups here are in the root, or each in the one before it.
             (Some(a), Some(b)) if a == b => one > other,
             (Some(a), Some(b)) => b == GroupId::ROOT || (a != GroupId::ROOT && a > b),
         }

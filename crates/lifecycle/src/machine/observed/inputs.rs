@@ -14,7 +14,9 @@ impl Observed {
             Input::Stop(Wish::Failure) | Input::WorkFailed => self.failed = true,
             Input::BodyEnded { well: false } if self.requested.is_none() => self.failed = true,
             Input::WorkCut(_) => self.work_cut = true,
-            Input::Busy(scope) => _ = self.busy.entry(scope).or_insert(Notice::None),
+            Input::Busy(scope) | Input::BusyIn { scope, .. } => {
+                _ = self.busy.entry(scope).or_insert(Notice::None)
+            }
             Input::Idle(scope) => _ = self.busy.remove(&scope),
             Input::Abandoned => self.work_cut |= !self.busy.is_empty(),
             Input::StartFailed(id) if self.is(id, |state| matches!(state, State::Starting(_))) => {
@@ -61,7 +63,8 @@ impl Observed {
         match input {
             Input::Starting { component, group, start, .. } => {
                 let taken = self.machine.has(component);
-                assert_eq!(taken, before.requested.is_none(), "L3: nothing starts after a stop request");
+                let open = before.requested.is_none() && before.groups.is_open(group);
+                assert_eq!(taken, open, "L3: nothing starts after a stop request, or in a group that closes");
                 if taken {
                     let state = State::Starting(self.now.after(start));
                     self.components.insert(component, Component { group: Some(group), state });

@@ -22,7 +22,12 @@ impl Observed {
         if self.phase == Phase::Draining {
             let starting = |component: &Component| matches!(component.state, State::Starting(_));
             let starts = self.components.values().any(starting);
-            assert!(self.busy.values().all(|notice| *notice == Notice::Told), "L12: everybody is told");
+            assert!(
+                self.busy.iter().all(|(scope, notice)| {
+                    *notice == Notice::Told || (*notice == Notice::Cut && self.is_told_by_group(*scope))
+                }),
+                "L12: everybody is told"
+            );
             assert!(
                 !self.busy.is_empty() || starts || !self.shields.is_empty(),
                 "L5: nothing holds Draining up"
@@ -33,12 +38,13 @@ impl Observed {
                 assert!(self.machine.is_shielded_by(*shield), "L6: live, and forgotten");
             }
         }
+        self.check_groups();
         self.check_end(before, input);
     }
 
     /// From here, ticks alone bring the end: in time if they come in time, a pass for each deadline later otherwise.
     pub(in crate::machine) fn check_liveness(&self) {
-        let Some(requested) = self.requested else { return };
+        let Some(requested) = self.requested else { return self.check_groups_end() };
         // A shield that ends late leaves the close reserve, but no more than the limit.
         let limit = self.limit(requested);
         let hard = self.machine.hard_deadline().filter(|_| self.shields.is_empty()).unwrap_or(limit);
@@ -120,7 +126,8 @@ impl Observed {
         let waits = matches!(self.phase, Phase::LameDuck | Phase::Draining | Phase::Closing);
         let starting = |component: &Component| matches!(component.state, State::Starting(_));
         let starts = self.components.values().any(starting);
-        assert_eq!(machine.wake_at().is_some(), waits || starts, "somebody must look at the clock");
+        let closes = self.phase < Phase::Stopped && self.groups.is_closing();
+        assert_eq!(machine.wake_at().is_some(), waits || starts || closes, "somebody must look at the clock");
         assert!(machine.wake_at().is_none_or(|at| at > self.now), "what is due has been done");
     }
 }

@@ -1,6 +1,7 @@
 //! What must hold in every state, whatever the inputs: each rule an assertion.
 
 mod effects;
+mod groups;
 mod inputs;
 mod invariants;
 
@@ -9,6 +10,7 @@ use super::{
     ComponentId, Effect, GroupId, Input, Limits, Machine, Notice, Phase, ScopeId, ShieldId, ShieldKind, Time,
     Verdict,
 };
+use groups::Groups;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -45,6 +47,7 @@ pub(super) struct Observed {
     work_cut: bool,
     pub(super) busy: BTreeMap<ScopeId, Notice>,
     pub(super) components: BTreeMap<ComponentId, Component>,
+    groups: Groups,
     pub(super) shields: BTreeMap<ShieldId, Time>,
     forced: Option<Time>,
     /// When the system said that it will end us.
@@ -82,6 +85,7 @@ impl Observed {
             work_cut: false,
             busy: BTreeMap::new(),
             components: BTreeMap::new(),
+            groups: Groups::default(),
             shields: BTreeMap::new(),
             forced: None,
             doomed: None,
@@ -110,12 +114,13 @@ impl Observed {
         };
         let before = self.clone();
         self.observe_input(input, &before);
+        self.observe_group(input);
         let shields: Vec<_> = self.shields.iter().map(|(id, until)| (*id, *until)).collect();
         // Before a stop, shields are nothing to the machine.
         let seen = if self.is_unseen(input) { Input::Tick } else { input };
         let effects = drive(&mut self.machine, self.now, seen, &shields);
         self.observe_taken(input, &before);
-        if let (Some(_), Input::Busy(scope)) = (self.verdict, input) {
+        if let (Some(_), Input::Busy(scope) | Input::BusyIn { scope, .. }) = (self.verdict, input) {
             assert_eq!(effects, [Effect::Cut(scope)], "L5: who comes after the end is cut");
             return;
         }
