@@ -35,7 +35,10 @@ impl Locked<'_> {
                     if phase == Phase::LameDuck {
                         // After the phase is written (invariant 1 of the counts).
                         let scopes = self.state.scopes.values_mut();
-                        scopes.for_each(|entry| entry.at_stop = entry.shared.totals());
+                        scopes.for_each(|entry| {
+                            entry.at_stop = entry.shared.totals();
+                            entry.cut_before = entry.cut.len();
+                        });
                     }
                     if let (Phase::LameDuck, Some(cause)) = (phase, &self.state.cause) {
                         self.state.follow.push(Item::News(Progress::Requested(cause.clone())));

@@ -110,6 +110,8 @@ pub(crate) struct ScopeEntry {
     /// What had begun and ended when the stop was requested.
     pub(crate) at_stop: Totals,
     pub(crate) cut: Vec<CutWork>,
+    /// How many of them when the stop was requested.
+    pub(crate) cut_before: usize,
     pub(crate) account: Account,
     /// When its work was done.
     pub(crate) idle_since: Option<Time>,
@@ -298,6 +300,7 @@ impl Core {
             shared: Arc::clone(&shared),
             at_stop: Totals::default(),
             cut: Vec::new(),
+            cut_before: 0,
             account: Account::default(),
             idle_since: None,
         };

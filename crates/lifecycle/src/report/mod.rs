@@ -114,7 +114,7 @@ pub struct ScopeReport {
     pub refused: u64,
     /// Queued work that was not begun, and was given back to the queue's owner (L13).
     pub handed_back: Vec<LiveWork>,
-    /// Work that was cut.
+    /// Work that was cut, even before the stop.
     pub cut: Vec<CutWork>,
     /// Work that was neither finished nor cut by name when the stop was over.
     pub left: u64,
@@ -286,7 +286,8 @@ impl ScopeReport {
         let now = entry.shared.totals();
         let Account { failed, refused, handed_back } = &entry.account;
         let ended = now.ended.saturating_sub(entry.at_stop.ended);
-        let otherwise = failed + refused + count(handed_back) + count(&entry.cut);
+        let cut = entry.cut.get(entry.cut_before..).unwrap_or_default();
+        let otherwise = failed + refused + count(handed_back) + count(cut);
         let held = entry.idle_since.zip(state.machine.requested());
         Self {
             name: entry.shared.name.clone(),
