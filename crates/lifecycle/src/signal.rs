@@ -119,3 +119,31 @@ impl serde::Serialize for Signal {
         serializer.collect_str(self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_where_the_number_is_the_same_everywhere_and_numbers_elsewhere() {
+        let names = [1, 2, 3, 6, 9, 13, 14, 15, 63].map(|number| Signal::new(number).to_string());
+        let expected =
+            ["HUP", "INT", "QUIT", "ABRT", "KILL", "PIPE", "ALRM", "TERM"].map(|name| format!("SIG{name}"));
+        assert_eq!(names[..8], expected);
+        assert_eq!(names[8], "signal 63");
+        assert_eq!(format!("{:>8}|", Signal::TERMINATE), " SIGTERM|");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_programs_own_signals_have_names() {
+        assert_eq!([Signal::USER1, Signal::USER2].map(|signal| signal.to_string()), ["SIGUSR1", "SIGUSR2"]);
+        assert_ne!(Signal::USER1.number(), Signal::USER2.number());
+    }
+
+    #[cfg(windows)]
+    #[test]
+    fn ctrl_break_has_a_name() {
+        assert_eq!(Signal::BREAK.to_string(), "SIGBREAK");
+    }
+}

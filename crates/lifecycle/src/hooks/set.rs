@@ -115,3 +115,60 @@ mod sealed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at_signals() -> SignalHook {
+        signal_hook(|_, _| {})
+    }
+
+    fn at_the_end() -> EndHook {
+        end_hook(|_| {})
+    }
+
+    #[test]
+    fn a_set_is_equal_to_its_clone_and_to_no_set_that_differs_in_anything() {
+        let set = HookSet {
+            on_signal: vec![(Signal::INTERRUPT, at_signals())],
+            before_hup: vec![at_signals()],
+            before_termination: vec![at_the_end()],
+            re_raise: false,
+        };
+        assert_eq!(set, set.clone());
+        let different: [fn(&mut HookSet); 9] = [
+            |set| set.re_raise = true,
+            |set| set.on_signal.clear(),
+            |set| set.on_signal[0].0 = Signal::QUIT,
+            |set| set.on_signal[0].1 = at_signals(),
+            |set| set.on_signal.push((Signal::QUIT, at_signals())),
+            |set| set.before_hup[0] = at_signals(),
+            |set| set.before_hup.clear(),
+            |set| set.before_termination[0] = at_the_end(),
+            |set| set.before_termination.push(at_the_end()),
+        ];
+        for (index, change) in different.into_iter().enumerate() {
+            let mut other = set.clone();
+            change(&mut other);
+            assert_ne!(set, other, "change {index}");
+            assert_ne!(other, set, "change {index}");
+        }
+    }
+
+    #[test]
+    fn what_a_set_needs() {
+        let none = HookSet::default();
+        let at_signal = HookSet { on_signal: vec![(Signal::QUIT, at_signals())], ..HookSet::default() };
+        let at_hang_up = HookSet { before_hup: vec![at_signals()], ..HookSet::default() };
+        let at_end = HookSet { before_termination: vec![at_the_end()], ..HookSet::default() };
+        let needs = |set: &HookSet| (set.needs_signals(), set.needs_ending(), set.signals().collect());
+        assert_eq!(needs(&none), (false, false, vec![]));
+        assert_eq!(needs(&at_signal), (true, false, vec![Signal::QUIT]));
+        assert_eq!(needs(&at_hang_up), (true, false, vec![Signal::HANGUP]));
+        assert_eq!(needs(&at_end), (false, true, vec![]));
+        let said =
+            "HookSet { on_signal: [Signal(3)], before_hup: 0, before_termination: 0, re_raise: false }";
+        assert_eq!(format!("{at_signal:?}"), said);
+    }
+}
