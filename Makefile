@@ -1,7 +1,7 @@
 # Everything that a developer or CI runs. `make help` lists it.
 CARGO ?= cargo
 
-.PHONY: help test test-windows lint loom drill bench soak deny
+.PHONY: help test test-windows lint loom mutants drill bench soak deny
 .DEFAULT_GOAL := help
 
 help: ## Lists these targets
@@ -23,6 +23,9 @@ lint: ## Checks format, clippy and docs, all warnings denied
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --all-features --document-private-items
+
+mutants: ## Breaks the pure machines in every small way, and names what no test notices (some 10 minutes; installs cargo-mutants)
+	scripts/mutants
 
 drill: ## Stops our own server under load again and again, and accounts for every request
 	$(CARGO) run --release -- drill
