@@ -45,7 +45,7 @@ fn l10_whenever_a_signal_comes_nothing_is_lost_and_nothing_is_left() {
 
 /// One life: the signal comes `at` milliseconds after its start.
 fn live(signal: Signal, at: u64) -> Life {
-    let probe = Running::start("hook_probe", "short");
+    let probe = Running::start("hooks", "short");
     let due = Instant::now() + Duration::from_millis(at);
     thread::sleep(due.saturating_duration_since(Instant::now()));
     probe.kill(signal);

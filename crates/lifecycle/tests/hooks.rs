@@ -1,11 +1,11 @@
-//! Signals and hooks in real processes: each test runs a scenario of the example `hook_probe`.
+//! Signals and hooks in real processes: each test runs a scenario of `hooks` in the example `probe`.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's panic is its failure")]
 
 mod probe;
 
-use probe::{Running, contains, example};
+use probe::{Running, contains, program};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 fn start(scenario: &str) -> Running {
-    let mut probe = Running::start("hook_probe", scenario);
+    let mut probe = Running::start("hooks", scenario);
     probe.wait_for("ready");
     probe
 }
@@ -184,7 +184,7 @@ fn l9_the_end_hook_runs_on_every_path_to_the_end() {
     assert_eq!(status.code(), Some(3), "{said}");
     contains(&said, &["ending Cut, 0 hooks failed\n"]);
 
-    let (said, status) = Running::start("hook_probe", "dropped").finish();
+    let (said, status) = Running::start("hooks", "dropped").finish();
     assert_eq!((said.as_str(), status.code()), ("ending Cut, 0 hooks failed\ndropped\n", Some(0)));
 }
 
@@ -237,9 +237,9 @@ fn l11_each_signal_that_was_ignored_stays_ignored() {
         ("USR1", 10, Signal::USR1),
         ("TERM", 15, Signal::TERM),
     ] {
-        let shell = format!("trap '' {name}; exec \"$0\" hooks");
+        let shell = format!("trap '' {name}; exec \"$0\" hooks hooks");
         let mut command = Command::new("env");
-        command.args(["--default-signal", "sh", "-c", &shell]).arg(example("hook_probe"));
+        command.args(["--default-signal", "sh", "-c", &shell]).arg(program());
         let mut probe = Running::spawn(&mut command);
         assert_eq!(probe.line(), format!("ignored [Signal({number})]"));
         probe.wait_for("ready");
@@ -257,7 +257,7 @@ fn l11_each_signal_that_was_ignored_stays_ignored() {
 #[test]
 fn l11_nohup_means_it() {
     let mut command = Command::new("env");
-    command.args(["--default-signal", "nohup"]).arg(example("hook_probe")).arg("hooks");
+    command.args(["--default-signal", "nohup"]).arg(program()).args(["hooks", "hooks"]);
     let mut probe = Running::spawn(&mut command);
     assert_eq!(probe.line(), "ignored [Signal(1)]");
     probe.wait_for("ready");
@@ -310,7 +310,7 @@ fn l18_several_lifecycles_have_signals_and_hooks_of_their_own() {
 #[test]
 fn l11_what_cannot_be_handled_is_an_error_and_leaves_nothing_behind() {
     for signal in [Signal::USR1, Signal::HUP] {
-        let mut probe = Running::start("hook_probe", "refused");
+        let mut probe = Running::start("hooks", "refused");
         probe.wait_for("nothing is left");
         probe.kill(signal);
         assert_eq!(probe.finish().1.signal(), Some(signal.as_raw()));
@@ -319,7 +319,7 @@ fn l11_what_cannot_be_handled_is_an_error_and_leaves_nothing_behind() {
 
 #[test]
 fn hooks_can_be_added_later() {
-    let mut probe = Running::start("hook_probe", "later");
+    let mut probe = Running::start("hooks", "later");
     assert_eq!(probe.line(), "handled true");
     probe.wait_for("ready");
     probe.kill(Signal::USR1);
@@ -340,8 +340,8 @@ fn l16_the_end_of_stdin_is_a_cause_if_asked_for() {
     assert_eq!(status.code(), Some(0), "{said}");
     contains(&said, &[": stdin ended\n"]);
 
-    let mut command = Command::new(example("hook_probe"));
-    let output = command.arg("stdin").stdin(Stdio::null()).output().unwrap();
+    let mut command = Command::new(program());
+    let output = command.args(["hooks", "stdin"]).stdin(Stdio::null()).output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     contains(&String::from_utf8(output.stdout).unwrap(), &[": stdin ended\n"]);
 

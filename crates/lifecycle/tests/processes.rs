@@ -1,11 +1,11 @@
-//! Real processes and real signals: each test runs a scenario of the example `lifecycle_probe`.
+//! Real processes and real signals: each test runs a scenario of `lives` in the example `probe`.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's panic is its failure")]
 
 mod probe;
 
-use probe::{Running, contains, example};
+use probe::{Running, contains, program};
 use rustix::process::Signal;
 use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 fn start(scenario: &str) -> Running {
-    Running::start("lifecycle_probe", scenario)
+    Running::start("lives", scenario)
 }
 
 #[test]
@@ -106,8 +106,8 @@ fn l2_a_process_that_slept_over_its_deadline_looks_once_more_before_it_cuts() {
 
 #[test]
 fn l11_an_ignored_signal_stays_ignored() {
-    let shell = "trap '' INT; exec \"$0\" serve";
-    let mut probe = Running::spawn(Command::new("sh").arg("-c").arg(shell).arg(example("lifecycle_probe")));
+    let shell = "trap '' INT; exec \"$0\" lives serve";
+    let mut probe = Running::spawn(Command::new("sh").arg("-c").arg(shell).arg(program()));
     assert_eq!(probe.line(), "ignored [Signal(2)]");
     probe.wait_for("ready");
     for _ in 0..5 {
@@ -123,7 +123,7 @@ fn l11_an_ignored_signal_stays_ignored() {
 fn l11_after_the_lifecycle_signals_are_as_they_were() {
     for scenario in ["after-close", "after-drop", "refused"] {
         let mut probe = start(scenario);
-        probe.wait_for("ready");
+        probe.wait_for("nothing is left");
         probe.kill(Signal::TERM);
         assert_eq!(probe.finish().1.signal(), Some(15), "{scenario}");
     }

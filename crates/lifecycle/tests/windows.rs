@@ -1,4 +1,4 @@
-//! Real processes and real console events: each test runs a scenario of the example `event_probe`, and has the example
+//! Real processes and real console events: each test runs a scenario of `console` in the example `probe`, and has the example
 //! `console_event` of exeunt-sys deliver the event and do what Windows does after it.
 
 #![cfg(windows)]
@@ -30,7 +30,7 @@ struct Running {
 
 impl Running {
     fn start(scenario: &str) -> Self {
-        let mut running = Self::spawn(Command::new(example("event_probe")).arg(scenario));
+        let mut running = Self::spawn(Command::new(example("probe")).args(["console", scenario]));
         running.wait_for("ready");
         running
     }

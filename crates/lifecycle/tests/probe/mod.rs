@@ -14,20 +14,21 @@ pub(crate) struct Running {
     says: BufReader<ChildStdout>,
 }
 
-pub(crate) fn example(name: &str) -> PathBuf {
+/// The example that all scenarios are in.
+pub(crate) fn program() -> PathBuf {
     let mut path = std::env::current_exe().unwrap();
     path.pop();
     path.pop();
     path.push("examples");
-    path.push(name);
+    path.push("probe");
     assert!(path.exists(), "{} is not built; run `cargo build --examples` first", path.display());
     path
 }
 
 impl Running {
-    pub(crate) fn start(example_name: &str, scenario: &str) -> Self {
+    pub(crate) fn start(module: &str, scenario: &str) -> Self {
         // Whoever runs the tests in the background has SIGINT ignored, and so would we.
-        Self::spawn(Command::new("env").arg("--default-signal").arg(example(example_name)).arg(scenario))
+        Self::spawn(Command::new("env").arg("--default-signal").arg(program()).args([module, scenario]))
     }
 
     pub(crate) fn spawn(command: &mut Command) -> Self {

@@ -1,30 +1,19 @@
-//! Lives a program's life for the tests of console events: `event_probe SCENARIO`. Says on stdout how far it is, prints its
-//! report, and exits by it.
+//! What console events meet.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a scenario's panic is its failure, and stdout is for the test that runs it"
-)]
-
+use crate::{FOR_EVER, finish, ready};
 use exeunt_lifecycle::{Config, Lifecycle, Phase, Stop};
 use std::convert::Infallible;
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-const FOR_EVER: Duration = Duration::from_secs(3_600);
-
-fn main() -> ExitCode {
+pub(crate) fn run(scenario: &str) -> ExitCode {
     // Whatever hangs must not hang the tests.
     thread::spawn(|| {
         thread::sleep(Duration::from_secs(120));
         std::process::abort();
     });
-    let scenario = std::env::args().nth(1).unwrap_or_default();
-    match scenario.as_str() {
+    match scenario {
         "serve" => serve(Config::default()),
         "users-come-and-go" => serve(Config::default().terminate_on_logoff(false)),
         "stdin" => serve(Config::default().stop_on_stdin_end(true)),
@@ -57,8 +46,7 @@ fn serve(config: Config) -> ExitCode {
         let stop = lifecycle.stop();
         move || Phase::ALL.into_iter().for_each(|phase| reach(&stop, phase))
     });
-    lifecycle.ready();
-    println!("ready");
+    ready(&lifecycle);
     lifecycle.stop().wait().unwrap();
     workers.into_iter().for_each(|worker| worker.join().unwrap());
     let report = lifecycle.close();
@@ -78,12 +66,9 @@ fn busy() -> ExitCode {
     thread::spawn(move || {
         [Phase::LameDuck, Phase::Draining, Phase::Closing].into_iter().for_each(|phase| reach(&stop, phase));
     });
-    lifecycle.ready();
-    println!("ready");
+    ready(&lifecycle);
     lifecycle.stop().wait().unwrap();
-    let report = lifecycle.close();
-    println!("{report}");
-    ExitCode::from(report.exit_status())
+    finish(lifecycle)
 }
 
 /// Two lifecycles see the same event; one that does not want it does not, and one outlives the others.
@@ -98,9 +83,7 @@ fn two() -> ExitCode {
     let left = [one.close(), other.close()].map(|report| report.exit_status());
     assert_eq!(left, [0, 0]);
     println!("requested {}", indifferent.stop().is_requested());
-    let report = indifferent.close();
-    println!("{report}");
-    ExitCode::from(report.exit_status())
+    finish(indifferent)
 }
 
 /// When the lifecycle has gone, an event ends the program as if there had been none.

@@ -1,28 +1,15 @@
-//! Lives a program's life for the tests: `lifecycle_probe SCENARIO`. Says on stdout how far it is, prints its report, and exits
-//! by it.
+//! Deadlines, failures, several lifecycles, and what is left of them.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a scenario's panic is its failure, and stdout is for the test that runs it"
-)]
-
+use crate::{FOR_EVER, die_with_the_test, finish, nothing_is_left, ready, threads};
 use exeunt_lifecycle::{Config, CutWork, InstallError, Lifecycle, Phase, Signal, Stop};
 use std::io::Read as _;
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-const FOR_EVER: Duration = Duration::from_secs(3_600);
-
-fn main() -> ExitCode {
-    // A test that is killed must not leave us behind.
-    #[cfg(target_os = "linux")]
-    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)).unwrap();
-    let scenario = std::env::args().nth(1).unwrap_or_default();
-    match scenario.as_str() {
+pub(crate) fn run(scenario: &str) -> ExitCode {
+    die_with_the_test();
+    match scenario {
         "serve" => serve(),
         "busy" => busy(FOR_EVER),
         "busy-shortly" => busy(Duration::from_millis(300)),
@@ -162,13 +149,6 @@ fn refused() -> ExitCode {
     nothing_is_left()
 }
 
-fn nothing_is_left() -> ExitCode {
-    assert_eq!(threads(), 1, "the signal thread is still there");
-    println!("ready");
-    thread::sleep(FOR_EVER);
-    ExitCode::from(99)
-}
-
 /// Two lifecycles see the same signal, and one outlives the other.
 fn two() -> ExitCode {
     let one = Lifecycle::install(Config::default().grace(FOR_EVER).signals([Signal::TERMINATE])).unwrap();
@@ -203,19 +183,4 @@ fn stuck_runtime() -> ExitCode {
 
 fn install(grace: Duration) -> Lifecycle {
     Lifecycle::install(Config::default().grace(grace)).unwrap()
-}
-
-fn ready(lifecycle: &Lifecycle) {
-    lifecycle.ready();
-    println!("ready");
-}
-
-fn finish(lifecycle: Lifecycle) -> ExitCode {
-    let report = lifecycle.close();
-    println!("{report}");
-    ExitCode::from(report.exit_status())
-}
-
-fn threads() -> usize {
-    std::fs::read_dir("/proc/self/task").unwrap().count()
 }
