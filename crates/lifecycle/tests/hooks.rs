@@ -1,4 +1,4 @@
-//! Signals and hooks in real processes: each test runs a scenario of `hooks` in the example `probe`.
+//! Signals and hooks in real processes: each test runs a scenario of `hooks` in the example `lifecycle_probe`.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's panic is its failure")]

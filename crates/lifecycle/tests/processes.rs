@@ -1,4 +1,4 @@
-//! Real processes and real signals: each test runs a scenario of `lives` in the example `probe`.
+//! Real processes and real signals: each test runs a scenario of `lives` in the example `lifecycle_probe`.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's panic is its failure")]

@@ -1,5 +1,5 @@
-//! Real processes and real console events: each test runs a scenario of `console` in the example `probe`, and has the example
-//! `console_event` of exeunt-sys deliver the event and do what Windows does after it.
+//! Real processes and real console events: each test runs a scenario of `console` in the example `lifecycle_probe`, and
+//! has the example `console_event` of exeunt-sys deliver the event and do what Windows does after it.
 
 #![cfg(windows)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's panic is its failure")]
@@ -30,7 +30,7 @@ struct Running {
 
 impl Running {
     fn start(scenario: &str) -> Self {
-        let mut running = Self::spawn(Command::new(example("probe")).args(["console", scenario]));
+        let mut running = Self::spawn(Command::new(example("lifecycle_probe")).args(["console", scenario]));
         running.wait_for("ready");
         running
     }

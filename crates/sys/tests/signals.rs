@@ -16,19 +16,19 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
-fn example(name: &str) -> PathBuf {
+fn program() -> PathBuf {
     let mut path = std::env::current_exe().unwrap();
     path.pop();
     path.pop();
     path.push("examples");
-    path.push(name);
+    path.push("signal_probe");
     assert!(path.exists(), "{} is not built; run `cargo build --examples` first", path.display());
     path
 }
 
-fn command(name: &str, scenario: &str) -> Command {
-    let mut command = Command::new(example(name));
-    command.arg(scenario).stdin(Stdio::null());
+fn command(module: &str, scenario: &str) -> Command {
+    let mut command = Command::new(program());
+    command.args([module, scenario]).stdin(Stdio::null());
     // SAFETY: signal(2) is async-signal-safe. Whoever runs the tests in the background has SIGINT and SIGQUIT ignored,
     // or SIGHUP by nohup(1), and so would the scenario.
     unsafe {
@@ -43,7 +43,7 @@ fn command(name: &str, scenario: &str) -> Command {
 }
 
 fn run(scenario: &str) -> ExitStatus {
-    command("signal_probe", scenario).status().unwrap()
+    command("signals", scenario).status().unwrap()
 }
 
 #[track_caller]
@@ -105,7 +105,7 @@ impl Drop for Running {
 
 #[test]
 fn l10_a_main_thread_in_a_system_call_is_not_disturbed_and_the_signal_is_seen() {
-    let mut running = Running::start(command("signal_probe", "blocked").stdin(Stdio::piped()));
+    let mut running = Running::start(command("signals", "blocked").stdin(Stdio::piped()));
     running.kill(libc::SIGTERM);
     assert_eq!(running.line(), "seen");
     drop(running.child.stdin.take());
@@ -139,8 +139,8 @@ fn the_handler_preserves_errno() {
 
 #[test]
 fn l11_an_ignored_signal_stays_ignored() {
-    let shell = "trap '' TERM; exec \"$0\" ignored";
-    let status = Command::new("sh").arg("-c").arg(shell).arg(example("signal_probe")).status().unwrap();
+    let shell = "trap '' TERM; exec \"$0\" signals ignored";
+    let status = Command::new("sh").arg("-c").arg(shell).arg(program()).status().unwrap();
     assert!(status.success(), "{status}");
 }
 
@@ -186,7 +186,7 @@ fn l17_in_a_forked_child_the_previous_handler_acts() {
 
 #[test]
 fn l9_origins_of_processes() {
-    let mut running = Running::start(command("signal_probe", "report").process_group(0));
+    let mut running = Running::start(command("signals", "report").process_group(0));
     running.kill(libc::SIGTERM);
     let me = std::process::id();
     assert_eq!(running.line(), format!("15 Process {{ pid: {me}, related: true }}"), "our parent");
@@ -215,7 +215,7 @@ fn l9_origins_of_processes() {
 
 #[test]
 fn l9_a_key_on_the_terminal_comes_from_the_kernel() {
-    let (mut terminal, mut running) = on_terminal(command("signal_probe", "report"));
+    let (mut terminal, mut running) = on_terminal(command("signals", "report"));
     terminal.write_all(b"\x03").unwrap();
     assert_eq!(running.line(), "2 Kernel");
     running.finish();

@@ -1,4 +1,4 @@
-//! Console events in real processes: each test runs a scenario of the example `console_probe`.
+//! Console events in real processes: each test runs a scenario of `console` in the example `signal_probe`.
 
 #![cfg(windows)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's panic is its failure")]
@@ -16,9 +16,15 @@ fn example(name: &str) -> PathBuf {
     path
 }
 
+fn console(scenario: &str) -> Command {
+    let mut command = Command::new(example("signal_probe"));
+    command.args(["console", scenario]);
+    command
+}
+
 #[track_caller]
 fn passes(scenario: &str) {
-    let status = Command::new(example("console_probe")).arg(scenario).status().unwrap();
+    let status = console(scenario).status().unwrap();
     assert!(status.success(), "{scenario}: {status}");
 }
 
@@ -55,7 +61,7 @@ impl Drop for Running {
 
 /// Delivers the event to a probe from another process, and answers what the probe saw and what the handler did.
 fn deliver(event: &str) -> (String, String) {
-    let mut probe = Running::start(Command::new(example("console_probe")).arg("report"));
+    let mut probe = Running::start(&mut console("report"));
     assert_eq!(probe.line(), "ready");
     let pid = probe.child.id().to_string();
     let mut sender = Running::start(Command::new(example("console_event")).args([&pid, event, "60000"]));
@@ -107,7 +113,7 @@ fn l11_the_handlers_before_are_restored() {
 
 #[test]
 fn l11_a_restored_default_ends_the_process() {
-    let mut probe = Running::start(Command::new(example("console_probe")).arg("restore-default"));
+    let mut probe = Running::start(&mut console("restore-default"));
     assert_eq!((probe.line(), probe.line()), ("ready".to_owned(), String::new()));
     // wine says 0, and Windows STATUS_CONTROL_C_EXIT.
     assert_ne!(probe.code(), Some(101), "it panicked");
@@ -130,6 +136,6 @@ fn events_of_numbers_that_are_not_registered_pass_by() {
 
 #[test]
 fn the_end_can_be_that_of_the_event() {
-    let status = Command::new(example("console_probe")).arg("end-by").status().unwrap();
+    let status = console("end-by").status().unwrap();
     assert_eq!(status.code(), Some(0xC000_013A_u32.cast_signed()));
 }

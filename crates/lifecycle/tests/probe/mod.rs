@@ -20,7 +20,7 @@ pub(crate) fn program() -> PathBuf {
     path.pop();
     path.pop();
     path.push("examples");
-    path.push("probe");
+    path.push("lifecycle_probe");
     assert!(path.exists(), "{} is not built; run `cargo build --examples` first", path.display());
     path
 }

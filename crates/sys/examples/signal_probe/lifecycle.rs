@@ -1,23 +1,14 @@
-//! A lifecycle in the places that only unsafe code leads to: `lifecycle SCENARIO`.
+//! A lifecycle in the places that only unsafe code leads to.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    clippy::undocumented_unsafe_blocks,
-    clippy::multiple_unsafe_ops_per_block,
-    reason = "a scenario's panic is its failure"
-)]
-
+use crate::{die_with_the_test, in_child};
 use exeunt_lifecycle::{Config, Forked, InstallError, Lifecycle, Phase, Signal};
 use exeunt_sys::signal::{Registered, register};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-fn main() {
-    // A test that is killed must not leave us behind.
-    assert_eq!(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }, 0);
-    match std::env::args().nth(1).unwrap_or_default().as_str() {
+pub(crate) fn run(scenario: &str) {
+    die_with_the_test();
+    match scenario {
         "terminal" => terminal(),
         "escalation" => escalation(),
         "fork" => fork(),
@@ -216,22 +207,5 @@ fn hooks_chained() {
         drop(scope);
         assert_eq!(lifecycle.close().exit_status(), 0);
         assert_eq!(called(), all, "restored");
-    }
-}
-
-/// Runs `child` in a forked child, and answers its wait status.
-fn in_child(child: impl FnOnce()) -> libc::c_int {
-    match unsafe { libc::fork() } {
-        0 => {
-            // What hangs here must not hang the test.
-            unsafe { libc::alarm(20) };
-            child();
-            unsafe { libc::_exit(99) }
-        }
-        pid => {
-            let mut status = 0;
-            assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
-            status
-        }
     }
 }

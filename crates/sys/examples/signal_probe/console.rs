@@ -1,4 +1,4 @@
-//! Exits 0 when all was as it should be; what it says on stdout is for the test that runs it.
+//! What becomes of console events.
 
 use exeunt_sys::signal::{
     Inbox, Origin, Record, Registered, Registration, SignalError, end_by, is_forked, register, unblock,
@@ -19,14 +19,13 @@ const SIGINT: i32 = 2;
 const SIGTERM: i32 = 15;
 const SIGBREAK: i32 = 21;
 
-pub(crate) fn main() {
+pub(crate) fn run(scenario: &str) {
     // Whatever hangs must not hang the tests.
     thread::spawn(|| {
         thread::sleep(Duration::from_secs(120));
         std::process::exit(98);
     });
-    let scenario = std::env::args().nth(1).unwrap_or_default();
-    match scenario.as_str() {
+    match scenario {
         "report" => report(),
         "refused" => refused(),
         "burst" => burst(),

@@ -1,4 +1,4 @@
-//! Lives a program's life for the tests: `probe MODULE SCENARIO`. Says on stdout how far it is, prints its report, and
+//! Lives a program's life for the tests: `lifecycle_probe MODULE SCENARIO`. Says on stdout how far it is, prints its report, and
 //! exits by it.
 
 #![allow(

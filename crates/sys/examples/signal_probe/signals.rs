@@ -1,15 +1,6 @@
-//! Does to signals what tests need done in a process of its own: `signal_probe SCENARIO`. Exits 0 when all was as it should
-//! be; what it says on stdout is for the test that runs it.
+//! What becomes of signals.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    clippy::undocumented_unsafe_blocks,
-    clippy::multiple_unsafe_ops_per_block,
-    reason = "a scenario's panic is its failure, and its unsafe code is the foreign code of the scenario"
-)]
-
+use crate::{die_with_the_test, in_child};
 use exeunt_sys::signal::{
     Inbox, Origin, Record, Registered, Registration, SignalError, end_by, register, unblock,
 };
@@ -19,11 +10,9 @@ use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::time::Duration;
 
-fn main() {
-    // A test that is killed must not leave us behind.
-    assert_eq!(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }, 0);
-    let scenario = std::env::args().nth(1).unwrap_or_default();
-    match scenario.as_str() {
+pub(crate) fn run(scenario: &str) {
+    die_with_the_test();
+    match scenario {
         "report" => report(),
         "blocked" => blocked(),
         "other-thread" => other_thread(),
@@ -356,20 +345,4 @@ fn wait_for(count: usize) -> Vec<Record> {
     }
     assert!(records.iter().all(|record| record.origin != Origin::Kernel));
     records
-}
-
-/// Runs `child` in a forked child and answers its wait status. This process has one thread, so the child may do
-/// what it likes.
-fn in_child(child: impl FnOnce()) -> c_int {
-    match unsafe { libc::fork() } {
-        0 => {
-            child();
-            unsafe { libc::_exit(97) }
-        }
-        pid => {
-            let mut status = 0;
-            assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
-            status
-        }
-    }
 }
