@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's panic is its failure")]
 
 use exeunt_lifecycle::{
-    Break, Cause, ComponentOutcome, Config, ExitWorkError, Lifecycle, Phase, Report, Signal, StartError,
-    Stop, StopImminent, Verdict,
+    Break, Cause, ComponentOutcome, Config, ExitWorkError, Lifecycle, Phase, Report, StartError, Stop,
+    StopImminent, Verdict,
 };
 use std::convert::Infallible;
 use std::future::pending;
@@ -300,7 +300,7 @@ async fn l8_async_exit_work_takes_its_turn_and_has_its_time() {
 #[cfg(unix)]
 #[test]
 fn l9_after_a_forced_end_async_exit_work_has_a_second() {
-    let signal = Signal::new(rustix::process::Signal::URG.as_raw());
+    let signal = exeunt_lifecycle::Signal::new(rustix::process::Signal::URG.as_raw());
     let lifecycle = Lifecycle::install(Config::default().signals([signal]).max_attempts(1)).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (stop, order, held) = (lifecycle.stop(), Order::default(), Arc::new(()));
