@@ -126,6 +126,9 @@ impl Url {
 
     fn internet(text: &str, scheme: Scheme, rest: &str) -> Result<Self, UrlError> {
         let url = || text.to_owned();
+        if text.contains(' ') {
+            return Err(UrlError::Character { url: url(), character: ' ' });
+        }
         let split = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, uri) = rest.split_at_checked(split).unwrap_or_default();
         let (user_info, place) = match authority.rsplit_once('@') {
@@ -133,44 +136,25 @@ impl Url {
             None => (None, authority),
         };
         let (host, port) = match place.strip_prefix('[') {
-            Some(inside) => {
-                let (host, behind) = inside.split_once(']').unwrap_or((inside, ""));
-                let address = host.split_once('%').map_or(host, |(address, _zone)| address);
-                let port = behind.strip_prefix(':').or(behind.is_empty().then_some(""));
-                match (address.parse::<Ipv6Addr>(), port) {
-                    (Ok(_), Some(port)) if inside.contains(']') => (host, port),
-                    (Ok(_), None) => return Err(UrlError::Port { url: url(), port: behind.to_owned() }),
-                    _ => return Err(UrlError::Ipv6 { url: url(), host: host.to_owned() }),
-                }
-            }
-            None => {
-                let (host, port) = place.split_once(':').unwrap_or((place, ""));
-                if port.contains(':') {
-                    return Err(UrlError::Brackets { url: url() });
-                }
-                if let Some(character) = host.chars().find(|character| !is_host_character(*character)) {
-                    return Err(UrlError::Host { url: url(), character });
-                }
-                (host, port)
-            }
+            Some(inside) => bracketed(text, inside)?,
+            None => named(text, place)?,
         };
         let port = match port {
-            "" => {
-                scheme.port().ok_or_else(|| UrlError::NoPort { url: url(), scheme, host: host.to_owned() })?
+            None => scheme.port().ok_or_else(|| {
+                let place = place.strip_suffix(':').unwrap_or(place).to_owned();
+                UrlError::NoPort { url: url(), scheme, place }
+            })?,
+            Some(port) => {
+                parse_port(port).ok_or_else(|| UrlError::Port { url: url(), port: port.to_owned() })?
             }
-            _ => parse_port(port).ok_or_else(|| UrlError::Port { url: url(), port: port.to_owned() })?,
         };
-        let (user, password) = match user_info.map(|both| both.split_once(':').unwrap_or((both, ""))) {
-            Some((user, password)) => {
-                (Some(user), Some(password).filter(|_| user_info.is_some_and(|both| both.contains(':'))))
-            }
-            None => (None, None),
-        };
+        let user = user_info.map(|both| both.split_once(':').map_or(both, |(user, _)| user));
+        let password = user_info.and_then(|both| Some(both.split_once(':')?.1));
         Ok(Self {
             scheme,
             user: user.map(|user| decode(user).into_owned()),
             password: password.map(|password| decode(password).into_owned()),
-            host: host.to_owned(),
+            host,
             port,
             socket: None,
             uri: origin(uri),
@@ -178,14 +162,17 @@ impl Url {
     }
 
     fn unix(text: &str, scheme: Scheme, path: &str) -> Result<Self, UrlError> {
-        let place = path.strip_prefix("//").unwrap_or(path);
+        let (place, slashes) = path.strip_prefix("//").map_or((path, false), |place| (place, true));
         let (socket, uri) = match place.split_once('/') {
-            // Its slashes are escaped: what is behind the first bare one is the URI.
-            Some((escaped, uri)) if scheme == Scheme::HttpUnix && !escaped.is_empty() => {
-                (decode(escaped).into_owned(), format!("/{uri}"))
+            Some(("", _)) => (place.to_owned(), ""),
+            // Its slashes are escaped: the first bare one begins the URI.
+            split if slashes && scheme == Scheme::HttpUnix => {
+                let (escaped, _) = split.unwrap_or((place, ""));
+                (decode(escaped).into_owned(), place.get(escaped.len()..).unwrap_or_default())
             }
-            None if scheme == Scheme::HttpUnix => (decode(place).into_owned(), String::new()),
-            _ => (place.to_owned(), String::new()),
+            // Who writes two slashes means a third.
+            _ if slashes => (String::new(), ""),
+            _ => (place.to_owned(), ""),
         };
         if socket.is_empty() || socket.contains('\0') {
             return Err(UrlError::NoPath { url: text.to_owned() });
@@ -197,7 +184,7 @@ impl Url {
             host: String::new(),
             port: 0,
             socket: Some(socket.into()),
-            uri: origin(&uri),
+            uri: origin(uri),
         })
     }
 }
@@ -221,6 +208,40 @@ pub fn decode(text: &str) -> Cow<'_, str> {
     percent_decode_str(text).decode_utf8_lossy()
 }
 
+/// `address]` or `address]:port`, behind the opening bracket.
+fn bracketed<'a>(url: &str, inside: &'a str) -> Result<(String, Option<&'a str>), UrlError> {
+    let wrong = |host: &str| UrlError::Ipv6 { url: url.to_owned(), host: host.to_owned() };
+    let (host, behind) = inside.split_once(']').ok_or_else(|| wrong(inside))?;
+    // RFC 6874 escapes the percent sign before a zone; people do not.
+    let (address, zone) = match host.split_once('%') {
+        Some((address, zone)) => (address, Some(zone.strip_prefix("25").unwrap_or(zone))),
+        None => (host, None),
+    };
+    if address.parse::<Ipv6Addr>().is_err()
+        || zone.is_some_and(|zone| zone.is_empty() || !zone.chars().all(is_host_character))
+    {
+        return Err(wrong(host));
+    }
+    let host = zone.map_or_else(|| address.to_owned(), |zone| format!("{address}%{zone}"));
+    match behind.strip_prefix(':') {
+        Some(port) => Ok((host, Some(port).filter(|port| !port.is_empty()))),
+        None if behind.is_empty() => Ok((host, None)),
+        None => Err(UrlError::Port { url: url.to_owned(), port: behind.to_owned() }),
+    }
+}
+
+/// `name`, `name:` or `name:port`.
+fn named<'a>(url: &str, place: &'a str) -> Result<(String, Option<&'a str>), UrlError> {
+    let (host, port) = place.split_once(':').unwrap_or((place, ""));
+    if port.contains(':') {
+        return Err(UrlError::Brackets { url: url.to_owned() });
+    }
+    match host.chars().find(|character| !is_host_character(*character)) {
+        Some(character) => Err(UrlError::Host { url: url.to_owned(), character }),
+        None => Ok((host.to_owned(), Some(port).filter(|port| !port.is_empty()))),
+    }
+}
+
 /// Path and query, as they go into a request line.
 fn origin(uri: &str) -> String {
     let uri = uri.split_once('#').map_or(uri, |(uri, _fragment)| uri);
@@ -236,4 +257,155 @@ fn parse_port(digits: &str) -> Option<u16> {
 
 fn is_host_character(character: char) -> bool {
     character.is_alphanumeric() || matches!(character, '-' | '.' | '_' | '~')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_taken_apart() {
+        type Case = (&'static str, Scheme, &'static str, u16, &'static str);
+        let table: &[Case] = &[
+            ("http://127.0.0.1:8000", Scheme::Http, "127.0.0.1", 8000, "/"),
+            ("http://localhost", Scheme::Http, "localhost", 80, "/"),
+            ("HTTPS://Example.org/a?b=c#d", Scheme::Https, "Example.org", 443, "/a?b=c"),
+            ("http://a?x=/@b", Scheme::Http, "a", 80, "/?x=/@b"),
+            ("ws://a:1/chat", Scheme::Ws, "a", 1, "/chat"),
+            ("wss://a", Scheme::Wss, "a", 443, "/"),
+            ("mqtt://a", Scheme::Mqtt, "a", 1883, "/"),
+            ("mqtts://a", Scheme::Mqtts, "a", 8883, "/"),
+            ("tcp://0.0.0.0:0", Scheme::Tcp, "0.0.0.0", 0, "/"),
+            ("tls://a:65535", Scheme::Tls, "a", 65_535, "/"),
+            ("udp://:53", Scheme::Udp, "", 53, "/"),
+            ("http://:8000/x", Scheme::Http, "", 8000, "/x"),
+            ("http://a:/x", Scheme::Http, "a", 80, "/x"),
+            ("localhost:80", Scheme::Tcp, "localhost", 80, "/"),
+            (":1234", Scheme::Tcp, "", 1234, "/"),
+            ("http://[::1]", Scheme::Http, "::1", 80, "/"),
+            ("tcp://[::]:0", Scheme::Tcp, "::", 0, "/"),
+            ("http://[::1]:/", Scheme::Http, "::1", 80, "/"),
+            ("udp://[fe80::1%25eth0]:9", Scheme::Udp, "fe80::1%eth0", 9, "/"),
+            ("udp://[fe80::1%3]:9", Scheme::Udp, "fe80::1%3", 9, "/"),
+            ("http://u:p@[::1]:1", Scheme::Http, "::1", 1, "/"),
+            ("http://bücher.example", Scheme::Http, "bücher.example", 80, "/"),
+        ];
+        for (text, scheme, host, port, uri) in table {
+            let url = Url::parse(text).unwrap();
+            assert_eq!(
+                (url.scheme(), url.host(), url.port(), url.uri()),
+                (*scheme, *host, *port, *uri),
+                "{text}"
+            );
+            assert_eq!(url.socket(), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn users_are_decoded() {
+        let table = [
+            ("http://a", None, None),
+            ("http://u@a", Some("u"), None),
+            ("http://u:@a", Some("u"), Some("")),
+            ("http://:p@a", Some(""), Some("p")),
+            ("http://u%40x:p%3a:q@a", Some("u@x"), Some("p::q")),
+            ("http://u@v:p@a", Some("u@v"), Some("p")),
+            ("http://a/u:p@b", None, None),
+        ];
+        for (text, user, password) in table {
+            let url = Url::parse(text).unwrap();
+            assert_eq!((url.user(), url.password(), url.host()), (user, password, "a"), "{text}");
+        }
+    }
+
+    #[test]
+    fn unix_sockets_have_a_path() {
+        let table = [
+            ("unix:/run/a.sock", Scheme::Unix, "/run/a.sock", "/"),
+            ("unix:///run/a b.sock", Scheme::Unix, "/run/a b.sock", "/"),
+            ("unix:a.sock", Scheme::Unix, "a.sock", "/"),
+            ("unix:/a%2Fb?c", Scheme::Unix, "/a%2Fb?c", "/"),
+            ("http+unix:/run/a.sock", Scheme::HttpUnix, "/run/a.sock", "/"),
+            ("http+unix:///run/a.sock", Scheme::HttpUnix, "/run/a.sock", "/"),
+            ("http+unix://%2Frun%2Fa.sock", Scheme::HttpUnix, "/run/a.sock", "/"),
+            ("http+unix://%2Frun%2Fa.sock/x/y?z#f", Scheme::HttpUnix, "/run/a.sock", "/x/y?z"),
+            ("http+unix:a/b", Scheme::HttpUnix, "a/b", "/"),
+        ];
+        for (text, scheme, socket, uri) in table {
+            let url = Url::parse(text).unwrap();
+            assert_eq!(
+                (url.scheme(), url.socket(), url.uri()),
+                (scheme, Some(Path::new(socket)), uri),
+                "{text}"
+            );
+            assert_eq!((url.host(), url.port()), ("", 0), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        let table = [
+            ("", "the address is empty: write one like http://0.0.0.0:8000"),
+            ("ftp://a", "`ftp://a` has the scheme `ftp`: write one of http, https"),
+            ("tcp://a", "`tcp://a` has no port, and tcp has none of its own: write tcp://a:PORT"),
+            ("tcp://[::1]", "`tcp://[::1]` has no port, and tcp has none of its own: write tcp://[::1]:PORT"),
+            ("localhost", "`localhost` has no port, and tcp has none of its own: write tcp://localhost:PORT"),
+            ("http://a:65536", "`http://a:65536` has the port `65536`: a port is a number from 0 to 65535"),
+            ("http://a:+80", "`http://a:+80` has the port `+80`"),
+            ("http://a:http", "`http://a:http` has the port `http`"),
+            ("http://[::1]80", "`http://[::1]80` has the port `80`"),
+            ("http://[::1", "`http://[::1` has `::1` in brackets, which is no IPv6 address"),
+            ("http://[a]", "`http://[a]` has `a` in brackets"),
+            ("http://[fe80::1%]", "`http://[fe80::1%]` has `fe80::1%` in brackets"),
+            (
+                "http://::1:80",
+                "`http://::1:80` has more than one colon in its host: write an IPv6 address in brackets",
+            ),
+            ("http://a%20b", "`http://a%20b` has the character '%' in its host"),
+            ("http://a/ b", "`http://a/ b` has the character ' ': escape it"),
+            ("http://a/\r\nb", "has the character '\\r': escape it"),
+            ("unix:", "`unix:` has no path: write unix:/path/of/socket"),
+            ("unix://run/a.sock", "`unix://run/a.sock` has no path: write unix:/path/of/socket"),
+            ("http+unix://%00/", "`http+unix://%00/` has no path"),
+        ];
+        for (text, says) in table {
+            let error = Url::parse(text).unwrap_err().to_string();
+            assert!(error.contains(says), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn schemes_say_what_is_spoken() {
+        let table = [
+            ("http://a", false, true),
+            ("https://a", true, true),
+            ("ws://a", false, true),
+            ("wss://a", true, true),
+            ("http+unix:/a", false, true),
+            ("tcp://a:1", false, false),
+            ("tls://a:1", true, false),
+            ("udp://a:1", false, false),
+            ("mqtt://a", false, false),
+            ("mqtts://a", true, false),
+            ("unix:/a", false, false),
+        ];
+        for (text, tls, http) in table {
+            let url = Url::parse(text).unwrap();
+            assert_eq!((url.is_tls(), url.speaks_http()), (tls, http), "{text}");
+            assert!(text.starts_with(url.scheme().as_str()), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_the_unreserved_is_not_escaped() {
+        let unreserved = "ABCXYZabcxyz0189-_.~";
+        assert_eq!(encode(unreserved), unreserved);
+        for character in (0..128).map(char::from).filter(|character| !unreserved.contains(*character)) {
+            let escaped = !character.is_ascii_alphanumeric();
+            assert_eq!(encode(&character.to_string()).starts_with('%'), escaped, "{character:?}");
+        }
+        assert_eq!(encode("a b/ü&"), "a%20b%2F%C3%BC%26");
+        assert_eq!(decode("a%20b%2f%C3%BC+%zz%"), "a b/ü+%zz%");
+        assert_eq!(decode("%ff"), "\u{fffd}");
+    }
 }

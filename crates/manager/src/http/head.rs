@@ -25,7 +25,7 @@ pub(crate) struct HeadParser {
 }
 
 /// A request's head: what it says about the connection and the body, and where its parts are.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     /// Bytes up to the body, with the empty line and with [`Head::start`].
     pub(crate) len: usize,
@@ -237,3 +237,7 @@ fn is_other_version(text: &[u8]) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+#[path = "head_tests.rs"]
+mod tests;

@@ -23,15 +23,15 @@ pub enum UrlError {
     },
     /// A scheme without a port of its own.
     #[error(
-        "`{url}` has no port, and {scheme} has none of its own: write {scheme}://{host}:PORT, with 0 for a free one"
+        "`{url}` has no port, and {scheme} has none of its own: write {scheme}://{place}:PORT, with 0 for a free one"
     )]
     NoPort {
         /// The whole address.
         url: String,
         /// What is spoken.
         scheme: Scheme,
-        /// The host in it.
-        host: String,
+        /// The host, as it stands there.
+        place: String,
     },
     /// What stands behind the last colon is no port.
     #[error("`{url}` has the port `{port}`: a port is a number from 0 to 65535")]

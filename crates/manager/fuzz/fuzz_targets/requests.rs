@@ -1,0 +1,4 @@
+//! Heads and bodies of pipelined requests.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| exeunt_manager::http::fuzzing::requests(bytes));
