@@ -1,0 +1,352 @@
+//! The handle of one connection.
+
+use crate::core::{Core, lock};
+use crate::error::{AnswerError, ConnectionClosed, SendError};
+use crate::event::Event;
+use crate::handle::Handle;
+use crate::handler::{Handler, guarded};
+use crate::session::{Session, Turn};
+use exeunt_listener::Address;
+use std::any::Any;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+
+/// A listener, an accepted connection, or a UDP socket.
+///
+/// This is a handle: clone it, keep it, use it from any thread. It stays valid after its connection is gone, and says
+/// so: questions answer no, buffers are empty, and what would send is an error. Two handles are equal if they are of the
+/// same connection.
+///
+/// What is written is buffered, and goes to the kernel when the handler has returned; written by another thread, in the
+/// next pass of the loop, which is woken for it. (A datagram goes at once.)
+#[derive(Clone)]
+pub struct Connection {
+    shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    id: u64,
+    kind: Kind,
+    core: Weak<Core>,
+    session: Mutex<Session>,
+}
+
+/// What sort of socket it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Listener,
+    Stream,
+    Datagram,
+}
+
+/// What it is.
+impl Connection {
+    /// Greater than 0, and never used again by the same manager.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.shared.id
+    }
+
+    /// Whether it has not been closed yet.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.lock().is_open()
+    }
+
+    /// Whether it accepts others.
+    #[must_use]
+    pub fn is_listening(&self) -> bool {
+        self.shared.kind == Kind::Listener && self.is_open()
+    }
+
+    /// Whether it sends and receives datagrams.
+    #[must_use]
+    pub fn is_udp(&self) -> bool {
+        self.shared.kind == Kind::Datagram && self.is_open()
+    }
+
+    /// Whether received bytes wait to be consumed.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        self.received_len() > 0
+    }
+
+    /// Whether bytes wait to be sent.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        self.unsent_len() > 0
+    }
+
+    /// Whether the peer is not read at present, because its bytes are not consumed, or it does not read what it is sent.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let session = self.lock();
+        session.is_open() && self.core().is_some_and(|core| session.is_full(&core.limits))
+    }
+
+    /// Whether it closes once everything is sent: [`drain`](Self::drain) was called.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.lock().is_draining()
+    }
+
+    /// Whether it is closed, or will be by the next pass: [`close`](Self::close) was called.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.lock().is_closing()
+    }
+
+    /// Our address; of a listener, where it listens.
+    #[must_use]
+    pub fn local_address(&self) -> Option<Address> {
+        self.lock().local().cloned()
+    }
+
+    /// The peer's address, where it has one; of a UDP socket, who sent the last datagram.
+    #[must_use]
+    pub fn remote_address(&self) -> Option<Address> {
+        self.lock().remote().cloned()
+    }
+
+    /// The manager.
+    #[must_use]
+    pub fn manager(&self) -> Option<Handle> {
+        self.core().map(Handle::new)
+    }
+}
+
+/// What the program keeps with it.
+impl Connection {
+    /// From now on this handler is told; with `None`, the manager's. On a listener: of the connections that it will
+    /// accept, too.
+    pub fn set_handler(&self, handler: Option<Handler>) {
+        let before = {
+            let mut session = self.lock();
+            if session.is_open() { std::mem::replace(&mut session.handler, handler) } else { handler }
+        };
+        drop(before);
+    }
+
+    /// Keeps something with the connection, in place of what was kept before; it stays after the close.
+    pub fn set_data<T: Any + Send + Sync>(&self, data: T) {
+        let before = self.lock().data.replace(Arc::new(data));
+        drop(before);
+    }
+
+    /// What is kept with the connection, if it is of that type.
+    #[must_use]
+    pub fn data<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        let data = self.lock().data.clone()?;
+        data.downcast().ok()
+    }
+
+    /// Whether to be told [`Event::Poll`] in each pass. Each connection that asks is visited in each pass.
+    pub fn poll_events(&self, yes: bool) {
+        self.change(|session, _| session.poll_events = yes);
+    }
+}
+
+/// Its buffers.
+impl Connection {
+    /// A copy of what was received and not consumed, `most` bytes of it. While a request is told, it is there as it came.
+    #[must_use]
+    pub fn received(&self, most: usize) -> Vec<u8> {
+        self.lock().received(most)
+    }
+
+    /// How many bytes were received and not consumed.
+    #[must_use]
+    pub fn received_len(&self) -> usize {
+        self.lock().received_len()
+    }
+
+    /// Takes that many bytes, or as many as there are, off the receive buffer of a raw connection; tells how many. HTTP
+    /// connections consume their requests themselves.
+    pub fn consume(&self, bytes: usize) -> usize {
+        self.change(|session, _| session.consume(bytes))
+    }
+
+    /// A copy of what waits to be sent, `most` bytes of it.
+    #[must_use]
+    pub fn unsent(&self, most: usize) -> Vec<u8> {
+        self.lock().unsent(most)
+    }
+
+    /// How many bytes wait to be sent.
+    #[must_use]
+    pub fn unsent_len(&self) -> usize {
+        self.lock().unsent_len()
+    }
+}
+
+/// What it is told to do.
+impl Connection {
+    /// Sends bytes as they are. On an HTTP connection that owes an answer, they are the answer: its head is held back
+    /// until it is whole, so that it can announce the end of the connection in a stop (rule D2).
+    ///
+    /// # Errors
+    ///
+    /// See [`SendError`].
+    pub fn send(&self, bytes: impl AsRef<[u8]>) -> Result<(), SendError> {
+        self.try_change(|session, core| session.send(core, bytes.as_ref()))?
+    }
+
+    /// Answers the request, or does nothing about it if there is none that could be answered. For handlers that could do
+    /// nothing about an error; [`try_reply`](Self::try_reply) tells. An answer that is none (an illegal header) becomes
+    /// a 500.
+    pub fn reply(&self, status: u16, headers: &[(&str, &str)], body: impl AsRef<[u8]>) {
+        let Err(error) = self.try_reply(status, headers, body) else { return };
+        tracing::error!(target: "exeunt::manager", connection = self.id(), %error, "an answer was not sent");
+        if matches!(error, AnswerError::Reply(_)) {
+            _ = self.try_reply(500, &[], "");
+        }
+    }
+
+    /// Answers the request, now or later, from any thread.
+    ///
+    /// `Content-Length`, `Date` and `Connection` are ours. With the header `Transfer-Encoding: chunked` it begins an answer
+    /// that [`chunk`](Self::chunk) goes on with; to an HTTP/1.0 client that one ends with the connection.
+    ///
+    /// Where nothing is asked, an error status is sent all the same, and closes the connection (RFC 9110 §15.5.9 has the
+    /// client's side of it).
+    ///
+    /// # Errors
+    ///
+    /// Nothing is sent then; see [`AnswerError`].
+    pub fn try_reply(
+        &self,
+        status: u16,
+        headers: &[(&str, &str)],
+        body: impl AsRef<[u8]>,
+    ) -> Result<(), AnswerError> {
+        self.try_change(|session, core| session.reply(core, status, headers, body.as_ref()))?
+    }
+
+    /// Sends one chunk of a chunked answer; an empty one ends it.
+    ///
+    /// # Errors
+    ///
+    /// See [`AnswerError`].
+    pub fn chunk(&self, bytes: impl AsRef<[u8]>) -> Result<(), AnswerError> {
+        self.try_change(|session, core| session.chunk(core, bytes.as_ref()))?
+    }
+
+    /// Sends a server-sent event, of type `event` unless that is empty. If the request has no answer yet, this begins it,
+    /// as `text/event-stream`.
+    ///
+    /// # Errors
+    ///
+    /// See [`AnswerError`].
+    pub fn sse(&self, event: &str, data: &str) -> Result<(), AnswerError> {
+        self.try_change(|session, core| session.sse(core, event, data))?
+    }
+
+    /// Ends it in peace: what was written is delivered, then the peer sees the end, and `Close` comes. Nothing more is
+    /// read, so that neither `Read` nor `HttpMessage` comes after this. A request that has no answer is answered with 503.
+    ///
+    /// A listener stops accepting, and closes without losing anyone in its queue (rule D3): whom it still accepts is
+    /// served. Does nothing on what is closed.
+    pub fn drain(&self) {
+        self.change(Session::drain);
+    }
+
+    /// Ends it at once: in the handler's own connection when the handler has returned, else by the next pass. What was
+    /// written and has not gone is lost. Does nothing on what is closed.
+    pub fn close(&self) {
+        self.change(|session, _| session.close());
+    }
+
+    /// Tells the handler [`Event::Error`] with this text, in this thread, before it returns.
+    pub fn error(&self, text: &str) {
+        if let (true, Some(core)) = (self.is_open(), self.core()) {
+            self.tell(&core, Event::Error(text));
+        }
+    }
+
+    /// Has the handler told [`Event::Wakeup`] with this payload, by the thread that polls. Wakeups arrive in the order in
+    /// which they were sent, any number, of any size.
+    ///
+    /// # Errors
+    ///
+    /// It is closed.
+    pub fn wakeup(&self, payload: impl Into<Vec<u8>>) -> Result<(), ConnectionClosed> {
+        let core = self.core().filter(|_| self.is_open()).ok_or(ConnectionClosed)?;
+        core.wakeup(self.id(), payload.into());
+        Ok(())
+    }
+}
+
+impl Connection {
+    pub(crate) fn new(core: &Arc<Core>, kind: Kind, session: Session) -> Self {
+        let shared = Shared { id: core.next_id(), kind, core: Arc::downgrade(core), session: Mutex::new(session) };
+        let connection = Self { shared: Arc::new(shared) };
+        core.open().insert(connection.id(), connection.clone());
+        connection
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Session> {
+        lock(&self.shared.session)
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.shared.kind
+    }
+
+    /// Calls the handler, outside of all locks. A panic is written down, and ends the connection.
+    pub(crate) fn tell(&self, core: &Core, event: Event<'_>) {
+        let own = self.lock().handler.clone();
+        let Some(handler) = own.as_ref().or(core.handler.as_ref()) else { return };
+        if let Err(panic) = guarded(|| handler(self, event)) {
+            tracing::error!(target: "exeunt::manager", connection = self.id(), panic, "a handler panicked");
+            core.account().panicked(panic);
+            self.change(Session::panicked);
+        }
+    }
+
+    fn core(&self) -> Option<Arc<Core>> {
+        self.shared.core.upgrade()
+    }
+
+    /// Changes the session, and has the thread that polls look at it.
+    fn change<T: Default>(&self, change: impl FnOnce(&mut Session, &Core) -> T) -> T {
+        self.try_change(change).unwrap_or_default()
+    }
+
+    fn try_change<T>(&self, change: impl FnOnce(&mut Session, &Core) -> T) -> Result<T, ConnectionClosed> {
+        let core = self.core().ok_or(ConnectionClosed)?;
+        let (value, turn) = {
+            let mut session = self.lock();
+            if !session.is_open() {
+                return Err(ConnectionClosed);
+            }
+            let value = change(&mut session, &core);
+            (value, session.wants_turn())
+        };
+        if turn == Turn::Needed {
+            core.touch(self);
+        }
+        Ok(value)
+    }
+}
+
+impl PartialEq for Connection {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+}
+
+impl Eq for Connection {}
+
+impl Hash for Connection {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        Arc::as_ptr(&self.shared).hash(hasher);
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Connection");
+        debug.field("id", &self.id()).field("kind", &self.kind()).field("open", &self.is_open()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,253 @@
+//! What the loop and the handles share.
+
+use crate::connection::Connection;
+use crate::entry::Entry;
+use crate::error::ManagerClosed;
+use crate::handle::Handle;
+use crate::handler::Handler;
+use crate::limits::Limits;
+use crate::stop::Account;
+use crate::timer::{Callback, Schedule, Timer, Timers};
+use exeunt_lifecycle::{Scope, Stop, Work};
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// Shared by the [`Manager`](crate::Manager), its handles and its connections.
+///
+/// Sockets are not in here: the thread that polls owns them, so that everybody else only ever touches memory. What others
+/// want of a socket they write down in its connection's state, and put the connection into the inbox.
+///
+/// Locks are taken in this order, and never while foreign code runs: a connection's state; then any one of those in here.
+pub(crate) struct Core {
+    pub(crate) handler: Option<Handler>,
+    pub(crate) limits: Limits,
+    waker: Result<mio::Waker, io::ErrorKind>,
+    inbox: Mutex<Inbox>,
+    open: Mutex<BTreeMap<u64, Connection>>,
+    timers: Mutex<Timers>,
+    stage: AtomicU8,
+    last_id: AtomicU64,
+    closed: AtomicBool,
+    stop: OnceLock<Stop>,
+    scope: RwLock<Option<Scope>>,
+    account: Mutex<Account>,
+    date: Mutex<Date>,
+}
+
+/// How far the stop has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    Serving,
+    Draining,
+    Cut,
+}
+
+/// What is to be done by the thread that polls.
+#[derive(Default)]
+pub(crate) struct Inbox {
+    /// The thread waits for events, or is about to. Whoever writes in here takes it, and wakes the thread.
+    asleep: bool,
+    /// The next wait is to end at once, though there may be nothing in here.
+    wake: bool,
+    closed: bool,
+    pub(crate) added: Vec<Entry>,
+    pub(crate) touched: Vec<Connection>,
+    pub(crate) wakeups: VecDeque<(u64, Vec<u8>)>,
+}
+
+impl Inbox {
+    fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.touched.is_empty() && self.wakeups.is_empty()
+    }
+}
+
+struct Date {
+    second: u64,
+    text: String,
+}
+
+impl Core {
+    pub(crate) fn new(handler: Option<Handler>, limits: Limits, waker: Result<mio::Waker, io::ErrorKind>) -> Self {
+        Self {
+            handler,
+            limits,
+            waker,
+            inbox: Mutex::default(),
+            open: Mutex::default(),
+            timers: Mutex::default(),
+            stage: AtomicU8::new(0),
+            last_id: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
+            stop: OnceLock::new(),
+            scope: RwLock::new(None),
+            account: Mutex::default(),
+            date: Mutex::new(Date { second: u64::MAX, text: String::new() }),
+        }
+    }
+
+    /// Why there is no loop, if there is none.
+    pub(crate) fn broken(&self) -> Option<io::ErrorKind> {
+        self.waker.as_ref().err().copied()
+    }
+
+    pub(crate) fn next_id(&self) -> u64 {
+        self.last_id.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn open(&self) -> MutexGuard<'_, BTreeMap<u64, Connection>> {
+        lock(&self.open)
+    }
+
+    pub(crate) fn timers(&self) -> MutexGuard<'_, Timers> {
+        lock(&self.timers)
+    }
+
+    pub(crate) fn account(&self) -> MutexGuard<'_, Account> {
+        lock(&self.account)
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        match self.stage.load(Ordering::SeqCst) {
+            0 => Stage::Serving,
+            1 => Stage::Draining,
+            _ => Stage::Cut,
+        }
+    }
+
+    pub(crate) fn enter(&self, stage: Stage) {
+        self.stage.fetch_max(stage as u8, Ordering::SeqCst);
+    }
+
+    /// The stop that this loop belongs to, from now on.
+    pub(crate) fn follow(&self, stop: &Stop) {
+        _ = self.stop.set(stop.clone());
+    }
+
+    /// Whether responses must announce the end (D2).
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stop.get().is_some_and(Stop::is_requested) || self.stage() > Stage::Serving
+    }
+
+    /// Counts requests in `scope` from now on; or, with `None`, no more, which says that none will begin.
+    pub(crate) fn count_in(&self, scope: Option<Scope>) {
+        let before = std::mem::replace(&mut *self.scope.write().unwrap_or_else(PoisonError::into_inner), scope);
+        drop(before);
+    }
+
+    /// A piece of work, where somebody counts.
+    pub(crate) fn begin_work(&self) -> Option<Work> {
+        self.scope.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(Scope::begin)
+    }
+
+    /// Whether the scope that counts has been told to cut.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.scope.read().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(Scope::is_cut)
+    }
+
+    /// Now, as an HTTP date (RFC 9110 §5.6.7), given to `write`.
+    pub(crate) fn with_date<T>(&self, write: impl FnOnce(&str) -> T) -> T {
+        let now = SystemTime::now();
+        let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let mut date = lock(&self.date);
+        if date.second != second {
+            *date = Date { second, text: httpdate::fmt_http_date(now) };
+        }
+        write(&date.text)
+    }
+}
+
+/// The inbox.
+impl Core {
+    /// Has the thread that polls do what the connection's state says.
+    pub(crate) fn touch(&self, connection: &Connection) {
+        self.write_down(|inbox| inbox.touched.push(connection.clone()));
+    }
+
+    /// Sends a payload to a connection's handler, by way of the thread that polls.
+    pub(crate) fn wakeup(&self, id: u64, payload: Vec<u8>) {
+        self.write_down(|inbox| inbox.wakeups.push_back((id, payload)));
+    }
+
+    /// Hands a socket over to the thread that polls.
+    pub(crate) fn add(&self, entry: Entry) -> Result<(), ManagerClosed> {
+        let mut refused = None;
+        self.write_down(|inbox| if inbox.closed { refused = Some(entry) } else { inbox.added.push(entry) });
+        refused.map_or(Ok(()), |_| Err(ManagerClosed))
+    }
+
+    /// Has the present or next poll return at once.
+    pub(crate) fn wake(&self) {
+        self.write_down(|inbox| inbox.wake = true);
+    }
+
+    /// Adds a timer.
+    pub(crate) fn add_timer(self: &Arc<Self>, schedule: Schedule, callback: Callback) -> Result<Timer, ManagerClosed> {
+        // Closing sets the mark first and clears the timers afterwards, so that this one is seen by one of the two.
+        let timer = self.timers().add(Arc::downgrade(self), schedule, callback, Instant::now());
+        if self.is_closed() {
+            timer.cancel();
+            return Err(ManagerClosed);
+        }
+        // Whoever sleeps may have to sleep less.
+        self.write_down(|_| {});
+        Ok(timer)
+    }
+
+    /// Takes everything out.
+    pub(crate) fn take_inbox(&self) -> Inbox {
+        let mut inbox = lock(&self.inbox);
+        let closed = inbox.closed;
+        std::mem::replace(&mut *inbox, Inbox { closed, ..Inbox::default() })
+    }
+
+    /// Called before waiting: whether there is nothing to do, so that whoever writes something down must wake the thread.
+    pub(crate) fn fall_asleep(&self) -> bool {
+        let mut inbox = lock(&self.inbox);
+        let quiet = inbox.is_empty() && !std::mem::take(&mut inbox.wake);
+        inbox.asleep = quiet;
+        quiet
+    }
+
+    /// Called after waiting.
+    pub(crate) fn awake(&self) {
+        let mut inbox = lock(&self.inbox);
+        inbox.asleep = false;
+        inbox.wake = false;
+    }
+
+    /// From here on nothing is added.
+    pub(crate) fn shut(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        lock(&self.inbox).closed = true;
+    }
+
+    fn write_down(&self, write: impl FnOnce(&mut Inbox)) {
+        let asleep = {
+            let mut inbox = lock(&self.inbox);
+            write(&mut inbox);
+            std::mem::take(&mut inbox.asleep)
+        };
+        if asleep
+            && let Ok(waker) = &self.waker
+            && let Err(error) = waker.wake()
+        {
+            tracing::error!(target: "exeunt::manager", %error, "the loop could not be woken");
+        }
+    }
+}
+
+/// A handle on the core.
+pub(crate) fn handle(core: &Arc<Core>) -> Handle {
+    Handle::new(Arc::clone(core))
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,122 @@
+//! What can go wrong, for whoever calls.
+
+use crate::http::ReplyError;
+use crate::url::UrlError;
+use exeunt_listener::BindError;
+use std::io;
+
+/// Why there is no listener now. Every text begins with `Failed to listen`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ListenError {
+    /// The URL names no place to listen on.
+    #[error("Failed to listen: {0}")]
+    Url(#[from] UrlError),
+    /// What the scheme asks for is not there.
+    #[error("Failed to listen on `{url}`: {why}")]
+    Unsupported {
+        /// As it was given.
+        url: String,
+        /// What to do instead.
+        why: &'static str,
+    },
+    /// The address cannot be had.
+    #[error("Failed to listen on `{url}`: {source}")]
+    Bind {
+        /// As it was given.
+        url: String,
+        /// What the system says.
+        source: BindError,
+    },
+    /// A UDP socket cannot be had.
+    #[error("Failed to listen on `{url}`: {source}")]
+    Socket {
+        /// As it was given.
+        url: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The manager is closed.
+    #[error("Failed to listen: {0}")]
+    Closed(#[from] ManagerClosed),
+    /// The kernel gave no event queue when the manager was made.
+    #[error("Failed to listen: no event queue could be made: {0}; raise the limit of open files")]
+    NoLoop(io::ErrorKind),
+}
+
+/// The loop cannot go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PollError {
+    /// The kernel gave no event queue when the manager was made.
+    #[error("no event queue could be made: {0}; raise the limit of open files")]
+    NoLoop(io::ErrorKind),
+    /// Waiting for events failed.
+    #[error("waiting for events failed: {0}")]
+    Wait(#[source] io::Error),
+}
+
+/// The manager was closed, and does nothing any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the manager is closed")]
+pub struct ManagerClosed;
+
+/// The connection is gone, and its handle does nothing any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the connection is closed")]
+pub struct ConnectionClosed;
+
+/// Why bytes were not taken to be sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The connection is gone, or closing.
+    #[error(transparent)]
+    Closed(#[from] ConnectionClosed),
+    /// The peer does not read, and too much waits for it already.
+    #[error("{waiting} bytes wait to be sent, and {more} more would pass the limit of {limit}; wait for Event::Write")]
+    Full {
+        /// Bytes that wait.
+        waiting: usize,
+        /// Bytes that were not taken.
+        more: usize,
+        /// [`Limits::send_bytes`](crate::Limits::send_bytes).
+        limit: usize,
+    },
+    /// The request has its answer, to its last byte.
+    #[error("the request was answered already; answer each request once")]
+    Answered,
+    /// A listener has no peer.
+    #[error("this is a listener, which has no peer to send to")]
+    Listener,
+    /// A datagram could not be sent.
+    #[error("the datagram could not be sent: {0}")]
+    Datagram(#[source] io::Error),
+}
+
+/// Why a request was not answered so.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AnswerError {
+    /// Nothing can be sent.
+    #[error(transparent)]
+    Send(#[from] SendError),
+    /// The answer is none.
+    #[error(transparent)]
+    Reply(#[from] ReplyError),
+    /// The request has its answer.
+    #[error("the request was answered already; answer each request once")]
+    Answered,
+    /// It does not speak HTTP.
+    #[error("this connection does not speak HTTP")]
+    NotHttp,
+    /// No chunked answer was begun.
+    #[error("no chunked answer was begun; reply with `Transfer-Encoding: chunked` first")]
+    NotChunked,
+}
+
+impl From<ConnectionClosed> for AnswerError {
+    fn from(error: ConnectionClosed) -> Self {
+        Self::Send(error.into())
+    }
+}

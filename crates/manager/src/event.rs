@@ -1,0 +1,41 @@
+//! What the handler is told.
+
+use crate::http::Request;
+
+/// Something that happened to a connection.
+///
+/// The order is fixed. A server's connection: `Open`, `Accept`, then for each request `HttpHeaders`, `HttpMessage`, `Read`
+/// and `Write`, and `Close` in the end. A raw one: `Open`, `Accept`, `Read`, `Write`, `Close`. A listener: `Open` inside
+/// [`listen`](crate::Handle::listen), a `Poll` in each pass, `Close`. After `Close` nothing comes.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// The connection exists.
+    Open,
+    /// A listener has accepted it.
+    Accept,
+    /// A pass of the loop is over. Listeners are always told, others if they ask for it
+    /// ([`Connection::poll_events`](crate::Connection::poll_events)).
+    Poll,
+    /// These bytes came. They are in the receive buffer too, until they are consumed; on an HTTP connection that has
+    /// happened already. On a UDP socket: one datagram, from the present
+    /// [`remote_address`](crate::Connection::remote_address).
+    Read(&'a [u8]),
+    /// That many bytes went to the kernel.
+    Write(usize),
+    /// The head of a request is whole; its body may still be on the way. An answer given now is the answer: the
+    /// message will not come.
+    HttpHeaders(&'a Request),
+    /// A request is whole. It may be answered now or later; until then no further request of this connection is told.
+    HttpMessage(&'a Request),
+    /// Somebody called [`wakeup`](crate::Connection::wakeup), with this payload.
+    Wakeup(&'a [u8]),
+    /// Something went wrong, in words: a request that is none, or what the program said itself
+    /// ([`Connection::error`](crate::Connection::error)).
+    Error(&'a str),
+    /// The drain has begun (rule D6): what is in flight may finish, and streams that would not end by themselves should
+    /// say goodbye and [`drain`](crate::Connection::drain). Listeners are not told.
+    Drain,
+    /// The last event.
+    Close,
+}

@@ -1,0 +1,99 @@
+//! The manager, for everybody but the thread that polls.
+
+use crate::connection::Connection;
+use crate::core::Core;
+use crate::error::{ListenError, ManagerClosed};
+use crate::listen::{self, Listen};
+use crate::timer::{Schedule, Timer};
+use std::fmt;
+use std::sync::Arc;
+
+/// What any thread, and any handler, may do with a manager while another thread polls.
+///
+/// Any number of clones; they keep nothing open, and go on to say that the manager is closed when it is.
+#[derive(Clone)]
+pub struct Handle {
+    core: Arc<Core>,
+}
+
+impl Handle {
+    pub(crate) fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    /// Listens on a URL such as `http://127.0.0.1:8000`, `tcp://[::]:9000`, `udp://0.0.0.0:5353` or `unix:/run/site.sock`.
+    /// Port 0 lets the kernel choose one; the listener's [`local_address`](Connection::local_address) has it.
+    ///
+    /// `http` and `ws` are parsed as HTTP/1.1, `tcp`, `udp`, `mqtt` and `unix` are not; `http+unix:/path` is HTTP on a Unix
+    /// socket. The socket is bound and listens when this returns, and `Open` has been told; clients are accepted by
+    /// whoever polls.
+    ///
+    /// # Errors
+    ///
+    /// The URL, the address, or the manager, is of no use; see [`ListenError`].
+    pub fn listen(&self, url: &str) -> Result<Connection, ListenError> {
+        listen::listen(&self.core, url, Listen::new())
+    }
+
+    /// As [`listen`](Self::listen), where the URL does not say it all.
+    ///
+    /// # Errors
+    ///
+    /// As for [`listen`](Self::listen).
+    pub fn listen_with(&self, url: &str, how: Listen) -> Result<Connection, ListenError> {
+        listen::listen(&self.core, url, how)
+    }
+
+    /// Has `callback` called by the thread that polls, by this schedule. It wakes a poll that waits.
+    ///
+    /// # Errors
+    ///
+    /// The manager is closed.
+    pub fn timer(
+        &self,
+        schedule: Schedule,
+        callback: impl FnMut(&Handle) + Send + 'static,
+    ) -> Result<Timer, ManagerClosed> {
+        self.core.add_timer(schedule, Box::new(callback))
+    }
+
+    /// Has the handler of the connection with that id called with [`Event::Wakeup`](crate::Event::Wakeup) and this
+    /// payload, by the thread that polls. Wakeups arrive in the order in which they were sent, any number, of any size.
+    /// False if there is no such connection (any more).
+    pub fn wakeup(&self, id: u64, payload: impl Into<Vec<u8>>) -> bool {
+        let known = self.core.open().contains_key(&id);
+        if known {
+            self.core.wakeup(id, payload.into());
+        }
+        known
+    }
+
+    /// Has the present poll, or the next, return at once.
+    pub fn wake(&self) {
+        self.core.wake();
+    }
+
+    /// The open connections, listeners among them, oldest first.
+    #[must_use]
+    pub fn connections(&self) -> Vec<Connection> {
+        self.core.open().values().cloned().collect()
+    }
+
+    /// The open connection with that id.
+    #[must_use]
+    pub fn connection(&self, id: u64) -> Option<Connection> {
+        self.core.open().get(&id).cloned()
+    }
+
+    /// Whether the manager is closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.core.is_closed()
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("open", &self.core.open().len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,50 @@
+//! What a peer may take of time and memory (rule D9).
+
+use std::time::Duration;
+
+/// The limits of each connection and of all together, in service as in draining.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Times of the drain protocol and of silence: head 30 s, idle 75 s, `idle_grace` 250 ms, linger 2 s and 64 KiB.
+    pub drain: exeunt_drain::Limits,
+    /// The largest request head. Default 64 KiB; beyond it, 431.
+    pub head_bytes: usize,
+    /// The largest request body. Default 8 MiB; beyond it, 413.
+    pub body_bytes: usize,
+    /// How long a body that is begun may stay silent. Default 30 s; then 408.
+    pub body_stall: Duration,
+    /// How long the program may take for its answer, from the whole request on. None by default, since only the program
+    /// knows what it is doing; beyond it, 408 in the program's place, and the connection drains.
+    pub answer: Option<Duration>,
+    /// What a raw connection may receive without the program consuming it. Default 1 MiB; then reading stops until
+    /// there is room again, and the peer is held back by TCP's flow control.
+    pub receive_bytes: usize,
+    /// What may wait to be sent before the peer is not read any more. Default 1 MiB: an answer counts, so that whoever
+    /// does not read answers cannot pile them up.
+    pub send_pause: usize,
+    /// What may wait to be sent at all. Default 256 MiB; beyond it, writing is an error.
+    pub send_bytes: usize,
+    /// How long a peer may leave unread what waits for it. Default 60 s without a byte taken; then the connection is reset.
+    pub write_stall: Duration,
+    /// Open connections, listeners aside. Default 50,000; beyond it, clients wait in the listener's queue.
+    pub connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        const MIB: usize = 1024 * 1024;
+        Self {
+            drain: exeunt_drain::Limits::default(),
+            head_bytes: 64 * 1024,
+            body_bytes: 8 * MIB,
+            body_stall: Duration::from_secs(30),
+            answer: None,
+            receive_bytes: MIB,
+            send_pause: MIB,
+            send_bytes: 256 * MIB,
+            write_stall: Duration::from_secs(60),
+            connections: 50_000,
+        }
+    }
+}

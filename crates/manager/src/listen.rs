@@ -1,0 +1,124 @@
+//! Listening: from a URL to a socket that the loop knows of.
+
+use crate::connection::{Connection, Kind};
+use crate::core::Core;
+use crate::entry::{Door, Entry, Socket, Speaks};
+use crate::error::{ListenError, ManagerClosed};
+use crate::event::Event;
+use crate::handler::Handler;
+use crate::session::{Protocol, Session};
+use crate::url::{Scheme, Url};
+use exeunt_listener::{Address, Listener};
+use std::fmt;
+use std::io;
+use std::net::ToSocketAddrs as _;
+use std::sync::Arc;
+
+/// How to listen, where the URL does not say it all.
+///
+/// ```
+/// use exeunt_manager::{Event, Listen, Manager};
+/// let manager = Manager::without_handler();
+/// let echo = Listen::new().handler(|conn, event| if let Event::Read(bytes) = event { _ = conn.send(bytes) });
+/// let listener = manager.listen_with("tcp://127.0.0.1:0", echo)?;
+/// assert!(listener.is_listening());
+/// # Ok::<(), exeunt_manager::ListenError>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Listen {
+    handler: Option<Handler>,
+    http: Option<bool>,
+}
+
+impl Listen {
+    /// As the URL says, with the manager's handler.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The listener, and the connections that it accepts, have this handler, and not the manager's.
+    #[must_use]
+    pub fn handler(self, handler: impl Fn(&Connection, Event<'_>) + Send + Sync + 'static) -> Self {
+        Self { handler: Some(Arc::new(handler)), ..self }
+    }
+
+    /// Whether to speak HTTP, whatever the scheme says.
+    #[must_use]
+    pub fn http(self, yes: bool) -> Self {
+        Self { http: Some(yes), ..self }
+    }
+}
+
+impl fmt::Debug for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Listen");
+        debug.field("handler", &self.handler.is_some()).field("http", &self.http).finish()
+    }
+}
+
+pub(crate) fn listen(core: &Arc<Core>, text: &str, how: Listen) -> Result<Connection, ListenError> {
+    if let Some(kind) = core.broken() {
+        return Err(ListenError::NoLoop(kind));
+    }
+    if core.is_closed() {
+        return Err(ManagerClosed.into());
+    }
+    let url = Url::parse(text)?;
+    if url.is_tls() {
+        let why = "TLS is not built yet; listen without it, behind something that ends it";
+        return Err(ListenError::Unsupported { url: text.to_owned(), why });
+    }
+    let Listen { handler, http } = how;
+    let speaks = if http.unwrap_or(url.speaks_http()) { Speaks::Http } else { Speaks::Bytes };
+    let (kind, session, socket) = if url.scheme() == Scheme::Udp {
+        let socket = datagram(&url).map_err(|source| ListenError::Socket { url: text.to_owned(), source })?;
+        let local = socket.local_addr().ok().map(Address::from);
+        let socket = Arc::new(socket);
+        let session = Session::new(Protocol::Datagram(Arc::clone(&socket)), handler, local);
+        (Kind::Datagram, session, Socket::Datagram(socket))
+    } else {
+        let listener = Listener::bind(&address(&url))
+            .map_err(|source| ListenError::Bind { url: text.to_owned(), source })?;
+        let session = Session::new(Protocol::Listener, handler, Some(listener.local_address().clone()));
+        (Kind::Listener, session, Socket::Listener(Door { listener, speaks, not_before: None }))
+    };
+    let connection = Connection::new(core, kind, session);
+    // Before the loop has it, so that nobody is accepted before `Open` is told.
+    connection.tell(core, Event::Open);
+    if let Err(closed) = core.add(Entry::new(connection.clone(), socket)) {
+        core.open().remove(&connection.id());
+        let leftover = connection.lock().gone();
+        drop(leftover);
+        return Err(closed.into());
+    }
+    Ok(connection)
+}
+
+fn address(url: &Url) -> Address {
+    if let Some(path) = url.socket() {
+        return Address::Unix(path.to_owned());
+    }
+    match url.host() {
+        "" | "*" => Address::Everywhere(url.port()),
+        host => match host.parse::<std::net::IpAddr>() {
+            Ok(ip) => Address::Socket((ip, url.port()).into()),
+            Err(_) => Address::Host { name: host.to_owned(), port: url.port() },
+        },
+    }
+}
+
+fn datagram(url: &Url) -> io::Result<mio::net::UdpSocket> {
+    let host = match url.host() {
+        "" | "*" => "0.0.0.0",
+        host => host,
+    };
+    let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in (host, url.port()).to_socket_addrs()? {
+        match mio::net::UdpSocket::bind(address) {
+            Ok(socket) => return Ok(socket),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}

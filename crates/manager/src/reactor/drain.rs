@@ -1,0 +1,56 @@
+//! The beginning and the end of a drain: the two times that the loop walks over everything that is open.
+
+use super::Reactor;
+use crate::core::Stage;
+use crate::entry::Socket;
+use crate::event::Event;
+use std::time::Instant;
+
+impl Reactor {
+    /// Listeners close without losing anyone, the program is told, and whoever is silent has his grace from now on.
+    pub(crate) fn begin_drain(&mut self) {
+        self.core.enter(Stage::Draining);
+        self.now = Instant::now();
+        for slot in self.slots(|socket| matches!(socket, Socket::Listener(_))) {
+            if let Some(entry) = self.entries.get(slot) {
+                entry.connection.lock().drain(&self.core);
+            }
+            self.turn(slot, None);
+        }
+        for slot in self.slots(|socket| matches!(socket, Socket::Stream(_) | Socket::Datagram(_))) {
+            let Some(connection) = self.entries.get(slot).map(|entry| entry.connection.clone()) else { continue };
+            if connection.is_open() {
+                connection.tell(&self.core, Event::Drain);
+            }
+            self.enter(slot, Stage::Draining);
+        }
+    }
+
+    /// The drain deadline has come: what is in flight is cut (rule D8).
+    pub(crate) fn cut(&mut self) {
+        self.core.enter(Stage::Cut);
+        self.now = Instant::now();
+        // Who is in a queue still is not served any more.
+        for slot in self.slots(|socket| matches!(socket, Socket::Listener(_) | Socket::Closing(..))) {
+            self.remove(slot);
+        }
+        for slot in self.slots(|socket| matches!(socket, Socket::Stream(_))) {
+            self.enter(slot, Stage::Cut);
+        }
+    }
+
+    /// Whether nothing is left that a drain waits for. UDP sockets are left: there is no telling what they owe.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.entries.iter().all(|(_, entry)| matches!(entry.socket, Socket::Datagram(_)))
+    }
+
+    fn enter(&mut self, slot: usize, stage: Stage) {
+        let Some(entry) = self.entries.get(slot) else { return };
+        let next = entry.connection.lock().enter(&self.core, self.now, stage);
+        self.turn(slot, Some(next));
+    }
+
+    fn slots(&self, which: impl Fn(&Socket) -> bool) -> Vec<usize> {
+        self.entries.iter().filter(|(_, entry)| which(&entry.socket)).map(|(slot, _)| slot).collect()
+    }
+}

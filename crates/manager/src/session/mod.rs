@@ -1,0 +1,496 @@
+//! What one connection is doing: its buffers, its protocol, and how it ends. Knows memory only; the thread that polls
+//! carries bytes between it and the socket, and events between it and the program.
+
+use crate::core::{Core, Stage};
+use crate::error::{AnswerError, SendError};
+use crate::handler::Handler;
+use crate::http::Request;
+use crate::limits::Limits;
+use bytes::{Buf, Bytes, BytesMut};
+use exeunt_listener::Address;
+use mio::net::UdpSocket;
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Instant;
+
+mod http;
+mod raw;
+
+pub(crate) use http::Http;
+pub(crate) use raw::Raw;
+
+pub(crate) struct Session {
+    pub(crate) handler: Option<Handler>,
+    pub(crate) data: Option<Arc<dyn Any + Send + Sync>>,
+    pub(crate) poll_events: bool,
+    protocol: Protocol,
+    buffers: Buffers,
+    wish: Wish,
+    course: Course,
+    /// The thread that polls is at it, and will look at it again before it leaves.
+    in_turn: bool,
+    /// It is in the inbox.
+    queued: bool,
+    /// Where the thread that polls has it.
+    slot: Option<usize>,
+    local: Option<Address>,
+    remote: Option<Address>,
+}
+
+pub(crate) enum Protocol {
+    Listener,
+    Datagram(Arc<UdpSocket>),
+    Raw(Raw),
+    Http(Box<Http>),
+}
+
+/// The bytes on their way in and out.
+#[derive(Default)]
+pub(crate) struct Buffers {
+    pub(crate) recv: BytesMut,
+    /// The request that the program is being told of, as it came.
+    pub(crate) told: Option<Bytes>,
+    pub(crate) send: BytesMut,
+    /// The peer has ended its side.
+    pub(crate) ended: bool,
+    /// Since when the peer has taken nothing of what waits for it.
+    pub(crate) stalled: Option<Instant>,
+}
+
+/// What the program wants of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Wish {
+    Serve,
+    Drain,
+    Close,
+    Abort,
+}
+
+/// How far it has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Course {
+    Open,
+    /// Closed for the program. Our side is shut down, and the peer's is awaited (D7).
+    Lingering,
+    Gone,
+}
+
+/// Whether the thread that polls has to be told of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    Needed,
+    Under,
+}
+
+/// Something to tell the program.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// The head of a request, whose body is still to come.
+    Headers(Request),
+    /// A whole request; whether its head was told before.
+    Message { request: Request, announced: bool },
+    /// It is no request, and was answered so.
+    Refused(&'static str),
+}
+
+/// What the thread that polls does next.
+#[derive(Debug)]
+pub(crate) enum Next {
+    Tell(Step),
+    /// Read, if there is something to be read.
+    Read,
+    /// Nothing, until something happens.
+    Wait,
+    /// Shut down the write side, and read on (D7).
+    Linger,
+    Close,
+    /// Close with a reset.
+    Abort,
+}
+
+impl Session {
+    pub(crate) fn new(protocol: Protocol, handler: Option<Handler>, local: Option<Address>) -> Self {
+        Self {
+            handler,
+            data: None,
+            poll_events: matches!(protocol, Protocol::Listener),
+            protocol,
+            buffers: Buffers::default(),
+            wish: Wish::Serve,
+            course: Course::Open,
+            in_turn: false,
+            queued: false,
+            slot: None,
+            local,
+            remote: None,
+        }
+    }
+
+    pub(crate) fn from(self, remote: Option<Address>) -> Self {
+        Self { remote, ..self }
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.course == Course::Open
+    }
+
+    pub(crate) fn is_lingering(&self) -> bool {
+        self.course == Course::Lingering
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_open() && self.wish == Wish::Drain
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        !self.is_open() || self.wish >= Wish::Close
+    }
+
+    pub(crate) fn local(&self) -> Option<&Address> {
+        self.local.as_ref().filter(|_| self.is_open())
+    }
+
+    pub(crate) fn remote(&self) -> Option<&Address> {
+        self.remote.as_ref().filter(|_| self.is_open())
+    }
+
+    pub(crate) fn http(&self) -> bool {
+        matches!(self.protocol, Protocol::Http(_))
+    }
+
+    /// Called by whoever changed something.
+    pub(crate) fn wants_turn(&mut self) -> Turn {
+        if self.in_turn || std::mem::replace(&mut self.queued, true) { Turn::Under } else { Turn::Needed }
+    }
+
+    pub(crate) fn begin_turn(&mut self) {
+        self.in_turn = true;
+        self.looked_at();
+    }
+
+    /// What was written down of it is known.
+    pub(crate) fn looked_at(&mut self) {
+        self.queued = false;
+    }
+
+    pub(crate) fn end_turn(&mut self) {
+        self.in_turn = false;
+    }
+
+    /// The thread that polls has it there from now on.
+    pub(crate) fn placed(&mut self, slot: usize) {
+        self.slot = Some(slot);
+    }
+
+    pub(crate) fn slot(&self) -> Option<usize> {
+        self.slot
+    }
+}
+
+/// For the program.
+impl Session {
+    pub(crate) fn received(&self, most: usize) -> Vec<u8> {
+        let Buffers { told, recv, .. } = &self.buffers;
+        let told = told.as_deref().unwrap_or_default();
+        told.iter().chain(recv.iter()).take(most).copied().collect()
+    }
+
+    pub(crate) fn received_len(&self) -> usize {
+        self.buffers.told.as_ref().map_or(0, Bytes::len) + self.buffers.recv.len()
+    }
+
+    pub(crate) fn consume(&mut self, bytes: usize) -> usize {
+        if self.http() {
+            return 0;
+        }
+        let bytes = bytes.min(self.buffers.recv.len());
+        self.buffers.recv.advance(bytes);
+        self.buffers.release();
+        bytes
+    }
+
+    pub(crate) fn unsent(&self, most: usize) -> Vec<u8> {
+        self.buffers.send.iter().take(most).copied().collect()
+    }
+
+    pub(crate) fn unsent_len(&self) -> usize {
+        self.buffers.send.len()
+    }
+
+    pub(crate) fn is_full(&self, limits: &Limits) -> bool {
+        match &self.protocol {
+            Protocol::Raw(_) => self.buffers.is_full(limits.receive_bytes, limits),
+            Protocol::Http(http) => self.buffers.is_full(http.room(limits), limits),
+            _ => false,
+        }
+    }
+
+    pub(crate) fn send(&mut self, core: &Core, bytes: &[u8]) -> Result<(), SendError> {
+        if self.wish >= Wish::Close {
+            return Err(SendError::Closed(crate::ConnectionClosed));
+        }
+        let limit = core.limits.send_bytes;
+        let waiting = self.buffers.send.len();
+        if bytes.len() > limit.saturating_sub(waiting) {
+            return Err(SendError::Full { waiting, more: bytes.len(), limit });
+        }
+        match &mut self.protocol {
+            Protocol::Listener => Err(SendError::Listener),
+            Protocol::Datagram(socket) => raw::send_datagram(socket, self.remote.as_ref(), bytes),
+            Protocol::Raw(_) => {
+                self.buffers.send.extend_from_slice(bytes);
+                Ok(())
+            }
+            Protocol::Http(http) => http.send(core, &mut self.buffers, bytes),
+        }
+    }
+
+    pub(crate) fn reply(
+        &mut self,
+        core: &Core,
+        status: u16,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<(), AnswerError> {
+        let (http, buffers) = self.speaking(core, body.len())?;
+        http.reply(core, buffers, status, headers, body)
+    }
+
+    pub(crate) fn chunk(&mut self, core: &Core, bytes: &[u8]) -> Result<(), AnswerError> {
+        let (http, buffers) = self.speaking(core, bytes.len())?;
+        http.chunk(core, buffers, bytes)
+    }
+
+    pub(crate) fn sse(&mut self, core: &Core, event: &str, data: &str) -> Result<(), AnswerError> {
+        let (http, buffers) = self.speaking(core, data.len())?;
+        http.sse(core, buffers, event, data)
+    }
+
+    fn speaking(&mut self, core: &Core, more: usize) -> Result<(&mut Http, &mut Buffers), AnswerError> {
+        if self.wish >= Wish::Close {
+            return Err(AnswerError::from(crate::ConnectionClosed));
+        }
+        let Protocol::Http(http) = &mut self.protocol else { return Err(AnswerError::NotHttp) };
+        let limit = core.limits.send_bytes;
+        let waiting = self.buffers.send.len();
+        if more > limit.saturating_sub(waiting) {
+            return Err(SendError::Full { waiting, more, limit }.into());
+        }
+        Ok((http, &mut self.buffers))
+    }
+
+    pub(crate) fn drain(&mut self, core: &Core) {
+        if self.wish < Wish::Drain {
+            self.wish = Wish::Drain;
+            if let Protocol::Http(http) = &mut self.protocol {
+                http.give_up(core, &mut self.buffers, 503);
+            }
+        }
+    }
+
+    pub(crate) fn close(&mut self) {
+        self.wish = self.wish.max(Wish::Close);
+    }
+
+    /// Its handler panicked: what can be said is said, and it ends.
+    pub(crate) fn panicked(&mut self, core: &Core) {
+        match &mut self.protocol {
+            Protocol::Http(http) if !http.is_torn() => {
+                http.give_up(core, &mut self.buffers, 500);
+                self.wish = self.wish.max(Wish::Drain);
+            }
+            // The loop would not be the same without it, and the handler may do better with the next client.
+            Protocol::Listener | Protocol::Datagram(_) => {}
+            _ => self.wish = self.wish.max(Wish::Abort),
+        }
+    }
+}
+
+/// For the thread that polls.
+impl Session {
+    /// These bytes came; what to tell the program of first.
+    pub(crate) fn arrived(&mut self, core: &Core, now: Instant, bytes: &[u8]) -> Option<Step> {
+        match &mut self.protocol {
+            Protocol::Raw(raw) => {
+                raw.arrived(now);
+                self.buffers.recv.extend_from_slice(bytes);
+                None
+            }
+            Protocol::Http(http) => http.arrived(core, &mut self.buffers, now, bytes),
+            Protocol::Listener | Protocol::Datagram(_) => None,
+        }
+    }
+
+    /// Bytes that came while it lingers.
+    pub(crate) fn discard(&mut self, now: Instant, bytes: &[u8]) -> Next {
+        match &mut self.protocol {
+            Protocol::Raw(raw) => raw.discard(now, bytes),
+            Protocol::Http(http) => http.discard(now, bytes),
+            Protocol::Listener | Protocol::Datagram(_) => Next::Close,
+        }
+    }
+
+    /// The peer has ended its side.
+    pub(crate) fn ended(&mut self) -> Next {
+        self.buffers.ended = true;
+        match &mut self.protocol {
+            Protocol::Raw(raw) => raw.ended(),
+            Protocol::Http(http) => http.ended(),
+            Protocol::Listener | Protocol::Datagram(_) => Next::Close,
+        }
+    }
+
+    /// A datagram came from there.
+    pub(crate) fn datagram(&mut self, from: Address, bytes: &[u8]) {
+        self.remote = Some(from);
+        self.buffers.recv.clear();
+        self.buffers.recv.extend_from_slice(bytes);
+    }
+
+    /// The program was told of the request; it keeps it if it is not answered.
+    pub(crate) fn told(&mut self, request: Request) {
+        self.buffers.told = None;
+        if let Protocol::Http(http) = &mut self.protocol {
+            http.keep(request);
+        }
+    }
+
+    /// Whether the request is still to be told as a message.
+    pub(crate) fn is_owed(&self) -> bool {
+        matches!(&self.protocol, Protocol::Http(http) if http.is_owed()) && self.is_open() && self.wish == Wish::Serve
+    }
+
+    /// What waits to be sent.
+    pub(crate) fn to_send(&self) -> &[u8] {
+        &self.buffers.send
+    }
+
+    /// That much of it is with the kernel.
+    pub(crate) fn sent(&mut self, now: Instant, bytes: usize) {
+        self.buffers.send.advance(bytes);
+        self.buffers.stalled = Some(now).filter(|_| !self.buffers.send.is_empty());
+        self.buffers.release();
+    }
+
+    /// The kernel takes nothing at present.
+    pub(crate) fn stalls(&mut self, now: Instant) {
+        self.buffers.stalled.get_or_insert(now);
+    }
+
+    /// What comes next, once everything that could be sent was.
+    pub(crate) fn next(&mut self, core: &Core, now: Instant) -> Next {
+        match self.course {
+            Course::Gone => return Next::Close,
+            Course::Lingering => return Next::Read,
+            Course::Open => {}
+        }
+        match self.wish {
+            Wish::Abort => return Next::Abort,
+            Wish::Close => return Next::Close,
+            Wish::Serve | Wish::Drain => {}
+        }
+        let draining = self.wish == Wish::Drain;
+        match &mut self.protocol {
+            Protocol::Listener | Protocol::Datagram(_) if draining => Next::Close,
+            Protocol::Listener | Protocol::Datagram(_) => Next::Wait,
+            Protocol::Raw(raw) => raw.next(core, &mut self.buffers, now, draining),
+            Protocol::Http(http) if http.has_switched(&self.buffers) => {
+                let mut raw = Raw::new(now);
+                let next = raw.next(core, &mut self.buffers, now, draining);
+                self.protocol = Protocol::Raw(raw);
+                next
+            }
+            Protocol::Http(http) => http.next(core, &mut self.buffers, now, draining),
+        }
+    }
+
+    /// The drain has begun, or its deadline has come.
+    pub(crate) fn enter(&mut self, core: &Core, now: Instant, stage: Stage) -> Next {
+        match &mut self.protocol {
+            Protocol::Raw(raw) => raw.enter(core, &self.buffers, now, stage, self.remote.as_ref()),
+            Protocol::Http(http) => http.enter(core, &mut self.buffers, now, stage, self.remote.as_ref()),
+            Protocol::Listener | Protocol::Datagram(_) => Next::Wait,
+        }
+    }
+
+    /// When [`tick`](Self::tick) is wanted, if nothing happens before.
+    pub(crate) fn wake_at(&self, limits: &Limits) -> Option<Instant> {
+        let stalled = self.buffers.stalled.and_then(|since| since.checked_add(limits.write_stall));
+        let own = match &self.protocol {
+            Protocol::Raw(raw) => raw.wake_at(limits, &self.buffers),
+            Protocol::Http(http) => http.wake_at(limits),
+            Protocol::Listener | Protocol::Datagram(_) => None,
+        };
+        [stalled, own].into_iter().flatten().min()
+    }
+
+    /// The time has come for something: whether the receive queue must be looked at once more before the connection is
+    /// given up as silent ([`nothing_there`](Self::nothing_there)).
+    pub(crate) fn tick(&mut self, core: &Core, now: Instant) -> Tick {
+        let stalled = self.buffers.stalled.and_then(|since| since.checked_add(core.limits.write_stall));
+        if stalled.is_some_and(|at| at <= now) {
+            return Tick::Then(Next::Abort);
+        }
+        match &mut self.protocol {
+            Protocol::Raw(raw) => raw.tick(&core.limits, &self.buffers, now),
+            Protocol::Http(http) => http.tick(core, &mut self.buffers, now),
+            Protocol::Listener | Protocol::Datagram(_) => Tick::Then(Next::Wait),
+        }
+    }
+
+    /// The last look found nothing.
+    pub(crate) fn nothing_there(&mut self, now: Instant) -> Next {
+        match &mut self.protocol {
+            Protocol::Http(http) => http.nothing_there(now),
+            _ => Next::Close,
+        }
+    }
+
+    /// From here on it is closed for the program.
+    pub(crate) fn lingers(&mut self) -> Leftover {
+        self.course = Course::Lingering;
+        self.buffers = Buffers::default();
+        Leftover { handler: self.handler.take() }
+    }
+
+    /// The socket is gone.
+    pub(crate) fn gone(&mut self) -> Leftover {
+        self.course = Course::Gone;
+        self.buffers = Buffers::default();
+        self.poll_events = false;
+        self.slot = None;
+        if let Protocol::Datagram(_) = self.protocol {
+            self.protocol = Protocol::Listener;
+        }
+        Leftover { handler: self.handler.take() }
+    }
+}
+
+/// What is dropped outside of the lock, since it may be foreign.
+pub(crate) struct Leftover {
+    #[expect(dead_code, reason = "held for its drop")]
+    handler: Option<Handler>,
+}
+
+/// What a tick came to.
+#[derive(Debug)]
+pub(crate) enum Tick {
+    LastLook,
+    Then(Next),
+}
+
+impl Buffers {
+    fn is_full(&self, room: usize, limits: &Limits) -> bool {
+        self.recv.len() >= room || self.send.len() >= limits.send_pause
+    }
+
+    /// Gives back what is empty: an idle connection keeps no buffer.
+    pub(crate) fn release(&mut self) {
+        if self.recv.is_empty() && self.recv.capacity() > 0 {
+            self.recv = BytesMut::new();
+        }
+        if self.send.is_empty() && self.send.capacity() > 0 {
+            self.send = BytesMut::new();
+        }
+    }
+}

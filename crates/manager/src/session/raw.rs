@@ -1,0 +1,117 @@
+//! Connections whose bytes are the program's own: TCP, Unix, UDP.
+
+use super::{Buffers, Next, Tick};
+use crate::core::{Core, Stage};
+use crate::error::SendError;
+use crate::limits::Limits;
+use exeunt_drain::{Connection as Drain, Effect, Input};
+use exeunt_lifecycle::CutWork;
+use exeunt_listener::Address;
+use mio::net::UdpSocket;
+use std::time::Instant;
+
+/// A stream that nobody but the program understands.
+pub(crate) struct Raw {
+    accepted: Instant,
+    last_byte: Instant,
+    draining: Option<Instant>,
+    /// Once it lingers (D7), this decides how long.
+    linger: Option<Drain>,
+}
+
+impl Raw {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { accepted: now, last_byte: now, draining: None, linger: None }
+    }
+
+    pub(crate) fn arrived(&mut self, now: Instant) {
+        self.last_byte = now;
+    }
+
+    pub(crate) fn next(&mut self, core: &Core, buffers: &mut Buffers, now: Instant, draining: bool) -> Next {
+        let unsent = !buffers.send.is_empty();
+        match (draining || buffers.ended, unsent) {
+            (true, true) => Next::Wait,
+            (true, false) if buffers.ended => Next::Close,
+            (true, false) => {
+                let mut drain = Drain::new(core.limits.drain, now);
+                drain.on(now, Input::Finished);
+                self.linger = Some(drain);
+                Next::Linger
+            }
+            (false, _) if buffers.is_full(core.limits.receive_bytes, &core.limits) => Next::Wait,
+            (false, _) => Next::Read,
+        }
+    }
+
+    pub(crate) fn ended(&mut self) -> Next {
+        if self.linger.is_some() { Next::Close } else { Next::Read }
+    }
+
+    pub(crate) fn discard(&mut self, now: Instant, bytes: &[u8]) -> Next {
+        match self.linger.as_mut().map(|drain| drain.on(now, Input::Bytes(bytes))) {
+            Some(None) => Next::Read,
+            _ => Next::Close,
+        }
+    }
+
+    pub(crate) fn enter(
+        &mut self,
+        core: &Core,
+        buffers: &Buffers,
+        now: Instant,
+        stage: Stage,
+        peer: Option<&Address>,
+    ) -> Next {
+        match stage {
+            Stage::Serving => Next::Wait,
+            Stage::Draining => {
+                self.draining.get_or_insert(now);
+                Next::Read
+            }
+            Stage::Cut if self.linger.is_some() => Next::Close,
+            Stage::Cut => {
+                core.account().cut(CutWork {
+                    name: "a stream".to_owned(),
+                    kind: "connection",
+                    peer: peer.map(ToString::to_string),
+                    age: now.saturating_duration_since(self.accepted),
+                    site: None,
+                });
+                if buffers.send.is_empty() { Next::Close } else { Next::Abort }
+            }
+        }
+    }
+
+    pub(crate) fn wake_at(&self, limits: &Limits, buffers: &Buffers) -> Option<Instant> {
+        if let Some(linger) = &self.linger {
+            return linger.wake_at();
+        }
+        let since = self.draining.filter(|_| buffers.send.is_empty())?;
+        self.last_byte.max(since).checked_add(limits.drain.idle_grace)
+    }
+
+    pub(crate) fn tick(&mut self, limits: &Limits, buffers: &Buffers, now: Instant) -> Tick {
+        if let Some(linger) = &mut self.linger {
+            let over = linger.on(now, Input::Tick).is_some_and(|effect| effect != Effect::Linger);
+            return Tick::Then(if over { Next::Close } else { Next::Wait });
+        }
+        match self.wake_at(limits, buffers) {
+            Some(at) if at <= now => Tick::LastLook,
+            _ => Tick::Then(Next::Wait),
+        }
+    }
+}
+
+/// Sends a datagram at once: there is no order to keep and nothing to wait for.
+pub(crate) fn send_datagram(socket: &UdpSocket, to: Option<&Address>, bytes: &[u8]) -> Result<(), SendError> {
+    let sent = match to.and_then(Address::as_socket_addr) {
+        Some(to) => socket.send_to(bytes, to),
+        None => socket.send(bytes),
+    };
+    // What does not fit into the kernel's buffer is lost, as datagrams may be.
+    match sent {
+        Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => Err(SendError::Datagram(error)),
+        _ => Ok(()),
+    }
+}
