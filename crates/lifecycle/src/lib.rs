@@ -62,7 +62,7 @@ mod watch;
 mod work;
 
 pub use cause::{Cause, Failure, Received, Sender};
-pub use component::{BlockingComponent, ComponentOutcome, ComponentReport, Group, StartError};
+pub use component::{BlockingComponent, ComponentOutcome, ComponentReport, Group, GroupReport, StartError};
 #[cfg(feature = "tokio")]
 pub use component::{Component, ExitWorkError};
 pub use config::{Config, ConfigError};

@@ -10,7 +10,7 @@ use crate::core::{Alarm, Core};
 use crate::hooks::{HookOutcome, Hooks, signal_hook};
 use crate::hub::{self, Membership, Wishes};
 use crate::last_resort::LastResort;
-use crate::machine::{Input, Phase};
+use crate::machine::{GroupId, Input, Phase};
 use crate::report::Report;
 use crate::scope::Scope;
 use crate::signal::Signal;
@@ -331,7 +331,7 @@ impl Lifecycle {
     /// # }
     /// ```
     pub fn scope(&self, name: impl Into<String>) -> Scope {
-        Scope::new(Arc::clone(&self.core), name.into())
+        Scope::new(Arc::clone(&self.core), name.into(), GroupId::ROOT)
     }
 
     /// Adds a hook for a signal, as [`Config::on_signal`] does: for hooks that need what did not exist before. It is

@@ -6,7 +6,7 @@ use crate::core::{Core, State};
 use crate::counts::{SHARDS, Shard, Totals};
 use crate::follow::{Item, Progress};
 use crate::loom::{AtomicU8, Ordering};
-use crate::machine::{Input, Notice, ScopeId, Time};
+use crate::machine::{GroupId, Input, Notice, ScopeId, Time};
 use crate::shield::{Shield, StopImminent};
 use crate::site::Site;
 use crate::stop::Stop;
@@ -88,8 +88,8 @@ pub struct CutWork {
 }
 
 impl Scope {
-    pub(crate) fn new(core: Arc<Core>, name: String) -> Self {
-        let shared = core.add_scope(name);
+    pub(crate) fn new(core: Arc<Core>, name: String, group: GroupId) -> Self {
+        let shared = core.add_scope(name, group);
         Self { shared, stop: Stop::new(core) }
     }
 
@@ -299,11 +299,14 @@ impl Work {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn cut(self, what: CutWork) {
-        self.end_as(Input::WorkCut, |state, scope| {
-            if let Some(entry) = state.scopes.get_mut(&scope) {
-                let scope = entry.shared.name.clone();
+        self.end_as(Input::WorkCut, |state, id| {
+            if let Some(entry) = state.scopes.get(&id) {
+                let (scope, group) = (entry.shared.name.clone(), entry.shared.group);
                 state.follow.push(Item::News(Progress::Cut { scope, work: what.clone() }));
-                entry.cut.push(what);
+                state.tell_groups_of_cut(group, &what);
+                if let Some(entry) = state.scopes.get_mut(&id) {
+                    entry.cut.push(what);
+                }
             }
         });
     }
@@ -373,6 +376,8 @@ impl Drop for Work {
 /// What a scope, its work and the core share.
 pub(crate) struct ScopeShared {
     id: ScopeId,
+    /// Which closes when its work is done.
+    group: GroupId,
     pub(crate) name: String,
     core: Weak<Core>,
     shards: [Arc<ScopeShard>; SHARDS],
@@ -403,9 +408,10 @@ impl ScopeShard {
 }
 
 impl ScopeShared {
-    pub(crate) fn new(id: ScopeId, name: String, core: Weak<Core>) -> Arc<Self> {
+    pub(crate) fn new(id: ScopeId, group: GroupId, name: String, core: Weak<Core>) -> Arc<Self> {
         Arc::new_cyclic(|scope| Self {
             id,
+            group,
             name,
             core,
             shards: std::array::from_fn(|_| {
@@ -422,6 +428,14 @@ impl ScopeShared {
             #[cfg(feature = "tokio")]
             cut: Bell::default(),
         })
+    }
+
+    pub(crate) fn id(&self) -> ScopeId {
+        self.id
+    }
+
+    pub(crate) fn group(&self) -> GroupId {
+        self.group
     }
 
     pub(crate) fn totals(&self) -> Totals {
@@ -485,11 +499,11 @@ impl ScopeShared {
     }
 
     /// Called after work has begun: in a scope that seals itself when it is told, that may have been idle.
-    pub(crate) fn busy_again(&self) {
+    pub(crate) fn busy_again(self: &Arc<Self>) {
         if self.is_told()
             && let Some(core) = self.core.upgrade()
         {
-            core.scope_busy(self.id);
+            core.scope_busy(self);
         }
     }
 

@@ -103,6 +103,7 @@ impl<S, C> BlockingComponent<S, C> {
         let component = match core.begin_start(&name, group.id, timeouts, |_| {}) {
             Begun::Taken(component) => component,
             Begun::Stopping => return Err(StartError::Stopping { name }),
+            Begun::GroupClosed => return Err(StartError::GroupClosed { name }),
             Begun::Forked => return Err(StartError::Forked { name }),
         };
         let since = core.clock().now();

@@ -14,6 +14,12 @@ pub enum StartError {
         /// Which component.
         name: String,
     },
+    /// Its group is closed, or is being closed.
+    #[error("{name} was not started, since its group is closed")]
+    GroupClosed {
+        /// Which component.
+        name: String,
+    },
     /// Its start failed, or panicked.
     #[error("{name} could not start")]
     Failed {

@@ -4,6 +4,7 @@ mod blocking;
 mod closer;
 mod error;
 mod exit_work;
+mod group_report;
 mod report;
 #[cfg(feature = "tokio")]
 mod start;
@@ -18,13 +19,15 @@ pub use exit_work::ExitWorkError;
 pub(crate) use exit_work::run_at_exit;
 #[cfg(feature = "tokio")]
 pub(crate) use exit_work::run_at_exit_async;
+pub use group_report::GroupReport;
 pub use report::{ComponentOutcome, ComponentReport};
 #[cfg(feature = "tokio")]
 pub use start::Component;
 
 use crate::core::{Core, Timeouts};
 use crate::machine::GroupId;
-use crate::work::Outcome;
+use crate::scope::Scope;
+use crate::work::{Outcome, Tasks};
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -36,6 +39,9 @@ use std::time::Duration;
 /// after, and closes last. A group within closes as a whole, before the components beside it, even those that
 /// started later; so it may use whatever the group around it has. State that must be saved last belongs to the first
 /// component of the outermost group.
+///
+/// A group may have work of its own ([`scope`](Self::scope), [`tasks`](Self::tasks)), and be closed by itself, before
+/// the program stops: see [`close`](Self::close).
 ///
 /// A handle: clones mean the same group, and dropping one means nothing.
 ///
@@ -177,6 +183,88 @@ impl Group {
         R: Outcome,
     {
         BlockingComponent::new(self.clone(), &name.into(), start, close)
+    }
+
+    /// A scope whose work is done before the components of this group close, whether that is by
+    /// [`close`](Self::close) or with the program: work that uses them. See [`Lifecycle::scope`].
+    ///
+    /// [`Lifecycle::scope`]: crate::Lifecycle::scope
+    pub fn scope(&self, name: impl AsRef<str>) -> Scope {
+        Scope::new(Arc::clone(&self.core), self.path(name.as_ref()), self.id)
+    }
+
+    /// Tasks, blocking jobs and threads that end before the components of this group close. See [`Tasks`].
+    ///
+    /// A task learns that its group closes by [`Tasks::drain_requested`]: the [`Stop`] that it gets is the program's.
+    ///
+    /// [`Stop`]: crate::Stop
+    #[must_use]
+    pub fn tasks(&self, name: impl AsRef<str>) -> Tasks {
+        Tasks::new(self.scope(name))
+    }
+
+    /// Closes the group now, before the program stops, and answers what became of it.
+    ///
+    /// Nothing further starts in it ([`StartError::GroupClosed`]). Its work ([`scope`](Self::scope),
+    /// [`tasks`](Self::tasks)) is told, as in `Draining`, and cut when `within` is over but for a close reserve: the
+    /// smaller of 20 % and 5 s. Then its components close, each once, in the order and with the timeouts of a stop;
+    /// groups within it first. What is not closed when `within` is over is skipped. All that goes wrong is in the
+    /// answer and in the program's report, and counts for its exit status; it stops nothing.
+    ///
+    /// Shields do not hold it off: they are for the stop. A stop request meanwhile does not interrupt it; once the
+    /// program is in `Closing`, that takes over what is left, in the same order, and a component that is being closed
+    /// is waited for. Who calls it while somebody else closes the group, or one around it, waits for that; of a
+    /// closed group the answer is empty. The outermost group closes with the program: this waits for that.
+    ///
+    /// Do not wait for it in work of the group, nor in a closer, which it waits for itself.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let tenant = lifecycle.group("tenant 7");
+    /// tenant.component("cache", async { Ok::<_, std::io::Error>(()) }, async |()| ()).await?;
+    /// let refresh = tenant.tasks("refresh");
+    /// let told = refresh.clone();
+    /// refresh.spawn("prices", async move |_stop| {
+    ///     told.drain_requested().await;
+    ///     // … finish …
+    /// });
+    ///
+    /// let report = tenant.close(Duration::from_secs(10)).await;
+    /// assert!(report.is_clean());
+    /// assert_eq!(report.components[0].to_string(), "tenant 7/cache: closed after 0 ms");
+    /// assert!(!lifecycle.stop().is_requested());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// It begins when this is first polled. Dropping the future changes nothing about it: the group closes all the
+    /// same.
+    #[cfg(feature = "tokio")]
+    pub async fn close(&self, within: Duration) -> GroupReport {
+        self.core.close_group(self.id, &self.name, within).wait().await
+    }
+
+    /// [`close`](Self::close), and blocks until the group is closed. Not for async code, where it would block a
+    /// thread of the runtime that a closer may need.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # use std::time::Duration;
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let tenant = lifecycle.group("tenant 7");
+    /// tenant.component_blocking("cache", || Ok::<_, std::io::Error>(()), |()| {}).start()?;
+    /// assert!(tenant.close_blocking(Duration::from_secs(10)).is_clean());
+    /// assert_eq!(lifecycle.close().exit_status(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn close_blocking(&self, within: Duration) -> GroupReport {
+        self.core.wait_for_group(&self.core.close_group(self.id, &self.name, within))
     }
 
     fn path(&self, name: &str) -> String {

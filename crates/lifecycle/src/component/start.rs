@@ -145,6 +145,7 @@ impl<S, C> Component<S, C> {
                 since: core.clock().now(),
                 over: false,
             }),
+            (Begun::GroupClosed, _) => Err(StartError::GroupClosed { name: self.name.clone() }),
             (Begun::Forked, _) => Err(StartError::Forked { name: self.name.clone() }),
             _ => Err(StartError::Stopping { name: self.name.clone() }),
         }

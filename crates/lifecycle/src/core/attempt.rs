@@ -39,6 +39,7 @@ mod tests {
     use crate::config::Config;
     use crate::core::{Alarm, Core};
     use crate::hooks::{HookSet, Hooks};
+    use crate::machine::GroupId;
     use crate::signal::Signal;
     use std::time::{Duration, Instant};
 
@@ -52,7 +53,7 @@ mod tests {
             Alarm::Hub,
             Hooks::new(HookSet::default()),
         );
-        let _busy = core.add_scope("busy".to_owned());
+        let _busy = core.add_scope("busy".to_owned(), GroupId::ROOT);
         let first = Instant::now();
         for ((signal, sender), at) in signals.into_iter().zip([first, first + apart]) {
             core.signal(Received { signal, sender }, at);

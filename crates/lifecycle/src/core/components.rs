@@ -4,7 +4,7 @@ use super::{Core, Locked, State};
 use crate::cause::{Cause, Failure};
 use crate::component::{Closer, ComponentOutcome, ComponentReport};
 use crate::follow::{Item, Progress};
-use crate::machine::{ComponentId, GroupId, Input, Late, Phase, Time};
+use crate::machine::{ComponentId, GroupId, Input, Late, Time};
 use crate::report::Span;
 use crate::shield::oldest;
 use std::error::Error;
@@ -18,6 +18,7 @@ pub(crate) struct ComponentEntry {
     since: Time,
     /// From its start until its close begins.
     closer: Option<Closer>,
+    is_closing: bool,
     handles: Handles,
 }
 
@@ -43,7 +44,7 @@ impl Handles {
 
 impl ComponentEntry {
     fn new(name: String, since: Time, closer: Option<Closer>) -> Self {
-        Self { name, since, closer, handles: Handles::default() }
+        Self { name, since, closer, is_closing: false, handles: Handles::default() }
     }
 
     #[cfg(feature = "tokio")]
@@ -61,13 +62,14 @@ pub(crate) struct Timeouts {
     pub(crate) close: Option<Duration>,
 }
 
-const SHORTEST: Duration = Duration::from_millis(1);
+pub(super) const SHORTEST: Duration = Duration::from_millis(1);
 
 /// How a start ended that the machine was told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Begun {
     Taken(ComponentId),
     Stopping,
+    GroupClosed,
     Forked,
 }
 
@@ -97,7 +99,8 @@ impl Core {
             let (start, close) = (start.max(SHORTEST), close.map(|close| close.max(SHORTEST)));
             locked.apply(Input::Starting { component, group, start, close });
             if !locked.state.machine.has(component) {
-                return Begun::Stopping;
+                let stopping = locked.state.machine.requested().is_some();
+                return if stopping { Begun::Stopping } else { Begun::GroupClosed };
             }
             let mut entry = ComponentEntry::new(name.to_owned(), self.clock.now(), None);
             prepare(&mut entry);
@@ -131,8 +134,8 @@ impl Core {
         self.with(|locked| {
             let state = &mut *locked.state;
             let Some(entry) = state.components.remove(&component) else { return };
-            state.component_over(&entry, ComponentOutcome::StartFailed, Duration::ZERO);
-            state.failed(Failure::new(entry.name, &*error));
+            state.component_over(component, &entry, ComponentOutcome::StartFailed, Duration::ZERO);
+            state.failed(component, Failure::new(entry.name, &*error));
             give(error);
             locked.wake_waiters();
             locked.apply(Input::StartFailed(component));
@@ -204,11 +207,12 @@ impl Core {
             let Some(entry) = state.components.remove(&component) else { return };
             let took = self.clock.now().since(entry.since);
             let outcome = if result.is_ok() { ComponentOutcome::Closed } else { ComponentOutcome::Failed };
-            state.component_over(&entry, outcome, took);
+            state.component_over(component, &entry, outcome, took);
             let well = result.is_ok();
             if let Err(error) = result {
                 let failure = Failure::new(entry.name, &*error);
-                state.failures.push(Failure { error: format!("closing: {}", failure.error), ..failure });
+                let error = format!("closing: {}", failure.error);
+                state.component_failed(component, Failure { error, ..failure });
             }
             locked.apply(Input::Closed { component, well });
         });
@@ -240,6 +244,7 @@ impl Locked<'_> {
         let now = self.core.clock.now();
         if let Some(entry) = self.state.components.get_mut(&component) {
             entry.since = now;
+            entry.is_closing = true;
             self.news.closes.extend(entry.closer.take().map(|closer| (component, closer)));
         }
     }
@@ -247,7 +252,7 @@ impl Locked<'_> {
     pub(super) fn start_given_up(&mut self, component: ComponentId, late: Late) {
         let Some(entry) = self.state.components.remove(&component) else { return };
         let after = self.core.clock.now().since(entry.since);
-        self.state.component_over(&entry, ComponentOutcome::StartTimedOut, Duration::ZERO);
+        self.state.component_over(component, &entry, ComponentOutcome::StartTimedOut, Duration::ZERO);
         let error = match late {
             Late::Timeout => format!("its start took longer than {after:?}"),
             Late::Stop => format!("the stop could not wait for its start, which had taken {after:?}"),
@@ -256,9 +261,9 @@ impl Locked<'_> {
         let failure = Failure { name: entry.name, error };
         if late == Late::Group {
             // Whoever closed the group did not want the program to end.
-            self.state.failures.push(failure);
+            self.state.component_failed(component, failure);
         } else {
-            self.state.failed(failure);
+            self.state.failed(component, failure);
         }
         self.wake_waiters();
         self.news.given_up.push(entry.handles);
@@ -271,17 +276,17 @@ impl Locked<'_> {
             Late::Timeout => ComponentOutcome::TimedOut,
             Late::Stop | Late::Group => ComponentOutcome::Skipped,
         };
-        self.state.component_over(&entry, outcome, took);
+        self.state.component_over(component, &entry, outcome, took);
         if late == Late::Timeout {
             let error = format!("it did not close within {took:?}");
-            self.state.failures.push(Failure { name: entry.name, error });
+            self.state.component_failed(component, Failure { name: entry.name, error });
         }
         self.news.given_up.push(entry.handles);
     }
 
     pub(super) fn skipped(&mut self, component: ComponentId) {
         if let Some(mut entry) = self.state.components.remove(&component) {
-            self.state.component_over(&entry, ComponentOutcome::Skipped, Duration::ZERO);
+            self.state.component_over(component, &entry, ComponentOutcome::Skipped, Duration::ZERO);
             // Foreign code runs when it is dropped.
             self.news.dropped.extend(entry.closer.take());
         }
@@ -295,19 +300,27 @@ impl State {
         id
     }
 
-    fn component_over(&mut self, entry: &ComponentEntry, outcome: ComponentOutcome, took: Duration) {
+    fn component_over(
+        &mut self,
+        component: ComponentId,
+        entry: &ComponentEntry,
+        outcome: ComponentOutcome,
+        took: Duration,
+    ) {
         let report = ComponentReport { name: entry.name.clone(), outcome, took };
+        self.tell_groups(component, &report);
         self.component_reports.push(report.clone());
         self.follow.push(Item::News(Progress::Component(report)));
     }
 
     /// What the stop waits for beside scopes, in words.
-    pub(crate) fn waits_for(&self, phase: Phase, now: Time) -> Vec<String> {
-        let doing = if phase < Phase::Closing { "starting" } else { "closing" };
+    pub(crate) fn waits_for(&self, now: Time) -> Vec<String> {
         // An entry without its closer is on its way in, or on its way out.
         let components = self.components.values().filter(|entry| entry.closer.is_none());
-        let components = components
-            .map(|entry| format!("component {}, {doing} for {}", entry.name, Span(now.since(entry.since))));
+        let components = components.map(|entry| {
+            let doing = if entry.is_closing { "closing" } else { "starting" };
+            format!("component {}, {doing} for {}", entry.name, Span(now.since(entry.since)))
+        });
         components.chain(oldest(self.live_shields.values(), now)).collect()
     }
 
@@ -315,9 +328,14 @@ impl State {
         self.components.get(&component).is_some_and(|entry| entry.closer.is_none())
     }
 
+    fn component_failed(&mut self, component: ComponentId, failure: Failure) {
+        self.tell_groups_of_failure(component, &failure);
+        self.failures.push(failure);
+    }
+
     /// The exit's cause, if nothing else was before.
-    fn failed(&mut self, failure: Failure) {
-        self.failures.push(failure.clone());
+    fn failed(&mut self, component: ComponentId, failure: Failure) {
+        self.component_failed(component, failure.clone());
         self.cause.get_or_insert(Cause::Failure(failure));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::attempt::Attempt;
 use super::components::Handles;
+use super::groups::GroupClosed;
 use super::{Alarm, Core, Locked};
 use crate::component::Closer;
 use crate::follow::{Item, Progress};
@@ -16,7 +17,9 @@ pub(super) struct News {
     notices: Vec<(Arc<ScopeShared>, Notice)>,
     alarm: bool,
     /// Somebody who blocks may have what it waits for.
-    moved: bool,
+    pub(super) moved: bool,
+    /// Rung once what they wait for is known.
+    pub(super) groups: Vec<Arc<GroupClosed>>,
     pub(super) closes: Vec<(ComponentId, Closer)>,
     pub(super) given_up: Vec<Handles>,
     /// Foreign code runs when they are dropped.
@@ -86,7 +89,7 @@ impl Locked<'_> {
             phase,
             since: now.since(requested),
             scopes: busy.map(|entry| Arc::clone(&entry.shared)).collect(),
-            others: self.state.waits_for(phase, now),
+            others: self.state.waits_for(now),
         });
     }
 
@@ -121,6 +124,7 @@ impl Core {
         for phase in &news.phases {
             self.bell(*phase).ring();
         }
+        news.groups.iter().for_each(|closed| closed.ring());
         for (scope, notice) in &news.notices {
             scope.publish(*notice);
         }

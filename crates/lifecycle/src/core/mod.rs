@@ -12,6 +12,7 @@
 mod attempt;
 mod components;
 mod effects;
+mod groups;
 mod shields;
 
 pub(crate) use components::{Begun, ComponentEntry, Timeouts};
@@ -26,7 +27,7 @@ use crate::exit_statuses::ExitStatuses;
 use crate::follow::Follow;
 use crate::hooks::Hooks;
 use crate::machine::{
-    ComponentId, Input, Limits, Machine, Origin, Phase, RELAY, ScopeId, ShieldId, Time, Verdict,
+    ComponentId, GroupId, Input, Limits, Machine, Origin, Phase, RELAY, ScopeId, ShieldId, Time, Verdict,
 };
 use crate::scope::{CutWork, ScopeShared};
 use crate::shield::{LiveShield, Shards, ShieldReport};
@@ -35,6 +36,7 @@ use crate::watch::Watchers;
 use crate::work::Account;
 use attempt::Attempt;
 use effects::News;
+use groups::GroupClose;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -83,6 +85,8 @@ pub(crate) struct State {
     pub(crate) follow: Arc<Follow>,
     pub(crate) scopes: BTreeMap<ScopeId, ScopeEntry>,
     pub(crate) components: BTreeMap<ComponentId, ComponentEntry>,
+    /// Groups that close before the stop.
+    group_closes: Vec<GroupClose>,
     /// In the order in which they were over.
     pub(crate) component_reports: Vec<ComponentReport>,
     pub(crate) shield_reports: Vec<ShieldReport>,
@@ -148,6 +152,7 @@ impl Core {
                 follow,
                 scopes: BTreeMap::new(),
                 components: BTreeMap::new(),
+                group_closes: Vec::new(),
                 component_reports: Vec::new(),
                 shield_reports: Vec::new(),
                 longest_shield: None,
@@ -241,6 +246,7 @@ impl Core {
         let mut state = self.state()?;
         let mut locked = Locked { core: self, state: &mut state, news: News::default() };
         let answer = act(&mut locked);
+        locked.look_for_closed_groups();
         let news = locked.news;
         drop(state);
         self.publish(news);
@@ -289,25 +295,26 @@ impl Core {
     }
 
     /// Adds a scope, which is busy.
-    pub(crate) fn add_scope(self: &Arc<Self>, name: String) -> Arc<ScopeShared> {
+    pub(crate) fn add_scope(self: &Arc<Self>, name: String, group: GroupId) -> Arc<ScopeShared> {
         let Some(mut state) = self.state() else {
-            return ScopeShared::new(ScopeId(usize::MAX), name, Arc::downgrade(self));
+            return ScopeShared::new(ScopeId(usize::MAX), group, name, Arc::downgrade(self));
         };
         let id = ScopeId(state.next_scope);
         state.next_scope += 1;
-        let shared = ScopeShared::new(id, name, Arc::downgrade(self));
-        let entry = ScopeEntry {
-            shared: Arc::clone(&shared),
-            at_stop: Totals::default(),
-            cut: Vec::new(),
-            cut_before: 0,
-            account: Account::default(),
-            idle_since: None,
-        };
-        state.scopes.insert(id, entry);
+        let shared = ScopeShared::new(id, group, name, Arc::downgrade(self));
         drop(state);
-        self.apply(Input::Busy(id), |_| {});
+        self.scope_busy(&shared);
         shared
+    }
+
+    /// Work of the scope may begin, or begins again.
+    pub(crate) fn scope_busy(&self, shared: &Arc<ScopeShared>) {
+        let (scope, group) = (shared.id(), shared.group());
+        let input = if group == GroupId::ROOT { Input::Busy(scope) } else { Input::BusyIn { scope, group } };
+        self.apply(input, |state| {
+            let entry = state.scopes.entry(scope).or_insert_with(|| ScopeEntry::new(Arc::clone(shared)));
+            entry.idle_since = None;
+        });
     }
 
     /// The scope's handle is gone and so is its last work.
@@ -386,6 +393,19 @@ impl Locked<'_> {
     pub(crate) fn apply(&mut self, input: Input) {
         let effects = self.state.machine.apply(self.core.clock.now(), input);
         self.carry_out(effects);
+    }
+}
+
+impl ScopeEntry {
+    fn new(shared: Arc<ScopeShared>) -> Self {
+        Self {
+            shared,
+            at_stop: Totals::default(),
+            cut: Vec::new(),
+            cut_before: 0,
+            account: Account::default(),
+            idle_since: None,
+        }
     }
 }
 

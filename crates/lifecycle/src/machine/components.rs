@@ -3,7 +3,7 @@
 use super::deadline::Deadline;
 use super::phase::Time;
 use super::vocabulary::{ComponentId, GroupId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Components that are starting, started or closing. What is over is gone from here, so that nothing closes twice.
@@ -41,7 +41,7 @@ impl Order {
     /// Everything is, if that is no group.
     fn is_within(&self, group: Option<GroupId>) -> bool {
         match (self, group) {
-            (_, None) => true,
+            (_, None) | (Self::Component(_), Some(GroupId::ROOT)) => true,
             // The path ends with a 0, which is no group within the root, and the component.
             (Self::Component(path), Some(group)) => {
                 path.iter().take_while(|one| **one != 0).any(|one| *one == group.0)
@@ -84,9 +84,14 @@ impl Components {
         true
     }
 
+    pub(crate) fn groups_within(&self, group: GroupId) -> BTreeSet<GroupId> {
+        let groups = self.groups.keys().copied().filter(|one| self.is_within(*one, group));
+        groups.chain([group]).collect()
+    }
+
     /// The group is closed, and those within.
     pub(crate) fn forget_group(&mut self, group: GroupId) {
-        let within: Vec<_> = self.groups.keys().copied().filter(|one| self.is_within(*one, group)).collect();
+        let within = self.groups_within(group);
         self.groups.retain(|one, _| !within.contains(one));
     }
 

@@ -7,7 +7,7 @@ use super::components::Components;
 use super::deadline::{Deadline, close_reserve};
 use super::phase::{Phase, Time};
 use super::vocabulary::{ComponentId, Effect, GroupId, Late, Notice, ScopeId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Groups that are being closed, and the work that they wait for.
@@ -108,6 +108,11 @@ impl Machine {
     /// The components of the group, and of those within, that are not over.
     pub(crate) fn members(&self, group: GroupId) -> Vec<ComponentId> {
         self.components.in_order(Some(group))
+    }
+
+    /// The group, and those within.
+    pub(crate) fn groups_within(&self, group: GroupId) -> BTreeSet<GroupId> {
+        self.components.groups_within(group)
     }
 
     /// Whether something may begin in it.

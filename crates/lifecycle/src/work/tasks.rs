@@ -140,6 +140,17 @@ impl Tasks {
         self.scope.in_flight()
     }
 
+    /// Completes when the drain has begun: of the program, or of the [`Group`](crate::Group) that these tasks belong
+    /// to.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe; waiting again after the fact completes at once.
+    #[cfg(feature = "tokio")]
+    pub async fn drain_requested(&self) {
+        self.scope.drain_requested().await;
+    }
+
     /// The `most` oldest of what is in flight, oldest first.
     ///
     /// ```

@@ -4,7 +4,7 @@ use super::outcome::{OnFailure, Outcome, failure};
 #[cfg(feature = "tokio")]
 use super::registry::Abort;
 use super::registry::{Entry, Key, Name};
-use crate::core::{Core, State};
+use crate::core::State;
 use crate::machine::{Input, ScopeId, Wish};
 #[cfg(feature = "tokio")]
 use crate::scope::ScopeShard;
@@ -277,17 +277,6 @@ fn note(state: &mut State, scope: ScopeId, failure: Failure) {
         state.failures.push(failure);
     } else {
         state.failures_left_out += 1;
-    }
-}
-
-impl Core {
-    /// Work of a scope that had gone idle begins again.
-    pub(crate) fn scope_busy(&self, id: ScopeId) {
-        self.apply(Input::Busy(id), |state| {
-            if let Some(entry) = state.scopes.get_mut(&id) {
-                entry.idle_since = None;
-            }
-        });
     }
 }
 

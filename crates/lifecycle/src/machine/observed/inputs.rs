@@ -15,7 +15,7 @@ impl Observed {
             Input::BodyEnded { well: false } if self.requested.is_none() => self.failed = true,
             Input::WorkCut(_) => self.work_cut = true,
             Input::Busy(scope) | Input::BusyIn { scope, .. } => {
-                _ = self.busy.entry(scope).or_insert(Notice::None)
+                _ = self.busy.entry(scope).or_insert(Notice::None);
             }
             Input::Idle(scope) => _ = self.busy.remove(&scope),
             Input::Abandoned => self.work_cut |= !self.busy.is_empty(),
