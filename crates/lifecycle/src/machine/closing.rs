@@ -117,8 +117,9 @@ impl Closing {
         if over {
             return Step::Over { skipped: self.abandon(components, effects) };
         }
-        let unwinds = self.unwind.as_mut().is_some_and(|unwind| !unwind.is_due(now));
-        if is_busy && unwinds && !forced {
+        // Once and for all: asked again much later, it would grant a pass.
+        self.unwind.take_if(|unwind| unwind.is_due(now));
+        if is_busy && self.unwind.is_some() && !forced {
             return Step::Wait;
         }
         let left = limit.takes_effect().since(now);

@@ -215,11 +215,8 @@ impl Node {
     fn group_of(&self, index: usize) -> GroupId {
         match (self.grouped, index) {
             (true, 0) => NESTED,
-            (true, 1) => GROUP,
-            (true, 2) => GroupId::ROOT,
-            (true, _) => GROUP,
-            (false, 1) => GROUP,
-            (false, _) => GroupId::ROOT,
+            (true, 2) | (false, 0 | 2..) => GroupId::ROOT,
+            (true, 1 | 3..) | (false, 1) => GROUP,
         }
     }
 
@@ -271,19 +268,19 @@ const CHANGED: &str = "the exploration has changed: look whether it still reache
 #[test]
 fn three_components_and_every_way_to_start_and_close_them() {
     let budget = Budget { components: 3, failures: 1, requests: 1, late: 1, ..Budget::default() };
-    assert_eq!(exhaust(limits(0), budget), (2_703, 1_223), "{CHANGED}");
+    assert_eq!(exhaust(limits(0), budget), (2_706, 1_226), "{CHANGED}");
 }
 
 #[test]
 fn components_exit_work_and_a_forced_end() {
     let budget = Budget { components: 2, exit_works: 1, signals: 3, late: 1, ..Budget::default() };
-    assert_eq!(exhaust(limits(0), budget), (5_718, 3_311), "{CHANGED}");
+    assert_eq!(exhaust(limits(0), budget), (5_741, 3_332), "{CHANGED}");
 }
 
 #[test]
 fn exit_work_while_what_was_cut_unwinds() {
     let budget = Budget { components: 1, exit_works: 2, signals: 3, scopes: 1, ..Budget::default() };
-    assert_eq!(exhaust(limits(0), budget), (7_929, 3_414), "{CHANGED}");
+    assert_eq!(exhaust(limits(0), budget), (7_803, 3_356), "{CHANGED}");
 }
 
 #[test]
@@ -309,13 +306,13 @@ fn a_system_that_ends_the_program() {
         late: 1,
         ..Budget::default()
     };
-    assert_eq!(exhaust(limits(0), budget), (35_475, 15_092), "{CHANGED}");
+    assert_eq!(exhaust(limits(0), budget), (35_226, 15_101), "{CHANGED}");
 }
 
 #[test]
 fn three_components_two_shields_and_three_scopes() {
     let budget = Budget { components: 3, shields: 2, scopes: 3, requests: 1, ..Budget::default() };
-    assert_eq!(exhaust(limits(0), budget), (43_054, 8_626), "{CHANGED}");
+    assert_eq!(exhaust(limits(0), budget), (42_969, 9_087), "{CHANGED}");
 }
 
 #[test]
@@ -330,7 +327,7 @@ fn a_lifecycle_that_is_dropped_at_any_moment() {
         abandons: 1,
         ..Budget::default()
     };
-    assert_eq!(exhaust(limits(0), budget), (23_770, 11_913), "{CHANGED}");
+    assert_eq!(exhaust(limits(0), budget), (23_683, 11_986), "{CHANGED}");
 }
 
 #[test]
@@ -342,7 +339,7 @@ fn groups_that_close_before_the_stop() {
 #[test]
 fn groups_that_close_while_a_stop_is_requested() {
     let budget = Budget { components: 3, group_closes: 2, requests: 1, ..Budget::default() };
-    assert_eq!(exhaust(limits(0), budget), (3_799, 1_621), "{CHANGED}");
+    assert_eq!(exhaust(limits(0), budget), (3_802, 1_623), "{CHANGED}");
 }
 
 #[test]
@@ -356,13 +353,13 @@ fn groups_whose_work_is_cut_while_a_stop_is_requested() {
         late: 1,
         ..Budget::default()
     };
-    assert_eq!(exhaust(limits(0), budget), (108_627, 39_677), "{CHANGED}");
+    assert_eq!(exhaust(limits(0), budget), (111_796, 41_356), "{CHANGED}");
 }
 
 #[test]
 fn groups_that_close_beside_exit_work_and_a_forced_end() {
     let budget = Budget { components: 2, exit_works: 1, group_closes: 2, signals: 3, ..Budget::default() };
-    assert_eq!(exhaust(limits(0), budget), (16_754, 9_375), "{CHANGED}");
+    assert_eq!(exhaust(limits(0), budget), (16_791, 9_409), "{CHANGED}");
 }
 
 #[test]
@@ -376,5 +373,5 @@ fn groups_that_close_beside_shields_and_a_lifecycle_that_is_dropped() {
         abandons: 1,
         ..Budget::default()
     };
-    assert_eq!(exhaust(limits(0), budget), (18_654, 7_961), "{CHANGED}");
+    assert_eq!(exhaust(limits(0), budget), (18_746, 8_028), "{CHANGED}");
 }

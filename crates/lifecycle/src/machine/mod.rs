@@ -8,6 +8,8 @@ mod closing;
 mod components;
 mod deadline;
 #[cfg(test)]
+mod early;
+#[cfg(test)]
 mod edges;
 #[cfg(test)]
 mod explore;

@@ -234,6 +234,14 @@ fn l5_components_wait_for_what_was_cut_to_unwind_a_quarter_of_the_time() {
 }
 
 #[test]
+fn l5_what_did_not_unwind_in_its_time_is_not_given_a_pass_later() {
+    let mut machine = with(&[A, B]);
+    let unwind = DRAIN + RESERVE / 4;
+    last(&mut machine, [(0, Busy(WORK)), (0, Stop(Call)), (DRAIN, Tick), (unwind, Tick)]);
+    check(&mut machine, &[(unwind + 200, closed(B), &[Close(A, at(GRACE)), WakeAt(at(GRACE))])]);
+}
+
+#[test]
 fn l6_a_live_shield_holds_closing_and_cuts_off_and_moves_both_deadlines() {
     let mut machine = machine();
     last(&mut machine, [(0, Ready), (0, Busy(WORK))]);
