@@ -72,3 +72,54 @@ impl BodyReader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_whole_when_all_of_it_is_there() {
+        let table: &[(Framing, &[u8], &[u8])] = &[
+            (Framing::None, b"", b""),
+            (Framing::Length(0), b"", b""),
+            (Framing::Length(5), b"hello", b"hello"),
+            (Framing::Chunked, b"5\r\nhello\r\n0\r\n\r\n", b"hello"),
+            (Framing::Chunked, b"2\r\nhe\r\n3\r\nllo\r\n0\r\nX: y\r\n\r\n", b"hello"),
+            (Framing::Chunked, b"0\r\n\r\n", b""),
+        ];
+        let head = b"HEAD";
+        for (framing, sent, content) in table {
+            let mut reader = BodyReader::new(*framing, 5);
+            for end in 0..sent.len() {
+                assert_eq!(reader.read(&sent[..end]), Ok(None), "{framing:?} {end}");
+            }
+            let behind = [*sent, b"GET"].concat();
+            assert_eq!(reader.read(&behind), Ok(Some(sent.len())), "{framing:?}");
+            assert_eq!(reader.read(&behind), Ok(Some(sent.len())), "{framing:?}, asked again");
+            let raw = Bytes::from([&head[..], sent].concat());
+            assert_eq!(reader.body(&raw, head.len()), *content, "{framing:?}");
+        }
+    }
+
+    #[test]
+    fn one_piece_is_not_copied() {
+        for (framing, sent, at) in
+            [(Framing::Length(5), &b"hello"[..], 0), (Framing::Chunked, b"5\r\nhello\r\n0\r\n\r\n", 3)]
+        {
+            let mut reader = BodyReader::new(framing, 5);
+            let raw = Bytes::copy_from_slice(sent);
+            assert_eq!(reader.read(&raw), Ok(Some(raw.len())));
+            assert_eq!(reader.body(&raw, 0).as_ptr(), raw[at..].as_ptr(), "{framing:?}");
+        }
+    }
+
+    #[test]
+    fn a_length_that_is_too_long_is_refused_before_the_body_comes() {
+        assert_eq!(BodyReader::new(Framing::Length(5), 5).read(b""), Ok(None));
+        let refused = BodyReader::new(Framing::Length(6), 5).read(b"").unwrap_err();
+        assert_eq!(refused.status, 413);
+        let refused = BodyReader::new(Framing::Length(u64::MAX), u64::MAX - 1).read(b"").unwrap_err();
+        assert_eq!(refused.status, 413);
+        assert_eq!(BodyReader::new(Framing::Length(u64::MAX), u64::MAX).read(b"hello"), Ok(None));
+    }
+}

@@ -172,3 +172,132 @@ fn hex(digit: u8) -> u8 {
         _ => (digit | 0x20) - b'a' + 10,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The length of the body at the beginning of these bytes, and its content.
+    fn read(bytes: &[u8], most: u64) -> Result<Option<(usize, Vec<u8>)>, u16> {
+        let mut chunks = Chunked::new(most);
+        let mut content = Vec::new();
+        let len = chunks.feed(bytes, |piece| content.extend_from_slice(&bytes[piece]));
+        let len = len.map_err(|refusal| refusal.status)?;
+        assert!(chunks.is_done() || len == bytes.len());
+        Ok(chunks.is_done().then_some((len, content)))
+    }
+
+    #[test]
+    fn bodies_end_where_they_say() {
+        let table: &[(&str, &str)] = &[
+            ("0\r\n\r\n", ""),
+            ("5\r\nhello\r\n0\r\n\r\n", "hello"),
+            ("5\r\nhello\r\n1\r\n!\r\n00\r\n\r\n", "hello!"),
+            ("a\r\n0123456789\r\n0\r\n\r\n", "0123456789"),
+            ("A\r\n0\r\n\r\n6789\n\r\n0\r\n\r\n", "0\r\n\r\n6789\n"),
+            ("0000000000000001\r\na\r\n0000000000000000\r\n\r\n", "a"),
+            ("1;x\r\na\r\n0;y=z;q=\"a\tb\"\r\n\r\n", "a"),
+            ("1 \t;x\r\na\r\n0\r\n\r\n", "a"), // RFC 9112 §7.1.1: BWS
+            ("1;\r\na\r\n0\r\n\r\n", "a"),
+            ("1\r\na\r\n0\r\nX: y\r\nContent-Length:5\r\nZ:\r\n\r\n", "a"),
+        ];
+        for (text, content) in table {
+            for behind in ["", "GET / HTTP/1.1\r\n", "\r\n"] {
+                let bytes = [text, behind].concat();
+                let whole = read(bytes.as_bytes(), 64).unwrap();
+                assert_eq!(whole, Some((text.len(), content.as_bytes().to_vec())), "{text:?} {behind:?}");
+            }
+            for end in 0..text.len() {
+                assert_eq!(read(&text.as_bytes()[..end], 64), Ok(None), "{text:?} up to {end}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_chunked_is_refused() {
+        let table = [
+            "\r\n",
+            "\n",
+            ";\r\n",
+            "x\r\n",
+            "-1\r\n",
+            "+1\r\n",
+            "0x1\r\n",
+            " 1\r\n",
+            "\t1\r\n",
+            "1 \r\n",
+            "1 1\r\n",
+            "1\n",
+            "1\r\r\n",
+            "1\ra",
+            "1_0\r\n",
+            "1,\r\n",
+            "g\r\n",
+            "\0",
+            "00000000000000001\r\n", // a 17th digit
+            "1;\n",
+            "1;a\nb\r\n",
+            "1;a\rb\r\n",
+            "1;\0\r\n",
+            "1;\x7f\r\n",
+            "1\r\nab\r\n",
+            "1\r\na\n",
+            "1\r\na\rb",
+            "1\r\n\r\n0\r\n",
+            "1\r\na0\r\n\r\n",
+            "1\r\na\r\n\r\n",
+            "0\r\n\n",
+            "0\r\n\rX",
+            "0\r\nX\r\n",
+            "0\r\n: y\r\n",
+            "0\r\n X: y\r\n",
+            "0\r\nX : y\r\n",
+            "0\r\nX: y\n",
+            "0\r\nX: \0\r\n",
+            "0\r\nX: y\r\n z\r\n",
+            "0\n\n",
+            "0\r\nGET / HTTP/1.1\r\n",
+        ];
+        for text in table {
+            assert_eq!(read(text.as_bytes(), 64), Err(400), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn everything_is_bounded() {
+        assert_eq!(read(b"5\r\nhello\r\n0\r\n\r\n", 5).unwrap().unwrap().1, b"hello");
+        assert_eq!(read(b"6\r\n", 5), Err(413));
+        assert_eq!(read(b"5\r\nhello\r\n1\r\n", 5), Err(413));
+        assert_eq!(read(b"ffffffffffffffff\r\n", u64::MAX - 1), Err(413));
+        assert_eq!(read(b"1\r\na\r\nffffffffffffffff\r\n", u64::MAX - 1), Err(413));
+
+        let aside = Chunked::ASIDE as usize;
+        let extension = |len: usize| format!("0;{}\r\n\r\n", "x".repeat(len - 1));
+        assert!(read(extension(aside).as_bytes(), 5).is_ok_and(|body| body.is_some()));
+        assert_eq!(read(extension(aside + 1).as_bytes(), 5), Err(431));
+        let trailer = |len: usize| format!("0\r\nX:{}\r\n\r\n", "y".repeat(len - 2));
+        assert!(read(trailer(aside).as_bytes(), 5).is_ok_and(|body| body.is_some()));
+        assert_eq!(read(trailer(aside + 1).as_bytes(), 5), Err(431));
+
+        // Six bytes for one: the room for what is around them ends before the content does.
+        let most = Chunked::AROUND;
+        let tiny = "1\r\na\r\n".repeat(most as usize / 2);
+        assert_eq!(read(tiny.as_bytes(), most), Err(413));
+        let few = format!("{}0\r\n\r\n", "1\r\na\r\n".repeat(most as usize / 5));
+        assert!(read(few.as_bytes(), most).is_ok_and(|body| body.is_some()));
+    }
+
+    #[test]
+    fn cutting_it_anywhere_changes_nothing() {
+        let bytes = b"5;a=b\r\nhello\r\n1\r\n!\r\n0\r\nX: y\r\n\r\nGET";
+        let whole = read(bytes, 64).unwrap().unwrap();
+        for first in 0..bytes.len() {
+            let mut chunks = Chunked::new(64);
+            let (one, two) = bytes.split_at(first);
+            let mut content = Vec::new();
+            let mut len = chunks.feed(one, |piece| content.extend_from_slice(&one[piece])).unwrap();
+            len += chunks.feed(two, |piece| content.extend_from_slice(&two[piece])).unwrap();
+            assert_eq!((len, content), whole, "{first}");
+        }
+    }
+}

@@ -29,3 +29,39 @@ pub(crate) fn decode(text: &[u8]) -> Cow<'_, [u8]> {
 fn is_encoded(text: &[u8]) -> bool {
     memchr::memchr2(b'%', b'+', text).is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_found_and_decoded() {
+        let table = [
+            ("a=1&b=2", "b", Some("2")),
+            ("a=1&a=2", "a", Some("1")),
+            ("a=1&b=2", "c", None),
+            ("ab=1", "a", None),
+            ("a=1", "ab", None),
+            ("a=1", "", None),
+            ("=1", "", Some("1")),
+            ("", "a", None),
+            ("", "", None),
+            ("&&a=1", "a", Some("1")),
+            ("a", "a", Some("")),
+            ("a=", "a", Some("")),
+            ("a==b=c", "a", Some("=b=c")),
+            ("a=x+y%20z%2B", "a", Some("x y z+")),
+            ("a+b%63=1", "a bc", Some("1")),
+            ("a%26b=c%26d", "a&b", Some("c&d")),
+            ("a=%zz%4", "a", Some("%zz%4")),
+            ("a=%C3%BC", "a", Some("ü")),
+            ("a=%ff", "a", Some("\u{fffd}")),
+            ("A=1", "a", None),
+        ];
+        for (text, name, value) in table {
+            assert_eq!(variable(text.as_bytes(), name).as_deref(), value, "{text:?} {name:?}");
+        }
+        let long = format!("a=1&long={}&z=2", "x%41".repeat(50_000));
+        assert_eq!(variable(long.as_bytes(), "long"), Some("xA".repeat(50_000)));
+    }
+}

@@ -71,7 +71,8 @@ impl HeadParser {
 
     /// Given all bytes of the request so far, answers its head once that is whole. `most`: how long it may be.
     ///
-    /// The answer does not depend on how often, or after which bytes, this is asked; behind an answer the parser is new.
+    /// The answer does not depend on how often, or after which bytes, this is asked (but of a head that trickles, a
+    /// refusal may come later). Behind a head the parser is new.
     ///
     /// # Errors
     ///

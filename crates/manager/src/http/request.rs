@@ -130,3 +130,58 @@ impl fmt::Debug for Request {
 fn text(bytes: &[u8]) -> &str {
     str::from_utf8(bytes).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::{BodyReader, HeadParser};
+
+    fn request(text: &[u8]) -> Request {
+        let head = HeadParser::new().parse(text, 64 * 1024).unwrap().unwrap();
+        let mut reader = BodyReader::new(head.framing, 1024);
+        let body = reader.read(&text[head.len..]).unwrap().unwrap();
+        let raw = Bytes::copy_from_slice(&text[..head.len + body]);
+        let body = reader.body(&raw, head.len);
+        Request::new(raw, head, body)
+    }
+
+    #[test]
+    fn everything_is_there_as_it_was_sent() {
+        let text = b"\r\nPOST /a%20b?x=1+2&y HTTP/1.1\r\nHost: a\r\nX-Thing:  one \r\nx-thing: two\r\n\
+            X-Raw: \xff\r\nX-Empty:\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nf=a\r\n3\r\n%62\r\n0\r\n\r\n";
+        let request = request(text);
+        assert_eq!((request.method(), request.uri()), ("POST", "/a%20b"));
+        assert_eq!((request.query(), request.target()), ("x=1+2&y", "/a%20b?x=1+2&y"));
+        assert_eq!(request.query_var("x").as_deref(), Some("1 2"));
+        assert_eq!(request.query_var("y").as_deref(), Some(""));
+        assert_eq!(request.query_var("z"), None);
+        assert_eq!(request.version(), Version::Http11);
+        assert_eq!(request.header("x-thing"), Some("one"));
+        assert_eq!(request.header("X-RAW"), None);
+        assert_eq!(request.header_bytes("X-RAW"), Some(&b"\xff"[..]));
+        assert_eq!(request.header("x-empty"), Some(""));
+        assert_eq!(request.header("x-absent"), None);
+        let names: Vec<_> = request.headers().map(|(name, _)| name).collect();
+        assert_eq!(names, ["Host", "X-Thing", "x-thing", "X-Raw", "X-Empty", "Transfer-Encoding"]);
+        assert_eq!(request.body(), "f=a%62");
+        assert_eq!(request.form_var("f").as_deref(), Some("ab"));
+        assert_eq!(request.bytes(), &text[2..]);
+        assert!(
+            request.head_bytes().starts_with(b"POST /") && request.head_bytes().ends_with(b"chunked\r\n\r\n")
+        );
+        assert_eq!(
+            format!("{request:?}"),
+            r#"Request { method: "POST", target: "/a%20b?x=1+2&y", version: Http11, body: 6, .. }"#
+        );
+    }
+
+    #[test]
+    fn a_clone_shares_the_bytes_and_may_go_anywhere() {
+        fn assert_anywhere<T: Send + Sync + 'static>(_: &T) {}
+        let request = request(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
+        let clone = request.clone();
+        assert_anywhere(&clone);
+        assert_eq!(clone.bytes().as_ptr(), request.bytes().as_ptr());
+        assert_eq!(clone.body().as_ptr(), request.body().as_ptr());
+    }
+}

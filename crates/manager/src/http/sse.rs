@@ -32,3 +32,34 @@ fn push_line(event: &mut Vec<u8>, field: &str, value: &str) {
     event.extend_from_slice(value.as_bytes());
     event.push(b'\n');
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_line_of_the_data_is_a_field() {
+        let table = [
+            ("", "", "data: \n\n"),
+            ("", "a", "data: a\n\n"),
+            ("tick", "a", "event: tick\ndata: a\n\n"),
+            ("", "a\nb", "data: a\ndata: b\n\n"),
+            ("", "a\r\nb\rc\n", "data: a\ndata: b\ndata: c\ndata: \n\n"),
+            ("", "\n\r", "data: \ndata: \ndata: \n\n"),
+            ("", " a: b", "data:  a: b\n\n"),
+            ("", "data: x\n\nevent: y", "data: data: x\ndata: \ndata: event: y\n\n"),
+            ("ü", "ü", "event: ü\ndata: ü\n\n"),
+        ];
+        for (kind, data, event) in table {
+            assert_eq!(sse(kind, data).unwrap(), event.as_bytes(), "{kind:?} {data:?}");
+        }
+    }
+
+    #[test]
+    fn a_type_is_one_line() {
+        for kind in ["a\nb", "a\r", "\r\ndata: x"] {
+            let error = sse(kind, "").unwrap_err();
+            assert!(error.to_string().contains("line end"), "{error}");
+        }
+    }
+}
