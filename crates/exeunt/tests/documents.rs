@@ -33,6 +33,17 @@ fn every_chapter_is_listed_and_its_code_is_tested() {
 }
 
 #[test]
+fn the_program_of_the_readme_is_the_example() {
+    let (readme, example) = (text("README.md"), text("examples/design.rs"));
+    let program = readme.split("```rust").nth(1).unwrap().split("```").next().unwrap();
+    let program = &program[program.find("fn main").unwrap()..];
+    for line in program.lines() {
+        let code = line.split("//").next().unwrap().trim();
+        assert!(example.lines().any(|line| line.trim() == code), "{code:?} is not in examples/design.rs");
+    }
+}
+
+#[test]
 fn every_example_is_built_struck_and_in_the_guide() {
     let (manifest, guide) = (text("crates/exeunt/Cargo.toml"), text("docs/guide/README.md"));
     let tests =

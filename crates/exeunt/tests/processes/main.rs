@@ -1,6 +1,6 @@
 //! Programs as their users meet them: real processes, real signals, exit statuses, what is said.
 //!
-//! `EXEUNT_SOAK=1` strikes each example at every one of its first 300 milliseconds, in every way.
+//! Each example is struck at every one of its first 300 milliseconds; with `EXEUNT_SOAK=1` in every way.
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,
