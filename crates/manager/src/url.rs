@@ -16,8 +16,8 @@ pub use scheme::Scheme;
 
 /// Where to listen, or to connect to, and what is spoken there.
 ///
-/// `scheme://user:password@host:port/path?query`. The host may be empty, which is every address of the machine; the
-/// port may be left out where the scheme has one of its own; without a scheme, `host:port` is TCP. An IPv6 address stands
+/// `scheme://user:password@host:port/path?query`. The host may be empty or `*`, which is every address of the
+/// machine; the port may be left out where the scheme has one of its own; without a scheme, `host:port` is TCP. An IPv6 address stands
 /// in brackets. A Unix socket is `unix:/path`, or `http+unix:/path` to speak HTTP on it; in
 /// `http+unix://%2Fpath%2Fof%2Fsocket/uri` its path is escaped, and a URI may follow.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -76,7 +76,7 @@ impl Url {
         self.scheme
     }
 
-    /// A name or an address, without brackets; empty for every address of the machine, and for a Unix socket.
+    /// A name or an address, without brackets; empty or `*` for every address of the machine, empty for a Unix socket.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
@@ -236,7 +236,7 @@ fn named<'a>(url: &str, place: &'a str) -> Result<(String, Option<&'a str>), Url
     if port.contains(':') {
         return Err(UrlError::Brackets { url: url.to_owned() });
     }
-    match host.chars().find(|character| !is_host_character(*character)) {
+    match host.chars().find(|character| !is_host_character(*character) && host != "*") {
         Some(character) => Err(UrlError::Host { url: url.to_owned(), character }),
         None => Ok((host.to_owned(), Some(port).filter(|port| !port.is_empty()))),
     }
@@ -279,6 +279,7 @@ mod tests {
             ("tls://a:65535", Scheme::Tls, "a", 65_535, "/"),
             ("udp://:53", Scheme::Udp, "", 53, "/"),
             ("http://:8000/x", Scheme::Http, "", 8000, "/x"),
+            ("http://*:80", Scheme::Http, "*", 80, "/"),
             ("http://a:/x", Scheme::Http, "a", 80, "/x"),
             ("localhost:80", Scheme::Tcp, "localhost", 80, "/"),
             (":1234", Scheme::Tcp, "", 1234, "/"),
@@ -362,6 +363,7 @@ mod tests {
                 "`http://::1:80` has more than one colon in its host: write an IPv6 address in brackets",
             ),
             ("http://a%20b", "`http://a%20b` has the character '%' in its host"),
+            ("http://a*", "`http://a*` has the character '*' in its host"),
             ("http://a/ b", "`http://a/ b` has the character ' ': escape it"),
             ("http://a/\r\nb", "has the character '\\r': escape it"),
             ("unix:", "`unix:` has no path: write unix:/path/of/socket"),

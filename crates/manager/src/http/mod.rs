@@ -13,6 +13,7 @@ mod outgoing;
 mod reply_error;
 mod request;
 mod response;
+mod said;
 mod sse;
 mod status;
 mod target;

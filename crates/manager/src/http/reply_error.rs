@@ -57,6 +57,12 @@ pub enum ReplyError {
         /// What was given.
         said: String,
     },
+    /// Recipients differ in what they make of two.
+    #[error("Transfer-Encoding was given twice: {said:?} is the second")]
+    TwoTransferEncodings {
+        /// The second.
+        said: String,
+    },
     /// A line end in an event's type begins another field.
     #[error("the event type {kind:?} has a line end: a type is one line")]
     EventKind {

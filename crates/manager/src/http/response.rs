@@ -3,7 +3,8 @@
 use bytes::BytesMut;
 
 use super::reply_error::check;
-use super::{ReplyError, Version, status, token};
+use super::said::Said;
+use super::{ReplyError, Version, status};
 
 /// A reply, as the program gives it.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +29,7 @@ pub(crate) struct Answering<'a> {
 /// What was written, and what comes behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// A 1xx: the final reply is still to come.
+    /// A 1xx, for a client that knows of them (RFC 9110 §15.2): the final reply is still to come.
     Interim,
     /// The whole reply. `close`: the connection closes behind it.
     Whole { close: bool },
@@ -48,6 +49,9 @@ impl Form {
     }
 }
 
+/// Enough for the longest status line, `Date`, `Content-Length`, `Connection`, and a chunk's frame.
+const ROOM: usize = 192;
+
 /// Writes a reply behind what is in `out`, or nothing if it is an error.
 ///
 /// Added to what the program says: `Date`; `Content-Length`, except where none may be; `Connection`, if it must say
@@ -63,7 +67,7 @@ pub(crate) fn write(
         return Err(ReplyError::Status { status });
     }
     let mut said = Said::default();
-    let mut size = 160 + body.len(); // status line, Date, Content-Length, Connection, a chunk's frame
+    let mut size = ROOM + body.len();
     for (name, value) in headers {
         check(name, value)?;
         said.hear(name, value);
@@ -75,6 +79,9 @@ pub(crate) fn write(
     let chunked = said.coding(bodiless)?;
     let length = said.length(body.len(), answering.head_only || bodiless)?;
 
+    if interim && answering.version == Version::Http10 {
+        return Ok(Form::Interim);
+    }
     let until_close = chunked && answering.version == Version::Http10;
     let close = !switches && !interim && (answering.close || said.close || until_close);
     let keep = !close && !interim && answering.version == Version::Http10;
@@ -85,14 +92,14 @@ pub(crate) fn write(
         push_field(out, "Date", answering.date);
     }
     for (name, value) in headers {
-        match said.special && is_ours(name, value, bodiless, until_close, close) {
-            true => {}
-            false => push_field(out, name, value),
+        if !(said.special && is_left_out(name, value, bodiless || until_close, close)) {
+            push_field(out, name, value);
         }
     }
-    if !chunked && (!bodiless || length.is_some_and(|_| status == 304)) {
+    // A 304 may say how long the body would be (RFC 9110 §8.6), 1xx and 204 may not.
+    if !chunked && (!bodiless || status == 304 && length.is_some()) {
         out.extend_from_slice(b"Content-Length: ");
-        push_decimal(out, length.unwrap_or(body.len() as u64));
+        push_number::<10>(out, length.unwrap_or(body.len() as u64));
         out.extend_from_slice(b"\r\n");
     }
     if close && !said.close {
@@ -102,12 +109,11 @@ pub(crate) fn write(
     }
     out.extend_from_slice(b"\r\n");
 
-    if !bodiless && !answering.head_only {
-        match chunked && !until_close {
-            true if body.is_empty() => {}
-            true => chunk(out, body),
-            false => out.extend_from_slice(body),
-        }
+    if bodiless || answering.head_only || body.is_empty() {
+    } else if chunked && !until_close {
+        chunk(out, body);
+    } else {
+        out.extend_from_slice(body);
     }
     Ok(match (interim, chunked, until_close) {
         (true, ..) => Form::Interim,
@@ -124,92 +130,14 @@ pub(crate) fn chunk(out: &mut BytesMut, bytes: &[u8]) {
         return;
     }
     out.reserve(bytes.len() + 20);
-    let mut digits = [0; 16];
-    let mut left = bytes.len();
-    let mut from = digits.len();
-    for digit in digits.iter_mut().rev() {
-        *digit = b"0123456789abcdef"[left % 16];
-        left /= 16;
-        from -= 1;
-        if left == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(digits.get(from..).unwrap_or_default());
+    push_number::<16>(out, bytes.len() as u64);
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(bytes);
     out.extend_from_slice(b"\r\n");
 }
 
-/// What the program's own fields say that concerns the framing.
-#[derive(Default)]
-struct Said<'a> {
-    /// Any of those below but `date`.
-    special: bool,
-    date: bool,
-    close: bool,
-    keep_alive: bool,
-    length: Option<&'a str>,
-    /// A second length, if it differs.
-    other_length: Option<&'a str>,
-    coding: Option<&'a str>,
-}
-
-impl<'a> Said<'a> {
-    fn hear(&mut self, name: &str, value: &'a str) {
-        let is = |other: &str| name.eq_ignore_ascii_case(other);
-        match name.len() {
-            4 if is("date") => self.date = true,
-            10 if is("connection") => {
-                self.special = true;
-                for option in token::members(value.as_bytes()) {
-                    self.close |= option.eq_ignore_ascii_case(b"close");
-                    self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
-                }
-            }
-            14 if is("content-length") => {
-                self.special = true;
-                let before = self.length.replace(value);
-                self.other_length =
-                    self.other_length.or(before.filter(|before| before.trim() != value.trim()));
-            }
-            17 if is("transfer-encoding") => {
-                self.special = true;
-                self.coding = Some(value);
-            }
-            _ => {}
-        }
-    }
-
-    fn coding(&self, bodiless: bool) -> Result<bool, ReplyError> {
-        let Some(said) = self.coding else { return Ok(false) };
-        if self.length.is_some() {
-            return Err(ReplyError::LengthOfChunked);
-        }
-        let last = token::members(said.as_bytes()).last().unwrap_or_default();
-        match last.eq_ignore_ascii_case(b"chunked") {
-            true => Ok(!bodiless),
-            false => Err(ReplyError::TransferEncoding { said: said.to_owned() }),
-        }
-    }
-
-    /// The length that the program gave. `free`: no body follows that it could contradict.
-    fn length(&self, body: usize, free: bool) -> Result<Option<u64>, ReplyError> {
-        let Some(said) = self.other_length.or(self.length) else { return Ok(None) };
-        let number = token::trim(said.as_bytes());
-        let digits = number.iter().all(u8::is_ascii_digit);
-        let length = str::from_utf8(number).ok().filter(|_| digits).and_then(|text| text.parse::<u64>().ok());
-        match length {
-            Some(length) if self.other_length.is_none() && (free || length == body as u64) => {
-                Ok(Some(length))
-            }
-            _ => Err(ReplyError::ContentLength { said: said.to_owned(), body }),
-        }
-    }
-}
-
-/// Whether a field of the program is left out, because we write it, or because it may not be there.
-fn is_ours(name: &str, value: &str, bodiless: bool, until_close: bool, close: bool) -> bool {
+/// Whether a field of the program is not written: because we write it, or because it may not be there.
+fn is_left_out(name: &str, value: &str, unchunked: bool, close: bool) -> bool {
     match name.len() {
         10 => {
             name.eq_ignore_ascii_case("connection")
@@ -217,7 +145,7 @@ fn is_ours(name: &str, value: &str, bodiless: bool, until_close: bool, close: bo
                 && value.trim().eq_ignore_ascii_case("keep-alive")
         }
         14 => name.eq_ignore_ascii_case("content-length"),
-        17 => name.eq_ignore_ascii_case("transfer-encoding") && (bodiless || until_close),
+        17 => name.eq_ignore_ascii_case("transfer-encoding") && unchunked,
         _ => false,
     }
 }
@@ -227,7 +155,7 @@ fn push_status(out: &mut BytesMut, status: u16) {
     match status::line(status) {
         Some(line) => out.extend_from_slice(line.as_bytes()),
         None => {
-            push_decimal(out, u64::from(status));
+            push_number::<10>(out, u64::from(status));
             out.extend_from_slice(b" "); // the blank is due even without a phrase (RFC 9112 §4)
         }
     }
@@ -241,12 +169,13 @@ fn push_field(out: &mut BytesMut, name: &str, value: &str) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn push_decimal(out: &mut BytesMut, mut number: u64) {
+fn push_number<const RADIX: u64>(out: &mut BytesMut, mut number: u64) {
     let mut digits = [0; 20];
     let mut from = digits.len();
     for digit in digits.iter_mut().rev() {
-        *digit = b'0' + (number % 10) as u8;
-        number /= 10;
+        let value = (number % RADIX) as u8;
+        *digit = if value < 10 { b'0' + value } else { b'a' + value - 10 };
+        number /= RADIX;
         from -= 1;
         if number == 0 {
             break;
@@ -254,3 +183,7 @@ fn push_decimal(out: &mut BytesMut, mut number: u64) {
     }
     out.extend_from_slice(digits.get(from..).unwrap_or_default());
 }
+
+#[cfg(test)]
+#[path = "response_tests.rs"]
+mod tests;
