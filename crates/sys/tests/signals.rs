@@ -175,6 +175,19 @@ fn l11_a_handler_put_over_ours_stays_and_nobody_calls_in_circles() {
 }
 
 #[test]
+fn l11_a_default_under_a_handler_over_ours_does_not_act() {
+    passes("covered-default");
+}
+
+#[test]
+fn l10_the_inbox_wakes_up_for_what_arrives_and_says_when_it_came() {
+    for scenario in ["idle", "prompt", "without-pipe", "late"] {
+        let status = command("waiting", scenario).status().unwrap();
+        assert!(status.success(), "{scenario}: {status}");
+    }
+}
+
+#[test]
 fn l17_a_forked_child_dies_by_the_default_and_the_parent_hears_nothing() {
     passes("fork-default");
 }

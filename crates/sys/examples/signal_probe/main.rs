@@ -16,6 +16,8 @@ mod console;
 mod lifecycle;
 #[cfg(unix)]
 mod signals;
+#[cfg(target_os = "linux")]
+mod waiting;
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -27,6 +29,8 @@ fn main() {
         "lifecycle" => lifecycle::run(&scenario),
         #[cfg(unix)]
         "signals" => signals::run(&scenario),
+        #[cfg(target_os = "linux")]
+        "waiting" => waiting::run(&scenario),
         other => panic!("no module {other:?} for {scenario:?}"),
     }
 }

@@ -26,6 +26,7 @@ pub(crate) fn run(scenario: &str) {
         "restore-default" => restore_default(),
         "restore-function" => restore_function(),
         "covered" => covered(),
+        "covered-default" => covered_default(),
         "fork-default" => fork_default(),
         "fork-function" => fork_function(),
         "masked" => masked(),
@@ -221,6 +222,17 @@ fn covered() {
     assert_eq!(disposition(SIGTERM), count as *const () as usize);
 }
 
+/// The default is not ours to put back in the place of whoever covered us.
+fn covered_default() {
+    let handler = handled(SIGTERM);
+    BELOW.store(disposition(SIGTERM), Ordering::SeqCst);
+    install(SIGTERM, cover as *const () as usize, libc::SA_SIGINFO);
+    drop(handler);
+    send_self(SIGTERM);
+    assert_eq!(COVERED.load(Ordering::SeqCst), 1);
+    assert_eq!(disposition(SIGTERM), cover as *const () as usize);
+}
+
 /// A forked child dies of what we handle, and we hear nothing of it.
 fn fork_default() {
     let _handler = handled(SIGTERM);
@@ -313,7 +325,7 @@ extern "C" fn cover(signal: c_int, info: *mut libc::siginfo_t, context: *mut lib
     DEPTH.fetch_sub(1, Ordering::SeqCst);
 }
 
-fn handled(signal: c_int) -> Registration {
+pub(crate) fn handled(signal: c_int) -> Registration {
     match register(signal) {
         Ok(Registered::Handled(registration)) => registration,
         other => panic!("{other:?}"),
@@ -333,12 +345,12 @@ fn disposition(signal: c_int) -> usize {
     unsafe { action.assume_init() }.sa_sigaction
 }
 
-fn send_self(signal: c_int) {
+pub(crate) fn send_self(signal: c_int) {
     assert_eq!(unsafe { libc::kill(libc::getpid(), signal) }, 0);
 }
 
 /// Waits until there are `count` records; more is more.
-fn wait_for(count: usize) -> Vec<Record> {
+pub(crate) fn wait_for(count: usize) -> Vec<Record> {
     let mut records = Vec::new();
     while records.len() < count {
         records.extend(Inbox::open().unwrap().wait(None));
