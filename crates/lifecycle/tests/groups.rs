@@ -69,7 +69,7 @@ async fn l4_a_group_closes_by_itself_with_those_within_and_the_rest_with_the_pro
     lifecycle.stop().request_stop("enough");
     let report = lifecycle.finished().await;
     assert_eq!(order.names(), ["cache", "poller", "consumer", "database"]);
-    assert_eq!((report.exit_status(), report.components.len()), (0, 4));
+    assert_eq!((report.exit_status(), report.components.len()), (0, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -182,8 +182,12 @@ async fn l3_a_start_in_a_group_that_closes_is_given_up_at_its_drain_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stop_takes_over_what_a_group_has_not_closed_and_each_closes_once() {
-    // Requested before its work is done, while its second closes, and when all is closed.
-    for (pause, ended) in [(1, 5), (3, 5), (6, 7)] {
+    // Requested before its work is done, while its last and its first are being closed, and when all is closed. The
+    // report has those that are over after the request.
+    let half = SECOND / 2;
+    for (pause, ended, reported) in [(2, 10, 3), (5, 10, 3), (7, 10, 2), (12, 14, 1)]
+        .map(|(pause, ended, reported)| (pause * half, ended * half, reported))
+    {
         let (lifecycle, order) = (install(), Order::default());
         let (stop, begun) = (lifecycle.stop(), Instant::now());
         let tenant = lifecycle.group("tenant");
@@ -192,14 +196,14 @@ async fn a_stop_takes_over_what_a_group_has_not_closed_and_each_closes_once() {
         order.component(&tenant, "second").await;
         tenant.tasks("refresh").spawn("prices", async |_| sleep(2 * SECOND).await);
         let close = tokio::spawn(async move { tenant.close(20 * SECOND).await });
-        sleep(pause * SECOND).await;
+        sleep(pause).await;
         stop.request_stop("enough");
         let report = lifecycle.finished().await;
-        assert_eq!(order.names(), ["second", "first", "database"], "after {pause} s");
-        assert_eq!((report.exit_status(), report.components.len()), (0, 3), "after {pause} s");
-        assert_eq!(begun.elapsed(), ended * SECOND, "after {pause} s");
+        assert_eq!(order.names(), ["second", "first", "database"], "after {pause:?}");
+        assert_eq!((report.exit_status(), report.components.len()), (0, reported), "after {pause:?}");
+        assert_eq!(begun.elapsed(), ended, "after {pause:?}");
         let report = close.await.unwrap();
-        assert_eq!((report.components.len(), report.took.as_secs()), (2, 4), "after {pause} s");
+        assert_eq!((report.components.len(), report.took.as_secs()), (2, 4), "after {pause:?}");
     }
 }
 
@@ -284,4 +288,25 @@ fn groups_close_on_any_thread_while_the_stop_is_requested() {
         all.sort_unstable();
         assert_eq!(closed, all, "each once");
     }
+}
+
+/// A program that opens and closes groups for ever keeps no more of them than its report has room for.
+#[tokio::test(start_paused = true)]
+async fn l15_of_many_groups_the_report_keeps_a_thousand() {
+    let lifecycle = install();
+    let ok = || async { Ok::<_, Infallible>(()) };
+    for _ in 0..1_100 {
+        let tenant = lifecycle.group("tenant");
+        tenant.component("well", ok(), async |()| ()).await.unwrap();
+        tenant.component("badly", ok(), async |()| Err("no disk")).await.unwrap();
+        tenant.tasks("refresh").spawn("prices", async |_| pending::<()>().await);
+        let report = tenant.close(SECOND).await;
+        assert_eq!((report.components.len(), report.failures.len(), report.cut.len()), (2, 1, 1));
+    }
+    lifecycle.component("last", ok(), async |()| Err("no disk")).await.unwrap();
+    lifecycle.stop().request_stop("enough");
+    let report = lifecycle.finished().await;
+    assert_eq!((report.components.len(), report.scopes.len()), (1_001, 1_000));
+    assert!(report.components.iter().all(|component| component.outcome == ComponentOutcome::Failed));
+    assert_eq!((report.failures.len(), report.failures_left_out, report.exit_status()), (1_001, 100, 1));
 }

@@ -1,6 +1,6 @@
 //! Components as the core knows them: names, closers, and what became of them.
 
-use super::{Core, Locked, State};
+use super::{Core, Locked, MOST_KEPT, State};
 use crate::cause::{Cause, Failure};
 use crate::component::{Closer, ComponentOutcome, ComponentReport};
 use crate::follow::{Item, Progress};
@@ -309,6 +309,12 @@ impl State {
     ) {
         let report = ComponentReport { name: entry.name.clone(), outcome, took };
         self.tell_groups(component, &report);
+        // Whoever closed the group knows, and programs that run long may close many.
+        let early = self.machine.requested().is_none();
+        if early && (report.outcome == ComponentOutcome::Closed || self.component_reports.len() >= MOST_KEPT)
+        {
+            return self.follow.push(Item::News(Progress::Component(report)));
+        }
         self.component_reports.push(report.clone());
         self.follow.push(Item::News(Progress::Component(report)));
     }
@@ -330,7 +336,11 @@ impl State {
 
     fn component_failed(&mut self, component: ComponentId, failure: Failure) {
         self.tell_groups_of_failure(component, &failure);
-        self.failures.push(failure);
+        if self.machine.requested().is_none() {
+            self.keep_failure(failure);
+        } else {
+            self.failures.push(failure);
+        }
     }
 
     /// The exit's cause, if nothing else was before.

@@ -324,8 +324,7 @@ impl Core {
                 // Work began again since that was seen; its end looks once more.
                 return None;
             }
-            let cut = state.scopes.get(&id).is_some_and(|entry| !entry.cut.is_empty());
-            if state.machine.requested().is_none() && !cut {
+            if state.machine.requested().is_none() && !state.keeps(id) {
                 // Nobody will ask what became of it, and programs that run long may have many.
                 state.scopes.remove(&id);
             } else if let Some(entry) = state.scopes.get_mut(&id) {
@@ -409,7 +408,28 @@ impl ScopeEntry {
     }
 }
 
+/// Of what may happen any number of times before or in a stop, this much is kept for the report.
+pub(crate) const MOST_KEPT: usize = 1_000;
+
 impl State {
+    /// Of something that the program can go on without.
+    pub(crate) fn keep_failure(&mut self, failure: Failure) {
+        if self.failures.len() < MOST_KEPT {
+            self.failures.push(failure);
+        } else {
+            self.failures_left_out += 1;
+        }
+    }
+
+    /// Whether a scope that is idle before the stop is kept, since some of its work was cut.
+    fn keeps(&self, id: ScopeId) -> bool {
+        let is_kept = |entry: &ScopeEntry| entry.idle_since.is_some() && !entry.cut.is_empty();
+        let kept = || self.scopes.values().filter(|entry| is_kept(entry)).count();
+        self.scopes
+            .get(&id)
+            .is_some_and(|entry| !entry.cut.is_empty() && (is_kept(entry) || kept() < MOST_KEPT))
+    }
+
     /// A terminal that goes tells its session's leader and its foreground group, and so may tell one process twice
     /// (`tty_vhangup` of the leader's exit, after the hang-up itself): the second is no wish of its own.
     fn origin(&mut self, received: Received, at: Time) -> Origin {

@@ -52,9 +52,11 @@ pub struct Report {
     /// From the stop request to the end.
     #[cfg_attr(feature = "serde", serde(serialize_with = "seconds"))]
     pub took: Duration,
-    /// What became of the work of each scope that was busy when the stop was requested, or later.
+    /// What became of the work of each scope that was busy when the stop was requested, or later, or that had work
+    /// cut before: of these, the first thousand.
     pub scopes: Vec<ScopeReport>,
-    /// What became of each component and of exit work, in the order in which they were over.
+    /// What became of each component and of exit work, in the order in which they were over. Not of those that
+    /// closed well with their group before the stop; of those that did otherwise, the first thousand.
     pub components: Vec<ComponentReport>,
     /// Shields that did not end by themselves.
     pub shields: Vec<ShieldReport>,
@@ -64,7 +66,8 @@ pub struct Report {
     /// have been over sooner.
     #[cfg_attr(feature = "serde", serde(serialize_with = "optional_seconds"))]
     pub extended: Option<Duration>,
-    /// Everything that failed, in the order in which it did. Of failed work, the first thousand.
+    /// Everything that failed, in the order in which it did. Of failed work, and of groups that were closed before the
+    /// stop, the first thousand.
     pub failures: Vec<Failure>,
     /// How many failures more there were.
     pub failures_left_out: u64,

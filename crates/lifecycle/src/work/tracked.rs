@@ -266,18 +266,11 @@ impl Live {
     }
 }
 
-/// More are counted and not kept: a job that always fails must not fill the memory.
-const MOST_FAILURES: usize = 1_000;
-
 fn note(state: &mut State, scope: ScopeId, failure: Failure) {
     if let (Some(_), Some(entry)) = (state.machine.requested(), state.scopes.get_mut(&scope)) {
         entry.account.failed += 1;
     }
-    if state.failures.len() < MOST_FAILURES {
-        state.failures.push(failure);
-    } else {
-        state.failures_left_out += 1;
-    }
+    state.keep_failure(failure);
 }
 
 impl Drop for Tracked {
