@@ -127,7 +127,7 @@ fn what_would_begin_in_a_group_that_closes_or_is_closed_is_refused() {
             assert!(!machine.has(NEW), "in {group:?}");
         }
         last(&mut machine, [(0, opened(GroupId(5), FIRST)), (0, starting(NEW, GroupId(5)))]);
-        assert!(!machine.is_open(GroupId(5)) && !machine.has(NEW));
+        assert!(!machine.is_open(GroupId(5)) && machine.is_over(GroupId(5)) && !machine.has(NEW));
         assert_eq!(last(&mut machine, [(0, busy(WORK, WITHIN))]), [Cut(WORK)]);
         last(&mut machine, [(0, Idle(WORK)), (0, closed(A))]);
     }

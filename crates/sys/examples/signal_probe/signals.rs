@@ -327,7 +327,10 @@ extern "C" fn cover(signal: c_int, info: *mut libc::siginfo_t, context: *mut lib
 
 pub(crate) fn handled(signal: c_int) -> Registration {
     match register(signal) {
-        Ok(Registered::Handled(registration)) => registration,
+        Ok(Registered::Handled(registration)) => {
+            assert_eq!(registration.signal(), signal);
+            registration
+        }
         other => panic!("{other:?}"),
     }
 }
