@@ -132,7 +132,7 @@ impl Chunked {
                 self.aside(State::Extension { size })?
             }
             (State::Extension { .. }, _) => return Err(EXTENSION),
-            (State::SizeLf { size: 0 }, b'\n') => State::Line,
+            (State::SizeLf { size: 0 } | State::ValueLf, b'\n') => State::Line,
             (State::SizeLf { size }, b'\n') => {
                 self.content = self.content.saturating_add(size);
                 if self.content > self.most {
@@ -146,11 +146,9 @@ impl Chunked {
             (State::Line, b'\r') => State::EndLf,
             (State::Name, b':') => self.aside(State::Value)?,
             (State::Line | State::Name, byte) if token::is_token_byte(byte) => self.aside(State::Name)?,
-            (State::Line | State::Name, _) => return Err(TRAILER),
             (State::Value, b'\r') => State::ValueLf,
             (State::Value, byte) if token::is_value_byte(byte) => self.aside(State::Value)?,
-            (State::Value, _) => return Err(TRAILER),
-            (State::ValueLf, b'\n') => State::Line,
+            (State::Line | State::Name | State::Value, _) => return Err(TRAILER),
             (State::EndLf, b'\n') => State::Done,
             (State::SizeLf { .. } | State::DataLf | State::ValueLf | State::EndLf, _) => return Err(END),
             (State::Data { .. } | State::Done, _) => self.state, // `feed` keeps these

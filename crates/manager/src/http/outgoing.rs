@@ -205,14 +205,12 @@ enum Framing {
 impl Says {
     fn read(head: &[u8]) -> Option<Self> {
         let mut lines = head.split(|byte| *byte == b'\n');
-        let (http10, status) = match lines.next()? {
-            [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor, b' ', a, b, c, rest @ ..]
-                if matches!(rest, [] | [b' ' | b'\r', ..]) =>
-            {
-                (*minor == b'0', str::from_utf8(&[*a, *b, *c]).ok()?.parse().ok()?)
-            }
-            _ => return None,
-        };
+        let line = lines.next()?.strip_prefix(b"HTTP/1.")?;
+        let [minor, b' ', line @ ..] = line else { return None };
+        let (digits, [] | [b' ' | b'\r', ..]) = line.split_at_checked(3)? else { return None };
+        let digits = Some(digits).filter(|digits| digits.iter().all(u8::is_ascii_digit))?;
+        let status = str::from_utf8(digits).ok()?.parse().ok()?;
+        let http10 = *minor == b'0';
         let mut says = Self { status, http10, framing: Framing::UntilClose, close: false, keep_alive: false };
         let mut lengths = 0;
         for (name, value) in lines.filter_map(field) {
@@ -262,3 +260,7 @@ fn push_closing(out: &mut BytesMut, head: &[u8]) {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "outgoing_tests.rs"]
+mod tests;
