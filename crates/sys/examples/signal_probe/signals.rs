@@ -132,20 +132,23 @@ fn refused() {
         let error = register(signal).unwrap_err();
         assert!(matches!(error, SignalError::Refused { signal: named, .. } if named == signal), "{error:?}");
     }
-    let _handler = handled(SIGTERM);
+    let handler = handled(SIGTERM);
+    assert_eq!(format!("{handler:?}"), "Registration { signal: 15, .. }");
     assert!(matches!(register(SIGTERM), Err(SignalError::Taken { signal: SIGTERM })));
 }
 
 fn chain() {
-    for (function, flags) in
-        [(count as *const () as usize, 0), (count_info as *const () as usize, libc::SA_SIGINFO)]
-    {
-        COUNT.store(0, Ordering::SeqCst);
+    // The second is plain like the first, the third is not.
+    for (function, flags, counted) in [
+        (count as *const () as usize, 0, &COUNT),
+        (count_too as *const () as usize, 0, &COUNT_TOO),
+        (count_info as *const () as usize, libc::SA_SIGINFO, &COUNT_INFO),
+    ] {
         install(SIGTERM, function, flags);
         let handler = handled(SIGTERM);
         let sent = |expected: usize, records: usize| {
             send_self(SIGTERM);
-            assert_eq!(COUNT.load(Ordering::SeqCst), expected);
+            assert_eq!(counted.load(Ordering::SeqCst), expected);
             assert_eq!(wait_for(records).len(), records);
         };
         sent(0, 1);
@@ -296,6 +299,8 @@ fn masked() {
 }
 
 static COUNT: AtomicUsize = AtomicUsize::new(0);
+static COUNT_TOO: AtomicUsize = AtomicUsize::new(0);
+static COUNT_INFO: AtomicUsize = AtomicUsize::new(0);
 static COVERED: AtomicUsize = AtomicUsize::new(0);
 static BELOW: AtomicUsize = AtomicUsize::new(0);
 static DEPTH: AtomicI32 = AtomicI32::new(0);
@@ -304,9 +309,13 @@ extern "C" fn count(_: c_int) {
     COUNT.fetch_add(1, Ordering::SeqCst);
 }
 
+extern "C" fn count_too(_: c_int) {
+    COUNT_TOO.fetch_add(1, Ordering::SeqCst);
+}
+
 extern "C" fn count_info(signal: c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
     assert_eq!(unsafe { (*info).si_signo }, signal);
-    COUNT.fetch_add(1, Ordering::SeqCst);
+    COUNT_INFO.fetch_add(1, Ordering::SeqCst);
 }
 
 extern "C" fn leave(_: c_int) {
