@@ -342,6 +342,15 @@ impl Config {
     /// The exit status that goes with each verdict (L14): what [`Report::exit_status`] says, and what a process ends
     /// with that `exeunt::main` or [`Force`] ends. 0 clean, 3 cut, 1 failed, 128 + signal forced, unless told
     /// otherwise.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, ExitStatuses, Lifecycle};
+    /// let statuses = ExitStatuses::default().failed(70); // EX_SOFTWARE of sysexits(3)
+    /// let lifecycle = Lifecycle::install(Config::default().exit_statuses(statuses))?;
+    /// lifecycle.stop().fail("database", "the disk is full");
+    /// assert_eq!(lifecycle.close().exit_status(), 70);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
     pub fn exit_statuses(mut self, statuses: ExitStatuses) -> Self {
         self.exit_statuses = statuses;
         self

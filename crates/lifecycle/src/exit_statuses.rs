@@ -70,6 +70,15 @@ impl ExitStatuses {
     }
 
     /// The exit status that goes with `verdict`.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{ExitStatuses, Signal, Verdict};
+    /// let statuses = ExitStatuses::default().clean(10).cut(11).failed(12).forced(13);
+    /// let statuses = statuses.forced_by(Signal::INTERRUPT, 14);
+    /// assert_eq!(statuses.of(Verdict::Clean), 10);
+    /// assert_eq!(statuses.of(Verdict::Forced { signal: 15 }), 13);
+    /// assert_eq!(statuses.of(Verdict::Forced { signal: 2 }), 14);
+    /// ```
     #[must_use]
     pub fn of(&self, verdict: Verdict) -> u8 {
         let told = match verdict {

@@ -21,6 +21,28 @@ use std::time::{Duration, Instant};
 use tracing::Span;
 
 /// What happens in a stop, as it happens.
+///
+/// ```
+/// # use exeunt_lifecycle::{Config, Lifecycle, Progress};
+/// # use std::time::Duration;
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+/// # use std::sync::{Arc, Mutex};
+/// let notices = Arc::new(Mutex::new(Vec::new()));
+/// let seen = Arc::clone(&notices);
+/// lifecycle.on_progress(move |progress| {
+///     if let Progress::HeldUp(held_up) = progress {
+///         seen.lock().unwrap().push(held_up.scopes[0].oldest[0].name.clone());
+///     }
+/// });
+/// lifecycle.task("slow", async |_stop| tokio::time::sleep(Duration::from_secs(12)).await);
+/// lifecycle.stop().request_stop("the example is over");
+/// lifecycle.finished().await;
+/// assert_eq!(*notices.lock().unwrap(), ["slow"]); // after 5 s, and not yet after 15
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
 #[non_exhaustive]

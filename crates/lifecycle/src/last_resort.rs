@@ -13,6 +13,15 @@ use std::time::Duration;
 
 /// What happens if the stop is over and the program does not notice: if its main thread is stuck in something that
 /// blocks, and never takes the [`Report`] from [`close`](crate::Lifecycle::close), say.
+///
+/// ```
+/// # use exeunt_lifecycle::{Config, Force, Lifecycle, Report};
+/// let farewell = |report: &Report| eprintln!("{report}");
+/// let lifecycle = Lifecycle::install(Config::default().force(Force::ExitAfter(farewell)))?;
+/// lifecycle.ready();
+/// assert_eq!(lifecycle.close().exit_status(), 0); // the program has noticed: nothing is forced
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+/// ```
 #[derive(Clone, Copy, Default)]
 #[non_exhaustive]
 pub enum Force {

@@ -189,6 +189,25 @@ impl Group {
     /// [`close`](Self::close) or with the program: work that uses them. See [`Lifecycle::scope`].
     ///
     /// [`Lifecycle::scope`]: crate::Lifecycle::scope
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let tenant = lifecycle.group("tenant");
+    /// let scope = tenant.scope("imports");
+    /// let import = scope.track("import", "customers.csv");
+    /// tokio::spawn(async move {
+    ///     scope.drain_requested().await; // accept nothing new; finish what there is
+    ///     drop((import, scope));
+    /// });
+    /// let report = tenant.close(Duration::from_secs(10)).await;
+    /// assert_eq!((&*report.name, report.cut.len()), ("tenant", 0));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn scope(&self, name: impl AsRef<str>) -> Scope {
         Scope::new(Arc::clone(&self.core), self.path(name.as_ref()), self.id)
     }
@@ -198,6 +217,24 @@ impl Group {
     /// A task learns that its group closes by [`Tasks::drain_requested`]: the [`Stop`] that it gets is the program's.
     ///
     /// [`Stop`]: crate::Stop
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let tenant = lifecycle.group("tenant");
+    /// let tasks = tenant.tasks("mail");
+    /// let group = tasks.clone();
+    /// tasks.spawn("a@example.org", async move |_stop| group.drain_requested().await);
+    /// tokio::task::yield_now().await;
+    /// tenant.close(Duration::from_secs(10)).await;
+    /// assert_eq!(tasks.in_flight(), 0);
+    /// assert!(!lifecycle.stop().is_requested(), "the program goes on");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn tasks(&self, name: impl AsRef<str>) -> Tasks {
         Tasks::new(self.scope(name))

@@ -143,6 +143,20 @@ impl Tasks {
     /// Completes when the drain has begun: of the program, or of the [`Group`](crate::Group) that these tasks belong
     /// to.
     ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let tasks = lifecycle.tasks("mail");
+    /// let group = tasks.clone();
+    /// tasks.spawn("a@example.org", async move |_stop| group.drain_requested().await);
+    /// lifecycle.stop().request_stop("the example is over");
+    /// assert_eq!(lifecycle.finished().await.scopes[0].finished, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Cancel safety
     ///
     /// Cancel safe; waiting again after the fact completes at once.
