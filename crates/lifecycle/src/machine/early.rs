@@ -131,6 +131,8 @@ fn what_would_begin_in_a_group_that_closes_or_is_closed_is_refused() {
         assert_eq!(last(&mut machine, [(0, busy(WORK, WITHIN))]), [Cut(WORK)]);
         last(&mut machine, [(0, Idle(WORK)), (0, closed(A))]);
     }
+    last(&mut machine, [(0, opened(GroupId(9), GroupId(8)))]);
+    assert!(!machine.is_open(GroupId(9)), "in one that there never was");
     last(&mut machine, [(0, opened(GroupId(5), ASIDE)), (0, starting(NEW, GroupId(5)))]);
     assert_eq!(machine.members(ASIDE), [NEW, BESIDE]);
 }
