@@ -7,8 +7,8 @@ use super::Input::{
 use super::Phase::{Closing, Draining, LameDuck, Stopped};
 use super::Verdict::{Clean, Cut as CutShort, Failed, Forced};
 use super::Wish::Call;
-use super::observed::drive;
-use super::{ComponentId, Effect, GroupId, Input, Late, Limits, Machine, Origin, ScopeId, Time};
+use super::by_hand::{at, check, last};
+use super::{ComponentId, GroupId, Input, Late, Limits, Machine, Origin, ScopeId};
 use std::time::Duration;
 
 /// In the first group, then one in the root whose number is that group's, one in the group within, one in the group
@@ -30,10 +30,6 @@ const DRAIN: u64 = 4_000;
 const HARD: u64 = 5_000;
 /// The stop's.
 const GRACE: u64 = 10_000;
-
-fn at(ms: u64) -> Time {
-    Time(Duration::from_millis(ms))
-}
 
 fn starting(component: ComponentId, group: GroupId) -> Input {
     Starting { component, group, start: Duration::from_secs(60), close: None }
@@ -71,18 +67,6 @@ fn machine() -> Machine {
     }
     last(&mut machine, [(0, Ready)]);
     machine
-}
-
-#[track_caller]
-fn check(machine: &mut Machine, steps: &[(u64, Input, &[Effect])]) {
-    for (index, (ms, input, expected)) in steps.iter().enumerate() {
-        let effects = drive(machine, at(*ms), *input, &[]);
-        assert_eq!(&effects, expected, "step {index}: {input:?} at {ms} ms");
-    }
-}
-
-fn last<const N: usize>(machine: &mut Machine, inputs: [(u64, Input); N]) -> Vec<Effect> {
-    inputs.into_iter().fold(Vec::new(), |_, (ms, input)| drive(machine, at(ms), input, &[]))
 }
 
 fn open(machine: &Machine) -> [bool; 4] {

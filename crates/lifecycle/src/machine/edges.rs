@@ -5,8 +5,8 @@ use super::Input::{AtExit, Busy, Idle, Looked, Ready, ShieldTaken, Started, Star
 use super::Phase::{Closing, Draining, LameDuck, Stopped};
 use super::Verdict::{Clean, Failed};
 use super::Wish::Call;
-use super::observed::drive;
-use super::{ComponentId, Effect, GroupId, Input, Limits, Machine, ScopeId, ShieldId, ShieldKind, Time};
+use super::by_hand::{at, last};
+use super::{ComponentId, GroupId, Input, Limits, Machine, ScopeId, ShieldId, ShieldKind};
 use std::time::Duration;
 
 const A: ComponentId = ComponentId(0);
@@ -18,10 +18,6 @@ const DRAIN: u64 = 3_600;
 const HARD: u64 = 4_500;
 const LAME_DUCK: u64 = 1_000;
 const START: u64 = 500;
-
-fn at(ms: u64) -> Time {
-    Time(Duration::from_millis(ms))
-}
 
 fn machine(lame_duck: u64) -> Machine {
     let limits = Limits {
@@ -39,11 +35,6 @@ fn starting(component: ComponentId) -> Input {
 
 fn shield(kind: ShieldKind) -> Input {
     ShieldTaken { shield: S, kind, until: at(2_000) }
-}
-
-/// Applies the inputs and answers the last one's effects.
-fn last<const N: usize>(machine: &mut Machine, inputs: [(u64, Input); N]) -> Vec<Effect> {
-    inputs.into_iter().fold(Vec::new(), |_, (ms, input)| drive(machine, at(ms), input, &[]))
 }
 
 #[test]

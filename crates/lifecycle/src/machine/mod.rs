@@ -4,6 +4,8 @@
 //! ids only, so that every order of inputs can be explored and states compared.
 
 mod attempts;
+#[cfg(test)]
+mod by_hand;
 mod closing;
 mod components;
 mod deadline;
@@ -21,6 +23,8 @@ mod parts;
 mod phase;
 #[cfg(test)]
 mod random;
+#[cfg(test)]
+mod shielded;
 mod shields;
 #[cfg(test)]
 mod system_ends;

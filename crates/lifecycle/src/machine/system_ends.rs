@@ -1,5 +1,6 @@
 //! L2 where the system gives no more than 4.5 s.
 
+use super::by_hand::at;
 use super::{
     Effect, Ended, Input, Limits, Machine, Origin, Phase, ScopeId, ShieldId, ShieldKind, Time, Verdict,
 };
@@ -7,10 +8,6 @@ use std::time::Duration;
 
 const WORK: ScopeId = ScopeId(0);
 const SHIELD: ShieldId = ShieldId(0);
-
-fn at(ms: u64) -> Time {
-    Time(Duration::from_millis(ms))
-}
 
 /// A program that is ready and has work to do; 25 s of grace.
 fn busy(lame_duck: u64) -> Machine {

@@ -1,4 +1,4 @@
-//! One test a rule, polled by hand: times in milliseconds, inputs in, effects out.
+//! One test a rule, for phases, deadlines, scopes and attempts.
 
 use super::Effect::{Cut, Enter, Exit, HeldUp, Tell, WakeAt};
 use super::Input::{Abandoned, BodyEnded, Busy, Idle, Ready, Stop, Tick, WorkCut};
@@ -6,8 +6,8 @@ use super::Origin::{Other, Relative, Terminal};
 use super::Phase::{Closing, Draining, LameDuck, Running, Starting, Stopped};
 use super::Verdict::{Clean, Cut as CutShort, Failed, Forced};
 use super::Wish::{Call, Failure};
-use super::observed::drive;
-use super::{Effect, Input, Limits, Machine, Origin, Phase, ScopeId, Time};
+use super::by_hand::{at, check, last};
+use super::{Input, Limits, Machine, Origin, Phase, ScopeId};
 use std::time::Duration;
 
 const A: ScopeId = ScopeId(0);
@@ -16,10 +16,6 @@ const B: ScopeId = ScopeId(1);
 const GRACE: u64 = 4_900;
 const DRAIN: u64 = 3_920;
 const LIMIT: u64 = 30_000;
-
-fn at(ms: u64) -> Time {
-    Time(Duration::from_millis(ms))
-}
 
 fn machine(lame_duck: u64) -> Machine {
     let limits = Limits {
@@ -33,19 +29,6 @@ fn machine(lame_duck: u64) -> Machine {
 
 fn signal(ms: u64, signal: i32, origin: Origin) -> (u64, Input) {
     (ms, Input::Signal { signal, origin, at: at(ms) })
-}
-
-/// Applies the inputs at their times, checking the effects of each.
-fn check(machine: &mut Machine, steps: &[(u64, Input, &[Effect])]) {
-    for (index, (ms, input, expected)) in steps.iter().enumerate() {
-        let effects = drive(machine, at(*ms), *input, &[]);
-        assert_eq!(&effects, expected, "step {index}: {input:?} at {ms} ms");
-    }
-}
-
-/// Applies the inputs and answers the last one's effects.
-fn last(machine: &mut Machine, inputs: impl IntoIterator<Item = (u64, Input)>) -> Vec<Effect> {
-    inputs.into_iter().fold(Vec::new(), |_, (ms, input)| drive(machine, at(ms), input, &[]))
 }
 
 fn log(machine: &Machine) -> Vec<(Phase, u128)> {
