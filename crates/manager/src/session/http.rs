@@ -7,7 +7,8 @@ use super::{Buffers, Next, Step, Tick};
 use crate::core::{Core, Stage};
 use crate::error::{AnswerError, SendError};
 use crate::http::{
-    Answering, BodyReader, Form, Head, HeadParser, Outgoing, Refusal, Reply, Request, Version, chunk, sse, write,
+    Answering, BodyReader, Form, Head, HeadParser, Outgoing, Refusal, Reply, Request, Version, chunk, sse,
+    write,
 };
 use crate::limits::Limits;
 use bytes::{Bytes, BytesMut};
@@ -99,8 +100,10 @@ impl Http {
         body: &[u8],
     ) -> Result<(), AnswerError> {
         let (version, head_only, close) = match (&self.answer, &self.asked) {
-            (Answer::Owed, Some(asked)) => (asked.version, asked.head_only, asked.close || self.leaves_body()),
-            (Answer::Nothing, _) if !self.used || status >= 400 => (Version::Http11, false, true),
+            (Answer::Owed, Some(asked)) => {
+                (asked.version, asked.head_only, asked.close || self.leaves_body())
+            }
+            (Answer::Nothing, _) if self.is_unasked(status) => (Version::Http11, false, true),
             _ => return Err(AnswerError::Answered),
         };
         // The machine is told only of what is written.
@@ -113,13 +116,16 @@ impl Http {
             write(&mut buffers.send, reply, answering)
         })?;
         if form == Form::Interim {
+            if let Some(asked) = &mut self.asked {
+                asked.expects &= status != 100;
+            }
             return Ok(());
         }
         self.drain = drain;
         self.closes |= form.closes();
         self.answer = match form {
-            Form::Chunked { .. } => Answer::Chunked,
             Form::UntilClose if !head_only => Answer::UntilClose,
+            Form::Chunked { .. } | Form::UntilClose => Answer::Chunked,
             _ if status == 101 => Answer::Switching,
             _ => Answer::Whole,
         };
@@ -132,18 +138,28 @@ impl Http {
         }
         match &mut self.answer {
             Answer::Whole => return Err(SendError::Answered),
+            // Whatever comes next is taken for the answer to the next request.
+            Answer::Nothing if self.used => return Err(SendError::Answered),
             Answer::Raw(outgoing) => {
                 let (drain, seen) = (&mut self.drain, self.seen);
-                let close = self.asked.as_ref().is_some_and(|asked| asked.close);
+                let (close, head_only) =
+                    self.asked.as_ref().map_or((false, false), |asked| (asked.close, asked.head_only));
+                let before = buffers.send.len();
                 let progress = outgoing.write(bytes, &mut buffers.send, || {
                     let stopping = core.is_stopping();
                     drain.on(seen, Input::ResponseHead { stopping }) == Some(Effect::SayClose) || close
                 });
+                let written = buffers.send.get(before..).unwrap_or_default();
+                if written.starts_with(b"HTTP/1.1 101") {
+                    self.answer = Answer::Switching;
+                    return Ok(());
+                }
                 self.closes |= progress.closes;
                 if progress.done {
                     self.answer = Answer::Whole;
                 }
-                if progress.surplus > 0 {
+                // What HEAD does not want is left out, as in a reply.
+                if progress.surplus > 0 && !head_only {
                     return Err(SendError::Answered);
                 }
             }
@@ -152,7 +168,12 @@ impl Http {
         Ok(())
     }
 
-    pub(crate) fn chunk(&mut self, core: &Core, buffers: &mut Buffers, bytes: &[u8]) -> Result<(), AnswerError> {
+    pub(crate) fn chunk(
+        &mut self,
+        core: &Core,
+        buffers: &mut Buffers,
+        bytes: &[u8],
+    ) -> Result<(), AnswerError> {
         let head_only = self.asked.as_ref().is_some_and(|asked| asked.head_only);
         match &self.answer {
             Answer::Chunked if head_only => {}
@@ -201,8 +222,21 @@ impl Http {
         }
     }
 
+    /// The program wants the end. What it has not answered when its handler has returned, it will not answer.
+    pub(crate) fn drain(&mut self) {
+        if let Some(asked) = &mut self.asked {
+            asked.close = true;
+        }
+    }
+
     pub(crate) fn is_owed(&self) -> bool {
         matches!(self.answer, Answer::Owed)
+    }
+
+    /// Whether such an answer may be sent though nothing is asked. (Of a request that is answered, the body may still come.)
+    fn is_unasked(&self, status: u16) -> bool {
+        let between = !matches!(self.reading, Reading::Body(_));
+        between && (status >= 400 || status >= 200 && !self.used)
     }
 
     /// Whether an answer is begun that only the program can finish.
@@ -219,7 +253,13 @@ impl Http {
 
 /// Reading.
 impl Http {
-    pub(crate) fn arrived(&mut self, core: &Core, buffers: &mut Buffers, now: Instant, bytes: &[u8]) -> Option<Step> {
+    pub(crate) fn arrived(
+        &mut self,
+        core: &Core,
+        buffers: &mut Buffers,
+        now: Instant,
+        bytes: &[u8],
+    ) -> Option<Step> {
         self.seen = now;
         self.drain.on(now, Input::Bytes(bytes));
         if let Reading::Body(incoming) = &mut self.reading {
@@ -259,7 +299,9 @@ impl Http {
             Ok(None) => None,
             Err(refusal) => self.refuse(core, buffers, refusal),
             Ok(Some(length)) => {
-                let Reading::Body(incoming) = std::mem::replace(&mut self.reading, Reading::Head) else { return None };
+                let Reading::Body(incoming) = std::mem::replace(&mut self.reading, Reading::Head) else {
+                    return None;
+                };
                 let Incoming { head, body, announced, .. } = *incoming;
                 let raw = buffers.recv.split_to(head.len + length).freeze();
                 buffers.release();
@@ -269,7 +311,13 @@ impl Http {
     }
 
     /// A head is whole. It is at the beginning of `fresh`, which is in no buffer yet, or else of the receive buffer.
-    fn begin(&mut self, core: &Core, buffers: &mut Buffers, head: Head, fresh: Option<&[u8]>) -> Option<Step> {
+    fn begin(
+        &mut self,
+        core: &Core,
+        buffers: &mut Buffers,
+        head: Head,
+        fresh: Option<&[u8]>,
+    ) -> Option<Step> {
         let bytes = fresh.unwrap_or(&buffers.recv);
         let behind = bytes.get(head.len..).unwrap_or_default();
         let mut body = BodyReader::new(head.framing, core.limits.body_bytes as u64);
@@ -342,15 +390,13 @@ impl Http {
 
     /// The request is none, or too large: it is answered so, and nothing is read behind it.
     fn refuse(&mut self, core: &Core, buffers: &mut Buffers, refusal: Refusal) -> Option<Step> {
+        let answered = matches!(self.reading, Reading::Body(_));
         self.reading = Reading::Over;
         buffers.recv.clear();
         match &self.answer {
             Answer::Owed => self.give_up(core, buffers, refusal.status),
-            Answer::Nothing => {
-                self.used = false; // so that the reply is taken
-                _ = self.reply(core, buffers, refusal.status, &[], b"");
-            }
-            // The answer that is being sent is the last.
+            Answer::Nothing if !answered => _ = self.reply(core, buffers, refusal.status, &[], b""),
+            // The answer that was given, or is being sent, is the last.
             _ => {}
         }
         self.closes = true;
@@ -381,14 +427,19 @@ impl Http {
 impl Http {
     pub(crate) fn next(&mut self, core: &Core, buffers: &mut Buffers, now: Instant, draining: bool) -> Next {
         self.seen = now;
+        if draining {
+            self.give_up(core, buffers, 503);
+            if let Answer::Raw(outgoing) = &mut self.answer
+                && outgoing.holds()
+            {
+                outgoing.release(&mut buffers.send);
+            }
+        }
         if buffers.send.is_empty() {
             if matches!(self.answer, Answer::Whole) {
                 self.answered(now);
-                if self.closes {
-                    return self.finish(now);
-                }
             }
-            if draining {
+            if draining || self.closes && matches!(self.answer, Answer::Nothing) {
                 return self.finish(now);
             }
         }
@@ -400,7 +451,11 @@ impl Http {
         }
         if !buffers.send.is_empty() {
             // A refusal may just have written something.
-            return if matches!(self.reading, Reading::Over) || buffers.ended { Next::Wait } else { self.read(core, buffers) };
+            return if matches!(self.reading, Reading::Over) || buffers.ended {
+                Next::Wait
+            } else {
+                self.read(core, buffers)
+            };
         }
         if let Reading::Body(_) = self.reading
             && let Some(asked) = &mut self.asked
@@ -495,7 +550,13 @@ impl Http {
             (None, _) => "an answer that was not read".to_owned(),
         };
         let peer = peer.map(ToString::to_string);
-        let what = CutWork { name, kind: "request", peer, age: now.saturating_duration_since(asked.since), site: None };
+        let what = CutWork {
+            name,
+            kind: "request",
+            peer,
+            age: now.saturating_duration_since(asked.since),
+            site: None,
+        };
         core.account().cut(what.clone());
         if let Some(work) = asked.work.take() {
             work.cut(what);
@@ -512,7 +573,9 @@ impl Http {
             _ => None,
         };
         let answer = match (&self.answer, &self.asked) {
-            (Answer::Owed, Some(asked)) => limits.answer.zip(asked.whole).and_then(|(limit, since)| after(since, limit)),
+            (Answer::Owed, Some(asked)) => {
+                limits.answer.zip(asked.whole).and_then(|(limit, since)| after(since, limit))
+            }
             _ => None,
         };
         [self.drain.wake_at(), body, answer].into_iter().flatten().min()

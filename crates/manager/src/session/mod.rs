@@ -279,12 +279,10 @@ impl Session {
         Ok((http, &mut self.buffers))
     }
 
-    pub(crate) fn drain(&mut self, core: &Core) {
-        if self.wish < Wish::Drain {
-            self.wish = Wish::Drain;
-            if let Protocol::Http(http) = &mut self.protocol {
-                http.give_up(core, &mut self.buffers, 503);
-            }
+    pub(crate) fn drain(&mut self, _: &Core) {
+        self.wish = self.wish.max(Wish::Drain);
+        if let Protocol::Http(http) = &mut self.protocol {
+            http.drain();
         }
     }
 
@@ -357,7 +355,9 @@ impl Session {
 
     /// Whether the request is still to be told as a message.
     pub(crate) fn is_owed(&self) -> bool {
-        matches!(&self.protocol, Protocol::Http(http) if http.is_owed()) && self.is_open() && self.wish == Wish::Serve
+        matches!(&self.protocol, Protocol::Http(http) if http.is_owed())
+            && self.is_open()
+            && self.wish == Wish::Serve
     }
 
     /// What waits to be sent.
@@ -396,6 +396,9 @@ impl Session {
             Protocol::Raw(raw) => raw.next(core, &mut self.buffers, now, draining),
             Protocol::Http(http) if http.has_switched(&self.buffers) => {
                 let mut raw = Raw::new(now);
+                if core.stage() >= Stage::Draining {
+                    raw.enter(core, &self.buffers, now, Stage::Draining, None);
+                }
                 let next = raw.next(core, &mut self.buffers, now, draining);
                 self.protocol = Protocol::Raw(raw);
                 next
@@ -494,3 +497,6 @@ impl Buffers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

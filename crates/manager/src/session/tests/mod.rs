@@ -1,0 +1,10 @@
+//! Connections on memory: tables of what comes, what the program is told, and what goes out.
+
+mod answers;
+mod bench;
+mod drain;
+mod raw;
+mod refusals;
+mod requests;
+mod splits;
+mod times;
