@@ -114,7 +114,7 @@ impl Stop {
     }
 
     /// Requests the stop because `name` has failed; true if nobody had requested it before. Every failure is in the
-    /// report, and makes the exit status 1 even where it is not the cause (L4, L14).
+    /// report, and makes the exit status 1 even where it is not the cause (L4, L14), unless the stop is over by then.
     ///
     /// ```
     /// # use exeunt_lifecycle::{Config, Lifecycle};
