@@ -343,17 +343,23 @@ fn groups_that_close_while_a_stop_is_requested() {
 }
 
 #[test]
-fn groups_whose_work_is_cut_while_a_stop_is_requested() {
+fn groups_whose_work_is_cut_late_while_a_stop_is_requested() {
     let budget = Budget {
         components: 2,
-        scopes: 2,
+        scopes: 1,
         cuts: 1,
         group_closes: 1,
         requests: 1,
         late: 1,
         ..Budget::default()
     };
-    assert_eq!(exhaust(limits(0), budget), (111_796, 41_356), "{CHANGED}");
+    assert_eq!(exhaust(limits(0), budget), (39_876, 16_755), "{CHANGED}");
+}
+
+#[test]
+fn two_groups_with_work_while_a_stop_is_requested() {
+    let budget = Budget { components: 1, scopes: 2, group_closes: 2, requests: 1, ..Budget::default() };
+    assert_eq!(exhaust(limits(0), budget), (5_675, 2_024), "{CHANGED}");
 }
 
 #[test]
