@@ -244,6 +244,8 @@ fn check(seen: &[Seen], report: &Report) {
         assert_eq!(scope.failed, after(Fate::Failed), "failed: {report}");
         assert_eq!(scope.refused, after(Fate::Refused), "refused: {report}");
         assert_eq!(scope.left, after(Fate::InFlight), "left: {report}");
+        // Work that was only begun has no name.
+        assert!(scope.left_behind.len() as u64 <= scope.left, "{report}");
         let cut = scope.cut.iter().map(|work| &work.name).collect();
         assert_eq!(sorted(cut), named(Fate::Dropped), "cut: {report}");
         let handed_back = scope.handed_back.iter().map(|work| &work.name).collect();

@@ -196,6 +196,7 @@ fn check(report: &Report, seen: &Seen, rest: u64) {
         assert!(failed.late().contains(&scope.failed), "failed: {:?}, {report}", failed.late());
         assert!(refused.late().contains(&scope.refused), "refused: {:?}, {report}", refused.late());
         assert_eq!((scope.left, cut), (0, by_hand.all()), "{report}");
+        assert_eq!(scope.left_behind, [], "named, and not counted: {report}");
         assert_eq!(handed_back, if scope.name == "pool" { rest } else { 0 }, "{report}");
         let over = finished.all() + failed.all() + refused.all() + cut + handed_back;
         assert_eq!(over, begun.all(), "each piece ends once: {report}");

@@ -206,6 +206,26 @@ fn a_pool_that_is_made_after_the_stop_accepts_nothing() {
 }
 
 #[test]
+fn workers_have_the_pools_name_without_what_a_thread_cannot_have() {
+    let lifecycle = patient();
+    let (tell, name) = mpsc::channel();
+    let pool = lifecycle.pool("re\0size").workers(1).start(move |(), _| {
+        tell.send(std::thread::current().name().map(str::to_owned)).unwrap();
+    });
+    pool.unwrap().push(()).unwrap();
+    assert_eq!(name.recv_timeout(PATIENCE).unwrap().as_deref(), Some("resize 1"));
+    assert_eq!(lifecycle.close().exit_status(), 0);
+}
+
+#[test]
+fn a_job_that_is_not_taken_comes_with_the_reason() {
+    let reasons =
+        [PushError::Full(1), PushError::Draining(1), PushError::Forked(1)].map(|error| error.to_string());
+    let expected = ["queue is full", "is stopping", "was forked"];
+    assert!(reasons.iter().zip(expected).all(|(reason, part)| reason.contains(part)), "{reasons:?}");
+}
+
+#[test]
 fn every_job_is_done_refused_or_handed_back_and_only_once() {
     for round in 0..60 {
         let lifecycle = patient();

@@ -193,3 +193,34 @@ impl<J> Queue<J> {
         self.receiver.close();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Leftovers, OnFailure, Queue, Queued};
+    use crate::site::Site;
+    use crate::{Config, Lifecycle, Phase};
+    use std::time::Duration;
+
+    /// Long enough for what is waited for, on any machine.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn l13_a_job_that_is_taken_as_the_deadline_comes_is_kept_and_not_begun() {
+        let config = Config::default().grace(Duration::from_millis(60)).signals([]);
+        let lifecycle = Lifecycle::install(config).unwrap();
+        let scope = lifecycle.scope("resize");
+        let queue = Queue::new(&scope, 1, Leftovers::Finish, None);
+        let take = |job| Queued::new(job, scope.track_as(queue.number(), "queued job", Site::here()));
+        let (begun, guard) = queue.begin(take(1), OnFailure::GoOn).unwrap();
+        assert_eq!((begun, scope.live(1)[0].kind), (1, "job"));
+        guard.run(|| ());
+        let late = take(2);
+        lifecycle.stop().request_stop("enough");
+        assert!(lifecycle.stop().wait_for(Phase::Closing, PATIENCE).unwrap());
+        assert!(queue.begin(late, OnFailure::GoOn).is_none());
+        assert_eq!(queue.take_rest(), [2]);
+        let report = lifecycle.close();
+        let cut: Vec<_> = report.scopes[0].cut.iter().map(|job| (job.name.as_str(), job.kind)).collect();
+        assert_eq!(cut, [("resize #2", "queued job")]);
+    }
+}

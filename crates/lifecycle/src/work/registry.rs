@@ -180,3 +180,58 @@ impl fmt::Debug for Registry {
         f.debug_struct("Registry").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Key, Name, Registry, Time, oldest};
+    use crate::site::Site;
+    use std::time::Duration;
+
+    fn insert(registry: &Registry, name: &'static str, since: u64) -> Key {
+        let since = Time(Duration::from_secs(since));
+        registry.insert(Name::Text(name.into()), "task", since, Site::here())
+    }
+
+    #[test]
+    fn a_key_means_one_use_of_its_slot() {
+        let registry = Registry::default();
+        let gone = insert(&registry, "gone", 0);
+        assert_eq!(registry.remove(gone, || false).unwrap().name.to_string(), "gone");
+        let key = insert(&registry, "here", 0);
+        assert_eq!(gone.slot, key.slot, "used again");
+        registry.becomes(gone, "job");
+        assert!(registry.remove(gone, || false).is_none());
+        let entry = registry.remove(key, || false).unwrap();
+        assert_eq!((entry.name.to_string().as_str(), entry.kind), ("here", "task"));
+    }
+
+    #[test]
+    fn a_forked_child_does_not_wait_for_a_lock_that_nobody_will_release() {
+        let registry = Registry::default();
+        let key = insert(&registry, "a parent's", 0);
+        let held = registry.slots();
+        assert!(registry.remove(key, || true).is_none());
+        drop(held);
+        assert!(registry.remove(key, || true).is_some(), "it only looks where it would wait");
+    }
+
+    #[test]
+    fn the_oldest_come_first_whatever_their_shard_and_equals_in_their_order() {
+        let registries = [Registry::default(), Registry::default()];
+        insert(&registries[0], "third", 2);
+        insert(&registries[0], "fourth", 2);
+        insert(&registries[0], "last", 9);
+        insert(&registries[1], "second", 1);
+        insert(&registries[1], "first", 0);
+        // The slots of those that have gone are used again, in no order.
+        let gone = [insert(&registries[0], "gone", 0), insert(&registries[0], "gone", 0)];
+        gone.into_iter().for_each(|key| drop(registries[0].remove(key, || false)));
+        insert(&registries[0], "fifth", 3);
+        insert(&registries[0], "sixth", 3);
+        let live = oldest(registries.iter(), Time(Duration::from_secs(10)), 6);
+        let named: Vec<_> = live.iter().map(|work| (work.name.as_str(), work.age.as_secs())).collect();
+        let expected =
+            [("first", 10), ("second", 9), ("third", 8), ("fourth", 8), ("fifth", 7), ("sixth", 7)];
+        assert_eq!(named, expected);
+    }
+}
