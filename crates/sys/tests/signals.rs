@@ -181,7 +181,7 @@ fn l11_a_default_under_a_handler_over_ours_does_not_act() {
 
 #[test]
 fn l10_the_inbox_wakes_up_for_what_arrives_and_says_when_it_came() {
-    for scenario in ["idle", "prompt", "without-pipe", "late"] {
+    for scenario in ["idle", "prompt", "interrupted", "without-pipe", "late"] {
         let status = command("waiting", scenario).status().unwrap();
         assert!(status.success(), "{scenario}: {status}");
     }

@@ -5,6 +5,7 @@ use crate::signals::{handled, send_self, wait_for};
 use exeunt_sys::signal::Inbox;
 use libc::SIGTERM;
 use std::mem::MaybeUninit;
+use std::ptr;
 use std::time::{Duration, Instant};
 
 pub(crate) fn run(scenario: &str) {
@@ -14,6 +15,7 @@ pub(crate) fn run(scenario: &str) {
     match scenario {
         "idle" => idle(inbox),
         "prompt" => prompt(inbox),
+        "interrupted" => interrupted(inbox),
         "without-pipe" => without_pipe(inbox),
         "late" => late(inbox),
         other => panic!("no scenario {other:?}"),
@@ -45,6 +47,21 @@ fn prompt(inbox: &Inbox) {
     }
     let slept = times_slept() - before;
     assert!(slept < TIMES / 2, "slept {slept} times in {TIMES} waits for nothing");
+}
+
+/// A signal that lands on the very thread that waits interrupts its wait, and is not waited for once more.
+fn interrupted(inbox: &Inbox) {
+    const TIMES: i64 = 50;
+    let _alarm = handled(libc::SIGALRM);
+    let before = times_slept();
+    for _ in 0..TIMES {
+        let mut timer = unsafe { MaybeUninit::<libc::itimerval>::zeroed().assume_init() };
+        timer.it_value.tv_usec = 2_000;
+        assert_eq!(unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, ptr::null_mut()) }, 0);
+        while inbox.wait(None).is_empty() {}
+    }
+    let slept = times_slept() - before;
+    assert!(slept < TIMES * 3 / 2, "slept {slept} times for {TIMES} signals");
 }
 
 /// Somebody has closed every descriptor. What cannot be waited for is looked at now and then, and not all the time.
