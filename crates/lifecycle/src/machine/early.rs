@@ -82,6 +82,8 @@ fn an_idle_group_closes_at_once_and_alone_those_within_first() {
     let mut machine = machine();
     last(&mut machine, [(0, AtExit { component: NEW, close: None })]);
     assert_eq!(machine.members(FIRST), [B, A]);
+    let within = [FIRST, ASIDE].map(|group| machine.groups_within(group).into_iter().collect::<Vec<_>>());
+    assert_eq!(within, [vec![FIRST, WITHIN], vec![ASIDE]]);
     let begun = [Close(B, at(HARD / 2)), WakeAt(at(HARD / 2))];
     check(&mut machine, &[(0, close(FIRST), &begun), (50, close(FIRST), &[]), (50, close(WITHIN), &[])]);
     assert_eq!((open(&machine), over(&machine)), ([true, false, false, true], [false; 3]));
@@ -272,6 +274,7 @@ fn the_stop_takes_over_what_closes() {
         Exit(Forced { signal: 2 }),
     ];
     check(&mut forced, &[(200, signal, &ends)]);
+    assert_eq!(over(&forced), [true; 3]);
 }
 
 #[test]
