@@ -1,7 +1,8 @@
 # Everything that a developer or CI runs. `make help` lists it.
 CARGO ?= cargo
+FUZZ_SECONDS ?= 600
 
-.PHONY: help test test-windows lint loom mutants drill bench soak deny
+.PHONY: help test test-windows lint loom mutants drill bench soak fuzz deny
 .DEFAULT_GOAL := help
 
 help: ## Lists these targets
@@ -40,6 +41,14 @@ bench: ## Measures: CPU per request beside bare hyper, the lifecycle beside toki
 soak: ## Long runs: drills of 100 rounds, the delayed link with 100 closes
 	$(CARGO) build --release
 	scripts/soak
+
+fuzz: ## Fuzzes the event loop's parsers, FUZZ_SECONDS (600) each; needs cargo-fuzz and a nightly compiler
+	cd crates/manager && for target in requests chunked urls; do \
+		mkdir -p $(CURDIR)/target/fuzz/$$target && \
+		$(CARGO) +nightly fuzz run --sanitizer none --target-dir $(CURDIR)/target/fuzz/build $$target \
+			$(CURDIR)/target/fuzz/$$target fuzz/corpus/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -max_len=2048 -print_final_stats=1 || exit 1; \
+	done
 
 deny: ## Checks licences, bans and sources of the dependencies (needs cargo-deny)
 	$(CARGO) deny check licenses bans sources

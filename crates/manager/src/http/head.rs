@@ -137,25 +137,25 @@ fn attempt(bytes: &[u8], start: usize) -> Result<Option<Head>, Refusal> {
         return Err(BARE_LF);
     }
     let mut few = [const { MaybeUninit::uninit() }; 64];
-    match parse_into(bytes, start, &mut few) {
-        Err(httparse::Error::TooManyHeaders) => {
-            let mut many = vec![MaybeUninit::uninit(); HeadParser::FIELDS];
-            parse_into(bytes, start, &mut many)
-        }
-        other => other,
+    let mut request = httparse::Request::new(&mut []);
+    match request.parse_with_uninit_headers(text, &mut few) {
+        Ok(httparse::Status::Complete(len)) => checked(bytes, start, len, &request).map(Some),
+        Ok(httparse::Status::Partial) => Ok(None),
+        Err(httparse::Error::TooManyHeaders) => attempt_many(bytes, start),
+        Err(error) => Err(refusal(error, text)),
     }
-    .unwrap_or_else(|error| Err(refusal(error, text)))
 }
 
-type Parsed = Result<Result<Option<Head>, Refusal>, httparse::Error>;
-
-fn parse_into<'b>(bytes: &'b [u8], start: usize, room: &mut [MaybeUninit<httparse::Header<'b>>]) -> Parsed {
+#[cold]
+fn attempt_many(bytes: &[u8], start: usize) -> Result<Option<Head>, Refusal> {
     let text = bytes.get(start..).unwrap_or_default();
+    let mut many = vec![MaybeUninit::uninit(); HeadParser::FIELDS];
     let mut request = httparse::Request::new(&mut []);
-    Ok(match request.parse_with_uninit_headers(text, room)? {
-        httparse::Status::Partial => Ok(None),
-        httparse::Status::Complete(len) => checked(bytes, start, len, &request).map(Some),
-    })
+    match request.parse_with_uninit_headers(text, &mut many) {
+        Ok(httparse::Status::Complete(len)) => checked(bytes, start, len, &request).map(Some),
+        Ok(httparse::Status::Partial) => Ok(None),
+        Err(error) => Err(refusal(error, text)),
+    }
 }
 
 const BARE_LF: Refusal = Refusal::bad("a line ends with a bare LF");
