@@ -57,7 +57,7 @@ pub enum Progress {
     },
     /// A shield did not end by itself.
     Shield(ShieldReport),
-    /// A component, or exit work, is over.
+    /// A component, or exit work, is over: in the stop, or before it with its group.
     Component(ComponentReport),
     /// A phase has begun.
     Phase(Phase),

@@ -186,7 +186,8 @@ impl Group {
     }
 
     /// A scope whose work is done before the components of this group close, whether that is by
-    /// [`close`](Self::close) or with the program: work that uses them. See [`Lifecycle::scope`].
+    /// [`close`](Self::close) or with the program: work that uses them. See [`Lifecycle::scope`]; for a queue of jobs,
+    /// [`PoolBuilder::new`](crate::PoolBuilder::new) takes it.
     ///
     /// [`Lifecycle::scope`]: crate::Lifecycle::scope
     ///

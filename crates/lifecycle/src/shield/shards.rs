@@ -414,6 +414,24 @@ mod loom_tests {
     }
 
     #[test]
+    fn loom_nobody_is_told_the_age_of_another_use() {
+        model(|| {
+            let (slot, _) = shared();
+            let first = slot.take(1, 3, 9).unwrap();
+            slot.free(first);
+            let taker = {
+                let slot = Arc::clone(&slot);
+                loom::thread::spawn(move || slot.take(1, 5, 9).unwrap())
+            };
+            if let Some((tag, _)) = slot.read() {
+                assert!(matches!(slot.since(tag), None | Some(5)));
+            }
+            let tag = taker.join().unwrap();
+            assert_eq!(slot.since(tag), Some(5));
+        });
+    }
+
+    #[test]
     fn loom_one_slot_is_taken_by_one() {
         model(|| {
             let (slot, _) = shared();
