@@ -347,6 +347,7 @@ async fn the_report_for_machines() {
         "failures_left_out": 0,
         "components": [],
         "shields": [],
+        "longest_shield": null,
         "extended": null,
         "hook_failures": [],
         "ends_by": null,

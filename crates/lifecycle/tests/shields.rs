@@ -107,6 +107,9 @@ async fn l15_shields_that_hold_the_stop_up_are_told_the_oldest_first() {
         shields.push(stop.shield(60 * SECOND).unwrap().named(format!("transfer {number}")));
         sleep(SECOND / 10).await;
     }
+    // In the place of the first, and the youngest of all.
+    drop(shields.remove(0));
+    shields.push(stop.shield(60 * SECOND).unwrap().named("transfer 60"));
     stop.request_stop("enough");
     let late = work.shield(60 * SECOND).unwrap();
     sleep(6 * SECOND).await;
@@ -119,14 +122,14 @@ async fn l15_shields_that_hold_the_stop_up_are_told_the_oldest_first() {
     let [first, second] = &notices[..] else { panic!("{notices:?}") };
     let site = report.longest_shield.unwrap().site.unwrap();
     assert!(
-        first[0].starts_with(&format!("the shield \"transfer 0\" taken at {}:", site.file())),
+        first[0].starts_with(&format!("the shield \"transfer 1\" taken at {}:", site.file())),
         "{first:?}"
     );
-    assert!(first[0].ends_with(", for 11.0 s"), "{first:?}");
-    assert!(first[9].contains("\"transfer 9\""), "{first:?}");
+    assert!(first[0].ends_with(", for 10.9 s"), "{first:?}");
+    assert!(first[9].contains("\"transfer 10\""), "{first:?}");
     assert_eq!((first.len(), first[10].as_str()), (11, "51 shields more"));
     assert_eq!(second.len(), 2);
-    assert!(second[0].contains("\"transfer 59\"") && second[1].contains("\"late\""), "{second:?}");
+    assert!(second[0].contains("\"transfer 60\"") && second[1].contains("\"late\""), "{second:?}");
 }
 
 #[tokio::test(start_paused = true)]
