@@ -1,9 +1,9 @@
 //! The head of a request: found, parsed, checked.
 
 use std::mem::MaybeUninit;
+use std::sync::Arc;
 
 use exeunt_drain::Framing;
-use smallvec::SmallVec;
 
 use super::facts::Facts;
 use super::target::Target;
@@ -44,7 +44,8 @@ pub(crate) struct Head {
     /// See [`Target::uri`].
     pub(crate) uri: Span,
     pub(crate) query: Option<Span>,
-    pub(crate) fields: SmallVec<[Field; 16]>,
+    /// Shared by the clones of a request. In one allocation, since moving sixteen of them about costs more.
+    pub(crate) fields: Arc<[Field]>,
 }
 
 /// A range in the bytes that were parsed.
@@ -173,15 +174,12 @@ fn checked(
     let end = start + len;
 
     let mut facts = Facts::default();
-    let mut fields = SmallVec::with_capacity(request.headers.len());
     for header in request.headers.iter() {
-        let name = at(header.name.as_bytes());
         // httparse takes a bare LF for a line's end.
-        if !ends_line(bytes, name.start as usize) {
+        if !ends_line(bytes, at(header.name.as_bytes()).start as usize) {
             return Err(BARE_LF);
         }
         facts.hear(header.name.as_bytes(), header.value)?;
-        fields.push(Field { name, value: at(header.value) });
     }
     if !ends_line(bytes, end) || !ends_line(bytes, end - 2) {
         return Err(BARE_LF);
@@ -202,7 +200,11 @@ fn checked(
         target,
         uri: within(parts.uri),
         query: parts.query.map(within),
-        fields,
+        fields: request
+            .headers
+            .iter()
+            .map(|header| Field { name: at(header.name.as_bytes()), value: at(header.value) })
+            .collect(),
     })
 }
 
