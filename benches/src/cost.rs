@@ -2,14 +2,13 @@
 
 use crate::Arguments;
 use crate::client::Client;
-use crate::machine::{cpu_time, pin};
-use crate::ratio::Ratio;
+use crate::machine::pin;
+use crate::process::Running;
+use crate::ratio::{Ratio, median};
 use crate::servers::{Kind, Site};
 use anyhow::{Context as _, Result};
+use clap::ValueEnum as _;
 use std::fmt;
-use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
 
 /// The page's size in the folder, in bytes.
 const PAGE: usize = 1024;
@@ -30,8 +29,12 @@ pub(crate) struct Comparison {
 pub(crate) fn compare(site: Site, arguments: &Arguments) -> Result<Comparison> {
     let folder = tempfile::tempdir()?;
     std::fs::write(folder.path().join("index.html"), "x".repeat(PAGE))?;
-    let ours = Running::start(Kind::Ours, site, folder.path())?;
-    let bare = Running::start(Kind::Bare, site, folder.path())?;
+    let start = |kind: Kind| {
+        let names = [kind.to_possible_value(), site.to_possible_value()];
+        let words = names.iter().flatten().map(|value| value.get_name().into());
+        Running::start(std::iter::once("server".into()).chain(words).chain([folder.path().into()]))
+    };
+    let (ours, bare) = (start(Kind::Ours)?, start(Kind::Bare)?);
     let pairs = std::thread::scope(|scope| {
         scope
             .spawn(|| measure(&ours, &bare, arguments))
@@ -62,9 +65,9 @@ fn measure(ours: &Running, bare: &Running, arguments: &Arguments) -> Result<Vec<
             let mut costs = [0.0; 2];
             for which in if turn % 2 == 0 { [0, 1] } else { [1, 0] } {
                 let server = [ours, bare][which];
-                let before = cpu_time(server.child.id())?;
+                let before = server.cpu_time()?;
                 let requests = clients[which].turn(arguments.requests).await?;
-                let used = cpu_time(server.child.id())? - before;
+                let used = server.cpu_time()? - before;
                 costs[which] = used as f64 / 1e3 / requests as f64;
             }
             // The first pair warms up.
@@ -74,65 +77,6 @@ fn measure(ours: &Running, bare: &Running, arguments: &Arguments) -> Result<Vec<
         }
         Ok(pairs)
     })
-}
-
-/// The middle one, or the mean of the two in the middle.
-pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    if values.len().is_multiple_of(2) {
-        f64::midpoint(values[middle - 1], values[middle])
-    } else {
-        values[middle]
-    }
-}
-
-/// A server's process; ended when dropped.
-struct Running {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Running {
-    fn start(kind: Kind, site: Site, dir: &std::path::Path) -> Result<Self> {
-        use clap::ValueEnum as _;
-        let name =
-            |value: Option<clap::builder::PossibleValue>| value.map(|value| value.get_name().to_owned());
-        // The child inherits the core that this thread has while it starts it.
-        let child = std::thread::scope(|scope| {
-            scope
-                .spawn(|| -> Result<Child> {
-                    pin(0)?;
-                    Ok(Command::new(std::env::current_exe()?)
-                        .arg("server")
-                        .args(
-                            [name(kind.to_possible_value()), name(site.to_possible_value())]
-                                .into_iter()
-                                .flatten(),
-                        )
-                        .arg(dir)
-                        .stdin(Stdio::null())
-                        .stdout(Stdio::piped())
-                        .spawn()?)
-                })
-                .join()
-                .unwrap_or_else(|_| anyhow::bail!("the starter panicked"))
-        })?;
-        let mut running = Self { child, address: ([0, 0, 0, 0], 0).into() };
-        let mut line = String::new();
-        BufReader::new(running.child.stdout.take().context("no stdout")?).read_line(&mut line)?;
-        running.address = line.trim().parse().with_context(|| format!("the server said {line:?}"))?;
-        Ok(running)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself; what counts is that it is gone.
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
 }
 
 impl fmt::Display for Comparison {

@@ -1,5 +1,6 @@
 //! Side-by-side measurements: what a request costs on our server and on a bare hyper server of the same function; and
-//! (`lifecycle`) how soon a signal is seen, and how long many tasks take to stop.
+//! (`lifecycle`) how soon a signal is seen, and how long many tasks take to stop; and (`manager`) what the event loop
+//! costs.
 //!
 //! `make bench` runs it. Both servers are processes of their own, pinned to one core; the client sits on the other. They
 //! take turns in one run, and what is reported is the ratio of the turns of each pair with its confidence interval,
@@ -9,6 +10,8 @@ mod client;
 mod cost;
 mod lifecycle;
 mod machine;
+mod manager;
+mod process;
 mod ratio;
 mod servers;
 
@@ -36,9 +39,14 @@ struct Arguments {
 enum Command {
     /// The lifecycle alone: from a signal to its effect, many tasks that stop
     Lifecycle,
+    /// The event loop: CPU per request beside bare hyper and a bare loop on mio, memory, wakeups
+    Manager,
     /// One of the servers under measurement (the measurement starts them)
     #[command(hide = true)]
     Server { kind: servers::Kind, site: servers::Site, dir: std::path::PathBuf },
+    /// One of the event loops under measurement (the measurement starts them)
+    #[command(hide = true)]
+    Loop { kind: manager::Kind },
     /// The process that is sent signals (the measurement starts it)
     #[command(hide = true)]
     Victim,
@@ -52,6 +60,10 @@ fn main() -> Result<()> {
             drop(out);
             return servers::serve(kind, site, &dir);
         }
+        Some(Command::Loop { kind }) => {
+            drop(out);
+            return manager::serve(kind);
+        }
         Some(Command::Victim) => {
             drop(out);
             return lifecycle::victim();
@@ -59,6 +71,10 @@ fn main() -> Result<()> {
         Some(Command::Lifecycle) => {
             writeln!(out, "{}", machine::describe())?;
             return lifecycle::measure(&mut out);
+        }
+        Some(Command::Manager) => {
+            writeln!(out, "{}", machine::describe())?;
+            return manager::measure(&arguments, &mut out);
         }
         None => writeln!(out, "{}", machine::describe())?,
     }

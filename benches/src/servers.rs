@@ -84,7 +84,7 @@ where
     }
 }
 
-fn announce(address: &dyn std::fmt::Display) -> Result<()> {
+pub(crate) fn announce(address: &dyn std::fmt::Display) -> Result<()> {
     writeln!(std::io::stdout(), "{address}")?;
     Ok(())
 }

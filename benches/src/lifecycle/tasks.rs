@@ -1,6 +1,6 @@
 //! How long many tracked tasks take to stop, beside `TaskTracker` and `CancellationToken`.
 
-use crate::ratio::Ratio;
+use crate::ratio::{Ratio, median};
 use anyhow::{Context as _, Result};
 use exeunt_lifecycle::{Config, Lifecycle, Stop};
 use rustix::time::{ClockId, clock_gettime};
@@ -57,8 +57,8 @@ pub(crate) fn compare() -> Result<Comparison> {
 impl Sides {
     fn of(pairs: &[(f64, f64)]) -> Result<Self> {
         Ok(Self {
-            ours: crate::cost::median(pairs.iter().map(|pair| pair.0)),
-            theirs: crate::cost::median(pairs.iter().map(|pair| pair.1)),
+            ours: median(pairs.iter().map(|pair| pair.0)),
+            theirs: median(pairs.iter().map(|pair| pair.1)),
             ratio: Ratio::of(pairs).context("too few pairs")?,
         })
     }

@@ -1,0 +1,147 @@
+//! A client that costs as little as it can, so that the server is what is busy: one thread, and a request is sent where
+//! the whole answer to the last has come.
+
+use anyhow::{Context as _, Result, ensure};
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+use socket2::{Domain, Socket, Type};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n";
+
+/// Connections from one source address: there are 28,000 ports for each, and some are in use.
+const PER_SOURCE: usize = 10_000;
+
+/// Kept connections to one server: some that are used, and others that were, once.
+pub(crate) struct Load {
+    poll: Poll,
+    events: Events,
+    active: Vec<Active>,
+    idle: Vec<std::net::TcpStream>,
+    /// Every answer has this many bytes: the page is the same, and the date has a fixed width.
+    pub(crate) answer: usize,
+}
+
+struct Active {
+    stream: TcpStream,
+    /// Bytes of the answer that have come.
+    got: usize,
+    /// Requests still to be sent.
+    left: usize,
+}
+
+impl Load {
+    /// Opens `open` connections, asks once on each, and goes on with `active` of them, spread evenly.
+    pub(crate) fn connect(server: SocketAddr, open: usize, active: usize) -> Result<Self> {
+        let poll = Poll::new()?;
+        let mut load = Self {
+            poll,
+            events: Events::with_capacity(1024),
+            active: Vec::new(),
+            idle: Vec::new(),
+            answer: 0,
+        };
+        let every = open / active.max(1);
+        for index in 0..open {
+            let mut stream = connect_from(index / PER_SOURCE, server)?;
+            stream.write_all(REQUEST)?;
+            load.answer = first_answer(&mut stream)?;
+            if index % every.max(1) == 0 && load.active.len() < active {
+                stream.set_nonblocking(true)?;
+                let mut stream = TcpStream::from_std(stream);
+                load.poll.registry().register(&mut stream, Token(load.active.len()), Interest::READABLE)?;
+                load.active.push(Active { stream, got: 0, left: 0 });
+            } else {
+                load.idle.push(stream);
+            }
+        }
+        Ok(load)
+    }
+
+    /// Sends that many requests in all, or a few more so that each connection has as many, and reads their answers. Says
+    /// how many they were.
+    pub(crate) fn turn(&mut self, requests: u32) -> Result<usize> {
+        let each = (requests as usize).div_ceil(self.active.len());
+        for active in &mut self.active {
+            active.left = each;
+            active.ask()?;
+        }
+        let all = each * self.active.len();
+        let mut done = 0;
+        let mut buffer = [0; 4096];
+        while done < all {
+            self.poll.poll(&mut self.events, Some(Duration::from_secs(30)))?;
+            ensure!(!self.events.is_empty(), "no answer for 30 s, {done} of {all} requests into a turn");
+            for event in &self.events {
+                let Some(active) = self.active.get_mut(event.token().0) else { continue };
+                if active.hear(&mut buffer, self.answer)? {
+                    done += 1;
+                    if active.left > 0 {
+                        active.ask()?;
+                    }
+                }
+            }
+        }
+        Ok(all)
+    }
+}
+
+impl Active {
+    fn ask(&mut self) -> Result<()> {
+        self.left -= 1;
+        let sent = self.stream.write(REQUEST)?;
+        ensure!(sent == REQUEST.len(), "a request did not fit into an empty socket");
+        Ok(())
+    }
+
+    /// Whether the answer is whole.
+    fn hear(&mut self, buffer: &mut [u8], answer: usize) -> Result<bool> {
+        loop {
+            match self.stream.read(buffer) {
+                Ok(0) => anyhow::bail!("the server closed the connection"),
+                Ok(length) => {
+                    ensure!(self.got > 0 || buffer.starts_with(b"HTTP/1.1 200"), "not a 200");
+                    self.got += length;
+                    ensure!(self.got <= answer, "{} bytes, and an answer has {answer}", self.got);
+                    if self.got == answer {
+                        self.got = 0;
+                        return Ok(true);
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+fn connect_from(source: usize, server: SocketAddr) -> Result<std::net::TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    let host = u8::try_from(source + 1).context("too many connections")?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, 0, host), 0)).into())?;
+    socket.connect(&server.into()).with_context(|| format!("connecting from 127.0.0.{host}"))?;
+    socket.set_tcp_nodelay(true)?;
+    Ok(socket.into())
+}
+
+fn first_answer(stream: &mut std::net::TcpStream) -> Result<usize> {
+    let mut answer = Vec::new();
+    loop {
+        let mut buffer = [0; 4096];
+        let length = stream.read(&mut buffer)?;
+        ensure!(length > 0, "the server closed the connection");
+        answer.extend_from_slice(&buffer[..length]);
+        let text = String::from_utf8_lossy(&answer);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head
+            .lines()
+            .filter_map(|line| line.split_once(':'))
+            .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+            .context("an answer without content-length")?;
+        if body.len() == length.1.trim().parse::<usize>()? {
+            return Ok(answer.len());
+        }
+    }
+}
