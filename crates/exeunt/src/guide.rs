@@ -11,6 +11,7 @@ chapters! {
     Overview: "README.md";
     WebService: "web-service.md";
     Connections: "connections.md";
+    EventLoop: "event-loop.md";
     QueueConsumer: "queue-consumer.md";
     Tasks: "tasks.md";
     Batch: "batch.md";

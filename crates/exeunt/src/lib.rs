@@ -30,6 +30,7 @@
 //! | no runtime | [`main_blocking`], or [`Lifecycle::install`] and [`Exit::of`] |
 //! | something to open and to close | [`Lifecycle::component`], [`Lifecycle::component_blocking`] |
 //! | a server | [`App::serve`], or [`App::accept`] for other protocols, with the feature `server` |
+//! | an event loop in Mongoose's manner | [`manager::Manager`], with the feature `manager` |
 //! | tasks, threads, blocking jobs | [`Lifecycle::task`], [`Lifecycle::thread`], [`Lifecycle::blocking`], [`Lifecycle::tasks`] |
 //! | a queue of jobs | [`Lifecycle::pool`] |
 //! | work that must not be interrupted | [`Stop::shield`] |
@@ -42,6 +43,7 @@
 //! # Features
 //!
 //! - `server`: [`Server`], for any tower service, and [`App::serve`].
+//! - `manager`: [`manager::Manager`], an event loop with one handler, timers and wakeups.
 //! - `metrics`: phase, work in flight, what was cut and how long it took, through the `metrics` facade.
 
 #[cfg(feature = "server")]
@@ -61,6 +63,9 @@ pub use app::App;
 pub use blocking::{main_blocking, main_blocking_with};
 pub use error::Error;
 pub use exeunt_lifecycle::*;
+/// An event loop with one handler, timers and wakeups, whose connections drain without loss.
+#[cfg(feature = "manager")]
+pub use exeunt_manager as manager;
 /// Connections that drain without loss.
 #[cfg(feature = "server")]
 pub use exeunt_server as server;

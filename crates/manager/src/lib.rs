@@ -22,7 +22,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Unix only, as its listeners are. `docs/manager.md` tells the whole story.
+//! Unix only, as its listeners are. `docs/guide/event-loop.md` shows the patterns, and `docs/semantics.md` has the rules (M1
+//! to M13, and D2 to D8).
 
 mod connection;
 mod core;

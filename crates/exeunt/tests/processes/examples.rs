@@ -44,6 +44,41 @@ fn a_request_under_way_is_answered_before_the_database_closes() {
 }
 
 #[test]
+fn event_loop() {
+    sweep(|| Program::example("event_loop").argument("127.0.0.1:0"), clean);
+}
+
+#[test]
+fn a_loop_answers_what_is_in_flight_and_says_goodbye_to_streams() {
+    let mut running = Program::example("event_loop").argument("127.0.0.1:0").start();
+    let address = running.wait_for("serving ");
+    let ask = |target: &str| {
+        let mut client = TcpStream::connect(&address).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        client.write_all(format!("GET {target} HTTP/1.1\r\nhost: test\r\n\r\n").as_bytes()).unwrap();
+        client
+    };
+    let (mut slow, mut large, mut stream) = (ask("/slow?ms=300"), ask("/large"), ask("/events"));
+    // Each is under way when its first byte is here; of the slow one there is none yet.
+    for client in [&mut large, &mut stream] {
+        client.read_exact(&mut [0; 9]).unwrap();
+    }
+    running.send(Signal::TERM, To::Group);
+    let rest = |client: &mut TcpStream| {
+        let mut bytes = Vec::new();
+        client.read_to_end(&mut bytes).unwrap();
+        bytes
+    };
+    let slow = String::from_utf8(rest(&mut slow)).unwrap();
+    assert!(slow.contains("Connection: close\r\n") && slow.ends_with("slow\n"), "{slow}");
+    assert_eq!(rest(&mut large).iter().rev().take_while(|byte| **byte == b'x').count(), 20_000_000);
+    let stream = String::from_utf8(rest(&mut stream)).unwrap();
+    assert!(stream.contains("event: goodbye\n") && stream.ends_with("0\r\n\r\n"), "{stream}");
+    clean(&running.end());
+    assert!(TcpStream::connect(&address).is_err(), "the port is free again");
+}
+
+#[test]
 fn echo_server() {
     sweep(|| Program::example("echo_server").argument("127.0.0.1:0"), clean);
 }
