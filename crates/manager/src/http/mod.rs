@@ -26,7 +26,7 @@ pub mod fuzzing;
 
 pub(crate) use body::BodyReader;
 pub(crate) use head::{Head, HeadParser};
-pub(crate) use outgoing::{Outgoing, Progress};
+pub(crate) use outgoing::Outgoing;
 pub use reply_error::ReplyError;
 pub use request::Request;
 pub(crate) use response::{Answering, Form, Reply, chunk, write};

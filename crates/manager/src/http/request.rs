@@ -110,6 +110,7 @@ impl Request {
         self.raw.get(self.head.start..self.head.len).unwrap_or_default()
     }
 
+    #[cfg(any(fuzzing, test))]
     pub(crate) fn head(&self) -> &Head {
         &self.head
     }
