@@ -281,8 +281,14 @@ mod tests {
         let most = Chunked::AROUND;
         let tiny = "1\r\na\r\n".repeat(most as usize / 2);
         assert_eq!(read(tiny.as_bytes(), most), Err(413));
-        let few = format!("{}0\r\n\r\n", "1\r\na\r\n".repeat(most as usize / 5));
+        // Five bytes around each, five at the end, and a digit for each that is still missing.
+        let count = (2 * most as usize - 5) / 5;
+        let rest = (2 * most as usize - 5) % 5;
+        let zeros = "0".repeat(rest);
+        let few = format!("{}{zeros}0\r\n\r\n", "1\r\na\r\n".repeat(count));
         assert!(read(few.as_bytes(), most).is_ok_and(|body| body.is_some()));
+        let one_more = format!("0{}{zeros}0\r\n\r\n", "1\r\na\r\n".repeat(count));
+        assert_eq!(read(one_more.as_bytes(), most), Err(413));
     }
 
     #[test]

@@ -260,6 +260,7 @@ fn a_connection_persists_as_its_version_says() {
         ("1.1", "Connection: keep-alive, close\r\n", true),
         ("1.1", "Connection: closed\r\n", false),
         ("1.1", "X-Connection: close\r\n", false),
+        ("1.1", "User-Agent: close\r\n", false),
         ("1.0", "", true),
         ("1.0", "Connection: Keep-Alive\r\n", false),
         ("1.0", "Connection: keep-alive, close\r\n", true),
@@ -280,6 +281,8 @@ fn what_a_client_waits_for_is_seen() {
         ("1.1", "Expect: 100-continue\r\nContent-Length: 0\r\n", false, false),
         ("1.1", "Expect: 100-continue\r\n", false, false),
         ("1.1", "Expect: x\r\nContent-Length: 1\r\n", false, false),
+        ("1.1", "Cookie: 100-continue\r\nContent-Length: 1\r\n", false, false),
+        ("1.1", "Connection: upgrade\r\nReferer: websocket\r\n", false, false),
         ("1.0", "Expect: 100-continue\r\nContent-Length: 1\r\n", false, false),
         ("1.1", "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n", false, true),
         ("1.1", "Connection: upgrade\r\n", false, false),
@@ -299,6 +302,7 @@ fn framing_is_read_off_the_fields() {
         ("", Framing::None),
         ("Content-Length: 0\r\n", Framing::Length(0)),
         ("Content-Length: 12\r\n", Framing::Length(12)),
+        ("Accept-Charset: 12\r\nIf-Modified-Since: chunked\r\n", Framing::None),
         ("Transfer-Encoding: chunked\r\n", Framing::Chunked),
     ];
     for (lines, framing) in table {
