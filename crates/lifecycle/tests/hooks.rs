@@ -331,6 +331,15 @@ fn hooks_can_be_added_later() {
 }
 
 #[test]
+fn a_signal_that_cannot_be_handled_later_costs_the_others_nothing() {
+    let probe = start("later-refused");
+    probe.kill(Signal::TERM);
+    let (said, status) = probe.finish();
+    assert_eq!(status.code(), Some(0), "{said}");
+    contains(&said, &["SIGTERM from process"]);
+}
+
+#[test]
 fn l16_the_end_of_stdin_is_a_cause_if_asked_for() {
     let mut probe = start("stdin");
     let mut stdin = probe.child.stdin.take().unwrap();

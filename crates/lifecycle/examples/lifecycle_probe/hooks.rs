@@ -37,6 +37,7 @@ pub(crate) fn run(scenario: &str) -> ExitCode {
         "several" => several(),
         "refused" => refused(),
         "later" => later(),
+        "later-refused" => later_refused(),
         "stdin" => serve(ending().stop_on_stdin_end(true)),
         "stdin-twice" => stdin_twice(),
         "stdin-left" => stdin_left(),
@@ -241,6 +242,16 @@ fn later() -> ExitCode {
     lifecycle.stop().wait().unwrap();
     println!("status {}", lifecycle.close().exit_status());
     nothing_is_left()
+}
+
+/// One that cannot be handled costs the others nothing.
+fn later_refused() -> ExitCode {
+    let lifecycle = Lifecycle::install(ending()).unwrap();
+    assert!(lifecycle.on_signal(Signal::new(9), |_, _| boom("handled")).is_err());
+    assert!(lifecycle.on_signal(Signal::USER1, |_, _| boom("handled")).unwrap());
+    ready(&lifecycle);
+    lifecycle.stop().wait().unwrap();
+    finish(lifecycle)
 }
 
 fn stdin_twice() -> ExitCode {
