@@ -114,6 +114,10 @@ fn framing_that_can_be_read_in_two_ways_is_refused() {
     for (lines, status) in table {
         assert_eq!(status_with(lines), status, "{lines:?}");
     }
+    // A proxy that speaks HTTP/1.0 forwards what it does not understand.
+    for (line, status) in [("Transfer-Encoding: chunked", 400), ("Content-Length: 5", 200)] {
+        assert_eq!(refused(&format!("POST / HTTP/1.0\r\n{line}\r\n\r\n")), status, "{line}");
+    }
 }
 
 #[test]
