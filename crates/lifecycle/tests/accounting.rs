@@ -244,6 +244,7 @@ fn check(seen: &[Seen], report: &Report) {
         assert_eq!(scope.failed, after(Fate::Failed), "failed: {report}");
         assert_eq!(scope.refused, after(Fate::Refused), "refused: {report}");
         assert_eq!(scope.left, after(Fate::InFlight), "left: {report}");
+        assert!(scope.name == "hand" || scope.left == 0, "tasks are aborted: {report}");
         // Work that was only begun has no name.
         assert!(scope.left_behind.len() as u64 <= scope.left, "{report}");
         let cut = scope.cut.iter().map(|work| &work.name).collect();
