@@ -71,6 +71,8 @@ fn framing_that_can_be_read_in_two_ways_is_refused() {
         ("Transfer-Encoding: gzip\r\n", 400),
         ("Transfer-Encoding: chunked, gzip\r\n", 400),
         ("Transfer-Encoding: chunked, identity\r\n", 400),
+        ("Transfer-Encoding: gzip, identity\r\n", 400),
+        ("Transfer-Encoding: chunked, gzip, chunked\r\n", 400),
         ("Transfer-Encoding: chunked, chunked\r\n", 400),
         ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", 400),
         ("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", 400),
@@ -386,5 +388,47 @@ fn every_empty_line_is_found_wherever_the_reads_end() {
                 assert_eq!(head.map(|head| head.len), Some(text.len()), "{text:?} {first} {second}");
             }
         }
+    }
+}
+
+#[test]
+fn a_refusal_says_what_is_wrong() {
+    let table = [
+        ("GET / HTTP/1.1\r\n\r\n", "without Host"),
+        ("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", "Host is not a host"),
+        ("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", "more than one Host"),
+        ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", "not a number of bytes"),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
+            "more than one Content-Length",
+        ),
+        ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "beside"),
+        ("GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n", "behind chunked"),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
+            "the last transfer coding is not chunked",
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: a, chunked\r\n\r\n",
+            "a transfer coding other than chunked",
+        ),
+        ("GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \r\n\r\n", "an empty member"),
+        ("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", "in an HTTP/1.0 request"),
+        ("GET / HTTP/1.1\nHost: a\r\n\r\n", "bare LF"),
+        ("GET / HTTP/1.1\rHost: a\r\n\r\n", "does not end with CRLF"),
+        ("GET / HTTP/1.1\r\nA : b\r\n\r\n", "directly before its colon"),
+        ("GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n", "folded"),
+        ("GET / HTTP/1.1\r\nA: \0\r\n\r\n", "a control character"),
+        ("GET / HTTP/2.0\r\n\r\n", "505: neither HTTP/1.1 nor HTTP/1.0"),
+        ("GET / HTTX/1.1\r\n\r\n", "does not end with an HTTP version"),
+        ("GET /\r\n\r\n", "not a method, a target and a version"),
+        ("GET a HTTP/1.1\r\nHost: a\r\n\r\n", "neither a path"),
+        ("GET http://a:b/ HTTP/1.1\r\nHost: a\r\n\r\n", "authority"),
+        ("GET /#a HTTP/1.1\r\nHost: a\r\n\r\n", "fragment"),
+        ("CONNECT / HTTP/1.1\r\nHost: a\r\n\r\n", "host:port"),
+    ];
+    for (text, why) in table {
+        let refusal = parse(text.as_bytes()).unwrap_err().to_string();
+        assert!(refusal.contains(why), "{text:?}: {refusal}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 
 use super::chunked::Chunked;
 use super::head::empty_line_end;
@@ -70,10 +70,18 @@ impl Outgoing {
     ) -> Progress {
         self.progress.surplus = 0;
         match mem::replace(&mut self.state, State::Done) {
-            State::Head { held, looked } if held.is_empty() => self.head(bytes, looked, out, must_close),
+            State::Head { held, looked } if held.is_empty() => {
+                if let Some(waits) = self.head(bytes, looked, out, must_close) {
+                    let held = BytesMut::from(bytes.get(waits.from..).unwrap_or_default());
+                    self.state = State::Head { held, looked: waits.looked };
+                }
+            }
             State::Head { mut held, looked } => {
                 held.extend_from_slice(bytes);
-                self.head(&held, looked, out, must_close);
+                if let Some(waits) = self.head(&held, looked, out, must_close) {
+                    held.advance(waits.from);
+                    self.state = State::Head { held, looked: waits.looked };
+                }
             }
             state => {
                 self.state = state;
@@ -97,40 +105,44 @@ impl Outgoing {
         self.progress
     }
 
-    fn head(&mut self, bytes: &[u8], looked: usize, out: &mut BytesMut, must_close: impl FnOnce() -> bool) {
-        const START: &[u8] = b"HTTP/1.";
+    /// Lets out what may go; answers what has to wait, if the final head is not whole.
+    fn head(
+        &mut self,
+        bytes: &[u8],
+        mut looked: usize,
+        out: &mut BytesMut,
+        must_close: impl FnOnce() -> bool,
+    ) -> Option<Waits> {
         let mut rest = bytes;
-        let mut looked = looked;
         loop {
-            let comparable = rest.len().min(START.len());
-            if rest.get(..comparable) != START.get(..comparable) {
-                return self.pass_all(rest, out);
-            }
             let Some((head, behind)) =
                 empty_line_end(rest, looked).and_then(|end| rest.split_at_checked(end))
             else {
-                if rest.len() > Self::LONGEST_HEAD {
-                    return self.pass_all(rest, out);
+                if begins_as_http(rest) && rest.len() <= Self::LONGEST_HEAD {
+                    return Some(Waits { from: bytes.len() - rest.len(), looked: rest.len() });
                 }
-                self.state = State::Head { held: BytesMut::from(rest), looked: rest.len() };
-                return;
+                self.pass_all(rest, out);
+                return None;
             };
-            let Some(says) = Says::read(head) else { return self.pass_all(rest, out) };
-            match says.status {
-                101 => return self.pass_all(rest, out),
-                100..200 => {
+            match Says::read(head) {
+                Some(Says { status: 100 | 102..200, .. }) => {
                     out.extend_from_slice(head);
-                    rest = behind;
-                    looked = 0;
+                    (rest, looked) = (behind, 0);
                 }
-                _ => {
+                Some(says) if says.status >= 200 => {
                     let must_close = must_close();
                     self.begin(&says, must_close);
                     match must_close && !says.close {
                         true => push_closing(out, head),
                         false => out.extend_from_slice(head),
                     }
-                    return self.body(behind, out);
+                    self.body(behind, out);
+                    return None;
+                }
+                // Another protocol begins, or it was none of ours.
+                _ => {
+                    self.pass_all(rest, out);
+                    return None;
                 }
             }
         }
@@ -184,6 +196,19 @@ impl Outgoing {
         self.progress.begun = true;
         self.progress.closes = true;
     }
+}
+
+/// The beginning of a head.
+struct Waits {
+    from: usize,
+    /// No end is before this, counted from there.
+    looked: usize,
+}
+
+fn begins_as_http(bytes: &[u8]) -> bool {
+    const START: &[u8] = b"HTTP/1.";
+    let comparable = bytes.len().min(START.len());
+    bytes.get(..comparable) == START.get(..comparable)
 }
 
 /// What a head says of itself and of what is behind it.

@@ -59,6 +59,7 @@ fn replies_end_where_they_say() {
         ("HTTP/2.0 200 OK\r\n\r\n", OPEN),
         ("HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n", OPEN),
         ("HTTP/1.1 +20 OK\r\nContent-Length: 0\r\n\r\n", OPEN),
+        ("HTTP/1.1 099 OK\r\nContent-Length: 0\r\n\r\n", OPEN),
         ("HTTP/1.1 20\r\nContent-Length: 0\r\n\r\n", OPEN),
         ("HTTP/1.1-200 OK\r\nContent-Length: 0\r\n\r\n", OPEN),
         ("HTTP/1.1 abc\r\n\r\n", OPEN),
@@ -163,8 +164,10 @@ fn what_is_held_back_can_be_let_out() {
 #[test]
 fn a_head_is_not_held_back_for_ever() {
     let endless = [b"HTTP/1.1 200 OK\r\nA: ", &[b'x'; Outgoing::LONGEST_HEAD][..]].concat();
-    let (out, progress) = follow(false, endless.chunks(10_000), true);
-    assert_eq!((out.len(), progress), (endless.len(), OPEN));
+    for size in [1, 10_000] {
+        let (out, progress) = follow(false, endless.chunks(size), true);
+        assert_eq!((out.len(), progress), (endless.len(), OPEN));
+    }
 }
 
 fn reply() -> impl Strategy<Value = (u16, Vec<(String, String)>, Vec<u8>, bool, bool)> {
