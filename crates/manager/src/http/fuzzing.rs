@@ -67,7 +67,11 @@ pub fn url(text: &str) {
             Some(password) => format!("{}:{}@", encode(user), encode(password)),
             None => format!("{}@", encode(user)),
         });
-        let host = if url.host().contains(':') { format!("[{}]", url.host()) } else { url.host().to_owned() };
+        let host = if url.host().contains(':') {
+            format!("[{}]", url.host().replace('%', "%25"))
+        } else {
+            url.host().to_owned()
+        };
         let again = match url.socket().and_then(|path| path.to_str()) {
             Some(path) if url.speaks_http() => format!("http+unix://{}{}", encode(path), url.uri()),
             Some(path) if path.starts_with('/') => format!("unix://{path}"),

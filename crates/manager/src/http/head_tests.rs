@@ -432,3 +432,18 @@ fn a_refusal_says_what_is_wrong() {
         assert!(refusal.contains(why), "{text:?}: {refusal}");
     }
 }
+
+#[test]
+fn a_head_that_trickles_is_parsed_only_when_it_has_doubled() {
+    let fields: String = (0..200).map(|index| format!("X-{index}: {index}\r\n")).collect();
+    let text = format!("GET / HTTP/1.1\r\n{fields}");
+    let mut parser = HeadParser::new();
+    let mut tried = Vec::new();
+    for end in 0..text.len() {
+        assert_eq!(parser.parse(&text.as_bytes()[..end], 64 * 1024), Ok(None));
+        if tried.last() != Some(&parser.tried) {
+            tried.push(parser.tried);
+        }
+    }
+    assert_eq!(tried, [0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048], "of {} bytes", text.len());
+}
