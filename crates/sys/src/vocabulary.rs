@@ -59,12 +59,13 @@ pub enum Registered {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignalError {
-    /// The system refuses: no such signal, or one that nobody can handle (SIGKILL, SIGSTOP).
+    /// No such signal, one that nobody can handle (SIGKILL, SIGSTOP), or one of the program's own faults (SIGSEGV, SIGBUS,
+    /// SIGFPE, SIGILL, SIGTRAP), which would come again for ever.
     #[error("signal {signal} cannot be handled")]
     Refused {
         /// The signal's number.
         signal: i32,
-        /// What the system said.
+        /// What the system said, or why we refuse it.
         source: io::Error,
     },
     /// The signal is registered already; a process has one registration a signal.

@@ -128,7 +128,8 @@ fn ignored() {
 }
 
 fn refused() {
-    for signal in [SIGKILL, libc::SIGSTOP, 0, -1, 65, 1000] {
+    let faults = [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP];
+    for signal in [SIGKILL, libc::SIGSTOP, 0, -1, 65, 1000].into_iter().chain(faults) {
         let error = register(signal).unwrap_err();
         assert!(matches!(error, SignalError::Refused { signal: named, .. } if named == signal), "{error:?}");
     }

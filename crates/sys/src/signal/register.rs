@@ -21,6 +21,9 @@ static CHANGING: Mutex<()> = Mutex::new(());
 pub fn register(signal: i32) -> Result<Registered, SignalError> {
     let slot = usize::try_from(signal).ok().filter(|index| *index > 0).and_then(|index| SLOTS.get(index));
     let slot = slot.ok_or_else(|| refused(signal, io::Error::from_raw_os_error(libc::EINVAL)))?;
+    if FAULTS.contains(&signal) {
+        return Err(refused(signal, io::Error::new(io::ErrorKind::InvalidInput, AGAIN)));
+    }
     // Before any lock: at the fork it may have been held by a thread that the child does not have.
     if is_forked() {
         return Err(SignalError::Forked);
@@ -36,6 +39,12 @@ pub fn register(signal: i32) -> Result<Registered, SignalError> {
     }
     install(slot, signal, before)
 }
+
+/// The program's own faults (signal(7)). A handler that returns from one repeats the instruction, and so the fault, for
+/// ever, where the default would have ended the program.
+const FAULTS: [i32; 5] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP];
+
+const AGAIN: &str = "it is a fault of the program, which would come again at once and for ever";
 
 /// Whether this process is a forked child of the one that registered signals: everything here is inert then.
 #[must_use]
@@ -171,7 +180,7 @@ fn all_but_faults() -> libc::sigset_t {
     let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
     // SAFETY: `set` is room for a signal set, which this fills.
     unsafe { libc::sigfillset(set.as_mut_ptr()) };
-    for fault in [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGABRT] {
+    for fault in FAULTS.into_iter().chain([libc::SIGABRT]) {
         // SAFETY: `set` has been filled above.
         unsafe { libc::sigdelset(set.as_mut_ptr(), fault) };
     }
