@@ -57,7 +57,7 @@ impl Inbox {
         if !self.poll(timeout) {
             std::thread::sleep(timeout.map_or(WITHOUT_PIPE, |timeout| timeout.min(WITHOUT_PIPE)));
         }
-        let arrival = (Instant::now(), now());
+        let arrival = arrival(|| ());
         let mut buffer = [0; Packet::SIZE * 128];
         // Writes of a packet are atomic (PIPE_BUF, pipe(7)) and nothing else is written, so packets arrive whole.
         while let Ok(length @ 1..) = (&self.read_end).read(&mut buffer) {
@@ -89,6 +89,14 @@ impl Inbox {
         let interrupted = ready < 0 && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted;
         interrupted || (ready >= 0 && entry.revents & libc::POLLNVAL == 0)
     }
+}
+
+/// The time on both clocks. `Instant`'s last: what comes between the two, such as another process, then makes records
+/// seem younger, and never as old as what was before the lifecycle that they are for.
+fn arrival(between: impl FnOnce()) -> (Instant, u64) {
+    let clock = now();
+    between();
+    (Instant::now(), clock)
 }
 
 /// One delivery as it travels through the pipe.
@@ -171,4 +179,20 @@ fn unblock(end: BorrowedFd<'_>) -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Packet, arrival, now};
+    use std::thread::sleep;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn l10_a_record_never_seems_older_than_it_is() {
+        let before = Instant::now();
+        let packet = Packet { signal: libc::SIGTERM, at: now(), ..Packet::WAKE };
+        // Somebody else has the processor between the two looks at the time.
+        let arrival = arrival(|| sleep(Duration::from_millis(20)));
+        assert!(packet.record(arrival).is_some_and(|record| record.at >= before));
+    }
 }
