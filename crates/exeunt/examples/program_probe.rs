@@ -6,7 +6,7 @@
     reason = "a probe says what it does, and goes wrong on purpose"
 )]
 
-use exeunt::{App, Config, Error, Exit, ExitStatuses, Force, Lifecycle, Phase, Signal};
+use exeunt::{App, Config, Error, Exit, ExitStatuses, Force, Lifecycle, Phase, Progress, Signal};
 use std::future::pending;
 use std::thread;
 use std::time::Duration;
@@ -81,6 +81,15 @@ fn main() -> Exit {
         }),
         "stuck-with-force" => stuck(config.force(Force::Exit)),
         "stuck-with-notice" => stuck(config),
+        // Stuck in whatever it says, in an `eprintln!` to a full pipe, say.
+        "held-stderr" => exeunt::main_blocking_with(config, |app| {
+            let _held = std::io::stderr().lock();
+            app.ready();
+            println!("ready");
+            thread::sleep(FOR_EVER);
+            Ok(())
+        }),
+        "slow-follower" => slow_follower(config.force(Force::Exit)),
         "panicking-job" => exeunt::main_blocking(|_| panic!("no such shop")),
         "hung-close" => exeunt::main_with(config, hung_close),
         "slow-close" => exeunt::main_with(config, async |app| {
@@ -132,6 +141,21 @@ fn stuck(config: Config) -> Exit {
     thread::sleep(2 * SHORT);
     println!("still here");
     Exit::of(lifecycle)
+}
+
+/// Has noticed, and is kept by somebody who is slow to hear it.
+fn slow_follower(config: Config) -> Exit {
+    let lifecycle = Lifecycle::install(config).unwrap();
+    lifecycle.on_progress(|progress| {
+        if matches!(progress, Progress::Stopped { .. }) {
+            thread::sleep(SHORT);
+        }
+    });
+    let report = lifecycle.close();
+    println!("closed {}", report.exit_status());
+    thread::sleep(SHORT);
+    println!("still here");
+    Exit::of(Lifecycle::install(Config::default()).unwrap())
 }
 
 async fn blocked(app: &App) -> Result<(), Error> {

@@ -5,6 +5,9 @@ use exeunt_lifecycle::{Lifecycle, Report, Verdict};
 use std::fmt;
 use std::io::Write as _;
 use std::process::{ExitCode, Termination};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
 
 /// How a program ended; what its `main` returns.
 ///
@@ -16,7 +19,8 @@ use std::process::{ExitCode, Termination};
 /// Returned from `main`, it says on stderr what went wrong, as the standard library does for an `Err`: the report,
 /// unless the stop was clean and the report is where it was to be written. A clean stop says nothing.
 /// [`always_tell`](Self::always_tell) and [`never_tell`](Self::never_tell) change that. Nothing else of Exeunt ever
-/// prints.
+/// prints. It has a second to say so: if nobody reads stderr, or a thread that is stuck holds its lock, the process ends
+/// without.
 ///
 /// Until the process is over, further stop signals do nothing: the default action of one that comes when all is
 /// done would make a clean stop look like a crash. Dropping an `Exit` restores the signals.
@@ -145,18 +149,39 @@ impl Exit {
             .map_or(true, |report| report.verdict != Verdict::Clean || report.not_written.is_some())
     }
 
-    /// Says on stderr how it ended, if that is wanted.
+    /// Says on stderr how it ended, if that is wanted; waits for that a second at most.
     pub(crate) fn tell(&self) {
         let wanted = match self.tell {
             Tell::Always => true,
             Tell::Never => false,
             Tell::Trouble => self.was_trouble(),
         };
-        if wanted {
-            // Nobody may be there to read it, which changes nothing about how it ended.
-            _ = writeln!(std::io::stderr().lock(), "{self}");
+        if !wanted {
+            return;
+        }
+        let text = format!("{self}\n");
+        let (said, hear) = channel::<()>();
+        let thread = thread::Builder::new().name("exeunt-last-words".to_owned()).spawn({
+            let text = text.clone();
+            move || {
+                say(&text);
+                drop(said);
+            }
+        });
+        match thread {
+            Ok(_) => _ = hear.recv_timeout(LAST_WORDS),
+            // That there are no threads left is likelier than that stderr blocks, too.
+            Err(_) => say(&text),
         }
     }
+}
+
+/// How long stderr may take.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Nobody may be there to read it, which changes nothing about how it ended.
+fn say(text: &str) {
+    _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
 /// As for arguments that cannot be used.

@@ -1,11 +1,11 @@
 //! The end of a process whose program does not come back (L19).
 
+use crate::bounded::within;
 use crate::core::Core;
 use crate::machine::Phase;
 use crate::report::Report;
 use std::fmt;
 use std::io;
-use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
@@ -31,7 +31,8 @@ pub enum Force {
     /// The process ends, with the report's exit status, half a second after the stop is over and its hooks are done
     /// with. No destructor runs, and nothing is flushed. For whoever owns the process.
     Exit,
-    /// The same, after some last words, which should be short: nothing bounds them.
+    /// The same, after some last words. They have a second: what blocks in them, stderr that nobody reads say, does
+    /// not keep the process.
     ExitAfter(fn(&Report)),
 }
 
@@ -44,6 +45,12 @@ pub(crate) struct LastResort {
 
 /// How long the program may take to notice that the stop is over. Generous, since it has nothing else to do.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long last words may take.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Longer than the report needs, which gives its followers and its file a time each.
+const REPORT: Duration = Duration::from_secs(4);
 
 // Whoever moves the watch from the first state ends the program.
 const WATCHING: u8 = 0;
@@ -85,15 +92,20 @@ impl Drop for LastResort {
 }
 
 #[expect(clippy::exit, reason = "whoever installed the lifecycle owns the process, and asked for it")]
-fn wait(core: &Core, watch: &AtomicU8, last_words: fn(&Report)) {
+fn wait(core: &Arc<Core>, watch: &AtomicU8, last_words: fn(&Report)) {
     core.wait_for(Phase::Stopped, None);
     core.hooks().wait();
     thread::sleep(PATIENCE);
     if watch.compare_exchange(WATCHING, ENDING, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
-        let report = Report::last(core);
-        // What panics there has nothing to say, and the end comes all the same.
-        _ = catch_unwind(|| last_words(&report));
-        std::process::exit(report.exit_status().into());
+        let report = within(REPORT, "exeunt-report", {
+            let core = Arc::clone(core);
+            move || Report::last(&core)
+        });
+        let report = report.unwrap_or_else(|| Report::of(core));
+        let status = report.exit_status();
+        // The very thing that the program is stuck in may be what its last words need: a lock, a pipe.
+        within(LAST_WORDS, "exeunt-last-words", move || last_words(&report));
+        std::process::exit(status.into());
     }
 }
 

@@ -32,6 +32,7 @@
 
 #[cfg(feature = "tokio")]
 mod bell;
+mod bounded;
 mod cause;
 mod clock;
 mod component;

@@ -440,6 +440,7 @@ impl Lifecycle {
     pub async fn finished(self) -> Report {
         self.stop().reached(Phase::Stopped).await;
         self.core.hooks().over().await;
+        self.has_noticed();
         Report::last(&self.core)
     }
 
@@ -459,9 +460,7 @@ impl Lifecycle {
     pub fn wait(&self) -> Report {
         self.core.wait_for(Phase::Stopped, None);
         self.core.hooks().wait();
-        if let Driver::Hub { last_resort: Some(last_resort), .. } = &self.driver {
-            last_resort.dismiss();
-        }
+        self.has_noticed();
         Report::last(&self.core)
     }
 
@@ -486,7 +485,16 @@ impl Lifecycle {
         self.core.request(Cause::Call { why: "the program closed its lifecycle".to_owned() });
         self.core.wait_for(Phase::Stopped, None);
         self.core.hooks().wait();
+        self.has_noticed();
         Report::last(&self.core)
+    }
+
+    /// The program knows that the stop is over, and ends by itself. Before it is told everything, which takes a while
+    /// where a follower or a disk is slow, and is bounded.
+    fn has_noticed(&self) {
+        if let Driver::Hub { last_resort: Some(last_resort), .. } = &self.driver {
+            last_resort.dismiss();
+        }
     }
 }
 

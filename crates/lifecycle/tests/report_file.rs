@@ -126,8 +126,7 @@ fn where_it_cannot_be_written_the_stop_is_as_ever_and_the_report_says_so() {
 
 #[cfg(unix)]
 #[test]
-fn a_link_stays_a_link_and_others_may_read_what_is_written() {
-    use std::os::unix::fs::PermissionsExt;
+fn a_link_stays_a_link() {
     let directory = tempfile::tempdir().unwrap();
     let (path, link) = (directory.path().join("report.json"), directory.path().join("link"));
     fs::write(&path, "old").unwrap();
@@ -135,12 +134,54 @@ fn a_link_stays_a_link_and_others_may_read_what_is_written() {
     _ = install(&link).close();
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert_eq!(LastStop::read(&path).unwrap().unwrap().exit_status, 0);
-    let mode = fs::metadata(&path).unwrap().permissions().mode();
-    assert_eq!(mode & 0o700, 0o600, "{mode:o}");
 }
 
 #[test]
 fn the_environment_may_name_the_file() {
     let variable = exeunt_lifecycle::VARIABLES.iter().find(|variable| variable.name == "EXEUNT_REPORT");
     assert!(variable.is_some());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_new_file_is_for_its_owner_and_one_that_is_there_keeps_its_mode() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("report.json");
+    let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+    _ = install(&path).close();
+    assert_eq!(mode(), 0o600, "it names requests");
+    // Wider than any umask lets through.
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+    _ = install(&path).close();
+    assert_eq!(mode(), 0o666);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_stays_one_even_if_it_leads_nowhere_yet() {
+    use std::os::unix::fs::symlink;
+    let directory = tempfile::tempdir().unwrap();
+    fs::create_dir(directory.path().join("reports")).unwrap();
+    let (first, second) = (directory.path().join("first"), directory.path().join("second"));
+    symlink("second", &first).unwrap();
+    symlink("reports/report.json", &second).unwrap();
+    for _ in ["a new one", "one that is there"] {
+        assert_eq!(install(&first).close().not_written, None);
+        for link in [&first, &second] {
+            assert!(fs::symlink_metadata(link).unwrap().is_symlink());
+        }
+        assert!(LastStop::read(directory.path().join("reports/report.json")).unwrap().is_some());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn links_in_a_circle_are_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("report.json");
+    std::os::unix::fs::symlink("report.json", &path).unwrap();
+    let why = install(&path).close().not_written.unwrap();
+    assert!(why.contains("could not be written to"), "{why}");
+    assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
 }

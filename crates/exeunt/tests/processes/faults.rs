@@ -2,6 +2,7 @@
 
 use crate::program::{Ended, Program, Running, To};
 use rustix::process::Signal;
+use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -171,6 +172,36 @@ fn l19_a_library_ends_the_process_only_for_whom_asks() {
     notified.status_is(0);
     assert_eq!(notified.lines, ["ready", "stopped true", "still here"], "{}", notified.story());
     assert_eq!(forced.stderr + &notified.stderr, "", "a library says nothing");
+}
+
+#[test]
+fn l19_a_program_that_has_noticed_its_end_is_not_ended_from_outside() {
+    let ended = probe("slow-follower").start().end();
+    ended.status_is(0);
+    assert_eq!(ended.lines, ["closed 0", "still here"], "{}", ended.story());
+}
+
+#[test]
+fn l19_stderr_that_somebody_holds_does_not_keep_the_program() {
+    terminated("held-stderr").status_is(3);
+    let forced = ready("held-stderr-for-long").forced(Signal::TERM);
+    forced.status_is(128 + 15);
+    assert_eq!(forced.stderr, "", "it could not say anything");
+}
+
+#[test]
+fn l19_stderr_that_nobody_reads_does_not_keep_the_program() {
+    for (scenario, status) in [("fails", 1), ("blocked-body", 3)] {
+        let (unread, mut full) = std::io::pipe().unwrap();
+        full.write_all(&vec![b'.'; rustix::pipe::fcntl_getpipe_size(&full).unwrap()]).unwrap();
+        let mut running = probe(scenario).start_saying_to(full.into());
+        if scenario != "fails" {
+            running.wait_for("ready");
+            running.send(Signal::TERM, To::Process);
+        }
+        running.end().status_is(status);
+        drop(unread);
+    }
 }
 
 #[test]

@@ -86,25 +86,34 @@ impl Program {
     }
 
     pub(crate) fn start(&self) -> Running {
+        self.start_saying_to(Stdio::piped())
+    }
+
+    /// With this stderr.
+    pub(crate) fn start_saying_to(&self, stderr: Stdio) -> Running {
         // Whoever runs the tests in the background has SIGINT ignored, and so would the program.
         let mut command = Command::new("env");
         command.arg("--default-signal").arg(self.path());
-        self.start_by(command)
+        self.spawn(command, stderr)
     }
 
     /// By another program, such as a shell that ignores a signal first.
-    pub(crate) fn start_by(&self, mut command: Command) -> Running {
+    pub(crate) fn start_by(&self, command: Command) -> Running {
+        self.spawn(command, Stdio::piped())
+    }
+
+    fn spawn(&self, mut command: Command, stderr: Stdio) -> Running {
         for variable in exeunt::VARIABLES {
             command.env_remove(variable.name);
         }
         command.args(&self.arguments).envs(self.variables.iter().map(|(name, value)| (name, value)));
-        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut stderr = child.stderr.take().unwrap();
+        let stderr = child.stderr.take();
         let stderr = thread::spawn(move || {
             let mut text = String::new();
-            stderr.read_to_string(&mut text).unwrap();
+            stderr.map(|mut stderr| stderr.read_to_string(&mut text).unwrap());
             text
         });
         let what = format!("{} {}", self.name, self.arguments.join(" "));

@@ -2,21 +2,23 @@
 
 use super::Report;
 use super::last_stop::LastStop;
+use crate::bounded::within;
 use crate::config::Config;
 use serde::Serialize;
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 impl Config {
     /// Writes the report to a file when the program has stopped, as JSON, and reads the one that is there first:
     /// [`Lifecycle::last_stop`](crate::Lifecycle::last_stop). The environment variable `EXEUNT_REPORT` does the same.
     ///
     /// The file is replaced as a whole, so that nobody ever reads half a report; it must be a regular file, or not be
-    /// there. It is not synced, since that may take longer than is left: a power cut may lose it. That it cannot be
-    /// written changes nothing about the stop; the report itself says so
+    /// there. A new one is for our user alone to read (mode 600), since reports name requests and errors; one that is
+    /// there keeps its mode. It is not synced, since that may take longer than is left: a power cut may lose it. That it cannot be
+    /// written, or not within 2 s, changes nothing about the stop; the report itself says so
     /// ([`Report::not_written`](crate::Report::not_written)).
     ///
     /// ```
@@ -37,6 +39,9 @@ impl Config {
 
 /// The version of the schema: goes up when a reader of the old one would misread the new one.
 const SCHEMA: u32 = 1;
+
+/// How long a disk, or a server behind a path, may take.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Where the report goes, and what was there.
 #[derive(Debug)]
@@ -84,7 +89,9 @@ impl ReportFile {
     pub(crate) fn write(&self, report: &Report) -> Option<String> {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         let result = written.get_or_insert_with(|| {
-            replace(&self.path, report).map_err(|error| {
+            let (path, report) = (self.path.clone(), report.clone());
+            let replaced = within(PATIENCE, "exeunt-report-file", move || replace(&path, &report));
+            replaced.unwrap_or_else(|| Err(io::Error::other(TOO_SLOW))).map_err(|error| {
                 let error = format!("the report could not be written to {}: {error}", self.path.display());
                 tracing::error!(target: "exeunt::lifecycle", error, "report");
                 error
@@ -94,10 +101,15 @@ impl ReportFile {
     }
 }
 
+const TOO_SLOW: &str = "that took longer than 2 s; choose a path on a disk of this machine";
+
 fn replace(path: &Path, report: &Report) -> io::Result<()> {
-    // A link stays one, and what it leads to is replaced.
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    if fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
+    let path = target(path);
+    let before = match fs::metadata(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        found => Some(found?),
+    };
+    if before.as_ref().is_some_and(|metadata| !metadata.is_file()) {
         // A device would be replaced by a file, and a pipe may have nobody at its other end.
         return Err(io::Error::other("it is not a regular file; choose another path"));
     }
@@ -110,10 +122,30 @@ fn replace(path: &Path, report: &Report) -> io::Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let mut builder = tempfile::Builder::new();
     builder.prefix(".exeunt-report-");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
     let mut file = builder.tempfile_in(directory.unwrap_or(Path::new(".")))?;
+    // Not by the builder, whose modes are subject to the umask.
+    #[cfg(unix)]
+    if let Some(before) = before {
+        file.as_file().set_permissions(before.permissions())?;
+    }
     file.write_all(&text)?;
     file.persist(&path)?;
     Ok(())
 }
+
+/// What is replaced: a link stays one, even if what it leads to is not there.
+fn target(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        if let Ok(there) = fs::canonicalize(&path) {
+            return there;
+        }
+        let Ok(next) = fs::read_link(&path) else { break };
+        // Relative to where the link is; an absolute one replaces all of it.
+        path = path.parent().unwrap_or(Path::new("")).join(next);
+    }
+    path
+}
+
+/// As many as the kernel follows (`path_resolution(7)`).
+const MOST_LINKS: usize = 40;

@@ -1,0 +1,56 @@
+//! What may block for ever, and is not waited for so long: terminals, pipes, network file systems.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Runs `act` in a thread of its own, and waits for what it gives, `patience` at most, in real time; `None` if that
+/// was not enough, or if it panicked. Then the thread is left to itself.
+///
+/// Where no thread can be had it runs here, without a bound: that there is none is likelier than that it blocks, too.
+pub(crate) fn within<R: Send + 'static>(
+    patience: Duration,
+    thread: &str,
+    act: impl FnOnce() -> R + Send + 'static,
+) -> Option<R> {
+    let act = Arc::new(Mutex::new(Some(act)));
+    let (say, hear) = channel();
+    let spawned = std::thread::Builder::new().name(thread.to_owned()).spawn({
+        let act = Arc::clone(&act);
+        move || {
+            if let Some(result) = run(&act) {
+                // Nobody may wait any more.
+                _ = say.send(result);
+            }
+        }
+    });
+    if spawned.is_err() { run(&act) } else { hear.recv_timeout(patience).ok() }
+}
+
+fn run<R>(act: &Mutex<Option<impl FnOnce() -> R>>) -> Option<R> {
+    let act = act.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+    catch_unwind(AssertUnwindSafe(act)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::within;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    const ENOUGH: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn what_is_done_in_time_gives_its_result() {
+        assert_eq!(within(ENOUGH, "quick", || 7), Some(7));
+    }
+
+    #[test]
+    fn what_blocks_is_left_to_itself_and_what_panics_is_over() {
+        let (let_go, held) = channel::<()>();
+        assert_eq!(within(Duration::from_millis(1), "stuck", move || held.recv().is_ok()), None);
+        drop(let_go);
+        assert_eq!(within(ENOUGH, "panics", || -> u32 { panic!("on purpose") }), None);
+    }
+}
