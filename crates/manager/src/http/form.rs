@@ -6,28 +6,35 @@ use percent_encoding::percent_decode;
 
 /// The first variable of that name in `a=1&b=2`, decoded; bytes that are not UTF-8 become U+FFFD. One without `=` is
 /// empty.
-pub(crate) fn variable(text: &[u8], name: &str) -> Option<String> {
+///
+/// # Examples
+///
+/// ```
+/// use exeunt_manager::http::variable;
+///
+/// assert_eq!(variable(b"name=J%C3%BCrgen+A.&age=", "name").as_deref(), Some("Jürgen A."));
+/// assert_eq!(variable(b"name=J%C3%BCrgen+A.&age=", "age").as_deref(), Some(""));
+/// assert_eq!(variable(b"name=J%C3%BCrgen+A.&age=", "size"), None);
+/// ```
+#[must_use]
+pub fn variable(text: &[u8], name: &str) -> Option<String> {
     text.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).find_map(|pair| {
         let (key, value) = match memchr::memchr(b'=', pair).and_then(|at| pair.split_at_checked(at)) {
             Some((key, [_, value @ ..])) => (key, value),
             _ => (pair, &[][..]),
         };
-        let same = key == name.as_bytes() || is_encoded(key) && *decode(key) == *name.as_bytes();
+        let same = key.len() >= name.len() && *decode(key) == *name.as_bytes();
         same.then(|| String::from_utf8_lossy(&decode(value)).into_owned())
     })
 }
 
 /// `+` is a blank, `%41` an `A`; what is no such escape stays.
-pub(crate) fn decode(text: &[u8]) -> Cow<'_, [u8]> {
+fn decode(text: &[u8]) -> Cow<'_, [u8]> {
     if memchr::memchr(b'+', text).is_none() {
         return percent_decode(text).into();
     }
     let blanks: Vec<u8> = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
     Cow::Owned(percent_decode(&blanks).collect())
-}
-
-fn is_encoded(text: &[u8]) -> bool {
-    memchr::memchr2(b'%', b'+', text).is_some()
 }
 
 #[cfg(test)]
@@ -52,6 +59,7 @@ mod tests {
             ("a==b=c", "a", Some("=b=c")),
             ("a=x+y%20z%2B", "a", Some("x y z+")),
             ("a+b%63=1", "a bc", Some("1")),
+            ("a+b=1", "a+b", None),
             ("a%26b=c%26d", "a&b", Some("c&d")),
             ("a=%zz%4", "a", Some("%zz%4")),
             ("a=%C3%BC", "a", Some("ü")),

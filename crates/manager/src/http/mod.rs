@@ -25,6 +25,7 @@ mod vocabulary;
 pub mod fuzzing;
 
 pub(crate) use body::BodyReader;
+pub use form::variable;
 pub(crate) use head::{Head, HeadParser};
 pub(crate) use outgoing::Outgoing;
 pub use reply_error::ReplyError;

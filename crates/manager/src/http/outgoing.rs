@@ -254,7 +254,6 @@ impl Says {
                 let length = str::from_utf8(value).ok().and_then(|text| text.parse().ok());
                 match (lengths, length) {
                     (1, Some(length)) => says.framing = Framing::Length(length),
-                    (1, None) => {}
                     _ if matches!(says.framing, Framing::Length(_)) => says.framing = Framing::UntilClose,
                     _ => {}
                 }
