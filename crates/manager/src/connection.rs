@@ -4,13 +4,13 @@ use crate::core::{Core, lock};
 use crate::error::{AnswerError, ConnectionClosed, SendError};
 use crate::event::Event;
 use crate::handle::Handle;
-use crate::handler::{Handler, guarded};
+use crate::handler::{Handler, discard, guarded};
 use crate::session::{Session, Turn};
 use exeunt_listener::Address;
 use std::any::Any;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// A listener, an accepted connection, or a UDP socket.
 ///
@@ -30,6 +30,13 @@ pub(crate) struct Shared {
     kind: Kind,
     core: Weak<Core>,
     session: Mutex<Session>,
+}
+
+impl Drop for Shared {
+    /// Whoever drops the last handle may be the thread that polls.
+    fn drop(&mut self) {
+        discard(self.session.get_mut().unwrap_or_else(PoisonError::into_inner).take_foreign());
+    }
 }
 
 /// What sort of socket it is.
@@ -81,8 +88,9 @@ impl Connection {
     /// Whether the peer is not read at present, because its bytes are not consumed, or it does not read what it is sent.
     #[must_use]
     pub fn is_full(&self) -> bool {
+        let Some(core) = self.core() else { return false };
         let session = self.lock();
-        session.is_open() && self.core().is_some_and(|core| session.is_full(&core.limits))
+        session.is_open() && session.is_full(&core.limits)
     }
 
     /// Whether it closes once everything is sent: [`drain`](Self::drain) was called.
@@ -163,6 +171,7 @@ impl Connection {
 
     /// Takes that many bytes, or as many as there are, off the receive buffer of a raw connection; tells how many. HTTP
     /// connections consume their requests themselves.
+    #[expect(clippy::must_use_candidate, reason = "most consume what they were told of")]
     pub fn consume(&self, bytes: usize) -> usize {
         self.change(|session, _| session.consume(bytes))
     }
@@ -279,7 +288,8 @@ impl Connection {
 
 impl Connection {
     pub(crate) fn new(core: &Arc<Core>, kind: Kind, session: Session) -> Self {
-        let shared = Shared { id: core.next_id(), kind, core: Arc::downgrade(core), session: Mutex::new(session) };
+        let shared =
+            Shared { id: core.next_id(), kind, core: Arc::downgrade(core), session: Mutex::new(session) };
         let connection = Self { shared: Arc::new(shared) };
         core.open().insert(connection.id(), connection.clone());
         connection
@@ -295,9 +305,19 @@ impl Connection {
 
     /// Calls the handler, outside of all locks. A panic is written down, and ends the connection.
     pub(crate) fn tell(&self, core: &Core, event: Event<'_>) {
-        let own = self.lock().handler.clone();
-        let Some(handler) = own.as_ref().or(core.handler.as_ref()) else { return };
-        if let Err(panic) = guarded(|| handler(self, event)) {
+        let own = {
+            let session = self.lock();
+            if !session.is_open() {
+                return;
+            }
+            session.handler.clone()
+        };
+        let told = guarded(|| match (own, &core.handler) {
+            (Some(own), _) => own(self, event),
+            (None, Some(handler)) => handler(self, event),
+            (None, None) => {}
+        });
+        if let Err(panic) = told {
             tracing::error!(target: "exeunt::manager", connection = self.id(), panic, "a handler panicked");
             core.account().panicked(panic);
             self.change(Session::panicked);
@@ -347,6 +367,10 @@ impl Hash for Connection {
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Connection");
-        debug.field("id", &self.id()).field("kind", &self.kind()).field("open", &self.is_open()).finish_non_exhaustive()
+        debug
+            .field("id", &self.id())
+            .field("kind", &self.kind())
+            .field("open", &self.is_open())
+            .finish_non_exhaustive()
     }
 }

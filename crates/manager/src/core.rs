@@ -4,7 +4,7 @@ use crate::connection::Connection;
 use crate::entry::Entry;
 use crate::error::ManagerClosed;
 use crate::handle::Handle;
-use crate::handler::Handler;
+use crate::handler::{Handler, discard};
 use crate::limits::Limits;
 use crate::stop::Account;
 use crate::timer::{Callback, Schedule, Timer, Timers};
@@ -70,7 +70,11 @@ struct Date {
 }
 
 impl Core {
-    pub(crate) fn new(handler: Option<Handler>, limits: Limits, waker: Result<mio::Waker, io::ErrorKind>) -> Self {
+    pub(crate) fn new(
+        handler: Option<Handler>,
+        limits: Limits,
+        waker: Result<mio::Waker, io::ErrorKind>,
+    ) -> Self {
         Self {
             handler,
             limits,
@@ -137,7 +141,8 @@ impl Core {
 
     /// Counts requests in `scope` from now on; or, with `None`, no more, which says that none will begin.
     pub(crate) fn count_in(&self, scope: Option<Scope>) {
-        let before = std::mem::replace(&mut *self.scope.write().unwrap_or_else(PoisonError::into_inner), scope);
+        let before =
+            std::mem::replace(&mut *self.scope.write().unwrap_or_else(PoisonError::into_inner), scope);
         drop(before);
     }
 
@@ -160,6 +165,12 @@ impl Core {
             *date = Date { second, text: httpdate::fmt_http_date(now) };
         }
         write(&date.text)
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        discard(self.handler.take());
     }
 }
 
@@ -188,7 +199,11 @@ impl Core {
     }
 
     /// Adds a timer.
-    pub(crate) fn add_timer(self: &Arc<Self>, schedule: Schedule, callback: Callback) -> Result<Timer, ManagerClosed> {
+    pub(crate) fn add_timer(
+        self: &Arc<Self>,
+        schedule: Schedule,
+        callback: Callback,
+    ) -> Result<Timer, ManagerClosed> {
         // Closing sets the mark first and clears the timers afterwards, so that this one is seen by one of the two.
         let timer = self.timers().add(Arc::downgrade(self), schedule, callback, Instant::now());
         if self.is_closed() {
@@ -200,11 +215,11 @@ impl Core {
         Ok(timer)
     }
 
-    /// Takes everything out.
+    /// Takes out everything that is to be done; that the next wait is to end at once stays.
     pub(crate) fn take_inbox(&self) -> Inbox {
         let mut inbox = lock(&self.inbox);
-        let closed = inbox.closed;
-        std::mem::replace(&mut *inbox, Inbox { closed, ..Inbox::default() })
+        let Inbox { wake, closed, .. } = *inbox;
+        std::mem::replace(&mut *inbox, Inbox { wake, closed, ..Inbox::default() })
     }
 
     /// Called before waiting: whether there is nothing to do, so that whoever writes something down must wake the thread.

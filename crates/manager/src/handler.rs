@@ -20,6 +20,13 @@ pub(crate) fn guarded(run: impl FnOnce()) -> Result<(), String> {
     })
 }
 
+/// Drops what is foreign, and may panic in it.
+pub(crate) fn discard<T>(foreign: T) {
+    if let Err(panic) = guarded(|| drop(foreign)) {
+        tracing::error!(target: "exeunt::manager", panic, "what the program gave panicked when it was dropped");
+    }
+}
+
 fn message(panic: &(dyn Any + Send)) -> String {
     if let Some(text) = panic.downcast_ref::<&str>() {
         return (*text).to_owned();

@@ -27,6 +27,9 @@ pub struct Manager {
     watch: Option<Watch>,
 }
 
+/// How often a deadline that has passed is looked at again.
+const LATE: Duration = Duration::from_millis(5);
+
 impl Manager {
     /// With this handler for everything that has no handler of its own, and the default [`Limits`].
     ///
@@ -36,7 +39,10 @@ impl Manager {
     }
 
     /// As [`new`](Self::new), with these limits.
-    pub fn with_limits(limits: Limits, handler: impl Fn(&Connection, Event<'_>) + Send + Sync + 'static) -> Self {
+    pub fn with_limits(
+        limits: Limits,
+        handler: impl Fn(&Connection, Event<'_>) + Send + Sync + 'static,
+    ) -> Self {
         Self::build(Some(Arc::new(handler)), limits)
     }
 
@@ -174,7 +180,9 @@ impl Manager {
                 continue;
             }
             let left = deadline().filter(|_| self.core.stage() < Stage::Cut);
-            self.poll(left.map(|at| at.saturating_duration_since(now)))?;
+            // A deadline that has passed takes effect a little later (L2): that is not waited for in a circle.
+            let left = left.map(|at| at.saturating_duration_since(now));
+            self.poll(left.map(|left| if left.is_zero() { LATE } else { left }))?;
         }
         Ok(self.core.account().report(began.elapsed()))
     }

@@ -2,6 +2,7 @@
 
 use crate::core::Core;
 use crate::handle::Handle;
+use crate::handler::discard;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,7 +56,7 @@ impl Timer {
         }
         // Whatever it owns goes outside of the lock.
         let callback = self.shared.lock().take();
-        drop(callback);
+        discard(callback);
     }
 
     /// Whether it will fire again.
@@ -90,7 +91,13 @@ pub(crate) struct Timers {
 }
 
 impl Timers {
-    pub(crate) fn add(&mut self, core: Weak<Core>, schedule: Schedule, callback: Callback, now: Instant) -> Timer {
+    pub(crate) fn add(
+        &mut self,
+        core: Weak<Core>,
+        schedule: Schedule,
+        callback: Callback,
+        now: Instant,
+    ) -> Timer {
         self.next_id += 1;
         let first = if schedule.at_once { Duration::ZERO } else { schedule.period };
         let shared = Arc::new(Shared {
@@ -110,15 +117,17 @@ impl Timers {
         self.waiting.keys().next().map(|(due, _)| *due)
     }
 
-    /// Takes out the next that is due.
-    pub(crate) fn pop(&mut self, now: Instant) -> Option<Arc<Shared>> {
-        let entry = self.waiting.first_entry()?;
-        if entry.key().0 > now {
-            return None;
+    /// Takes out those that are due, the soonest first.
+    pub(crate) fn take_due(&mut self, now: Instant) -> Vec<Arc<Shared>> {
+        let mut due = Vec::new();
+        while let Some(entry) = self.waiting.first_entry()
+            && entry.key().0 <= now
+        {
+            let shared = entry.remove();
+            *shared.due() = None;
+            due.push(shared);
         }
-        let shared = entry.remove();
-        *shared.due() = None;
-        Some(shared)
+        due
     }
 
     /// Puts a repeating timer back after it has fired.
@@ -151,6 +160,12 @@ impl Timers {
     }
 }
 
+impl Drop for Shared {
+    fn drop(&mut self) {
+        discard(self.callback.get_mut().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
 impl Shared {
     /// Runs the callback, unless it was cancelled, and tells whether it did. Not under any lock, so that it may add and
     /// cancel timers, this one among them.
@@ -163,8 +178,13 @@ impl Shared {
         }
         let Some(mut callback) = self.lock().take() else { return false };
         guard(&mut || callback(handle));
+        let mut place = self.lock();
+        // Looked at under the lock: whoever cancels takes the callback from there, or has said so before.
         if self.active.load(Ordering::SeqCst) {
-            *self.lock() = Some(callback);
+            *place = Some(callback);
+        } else {
+            drop(place);
+            discard(callback);
         }
         true
     }

@@ -37,7 +37,9 @@ impl Reactor {
                 return self.begin_closing(slot);
             }
             if full {
-                self.waiting.push(slot);
+                if !self.waiting.contains(&slot) {
+                    self.waiting.push(slot);
+                }
                 return Fate::Stays;
             }
             if door.not_before.is_some_and(|at| self.now < at) {
@@ -70,7 +72,10 @@ impl Reactor {
                 }
                 Accept::Failed(error) => {
                     let listener = connection.clone();
-                    listener.tell(&self.core, Event::Error(&format!("the listener is of no use any more: {error}")));
+                    listener.tell(
+                        &self.core,
+                        Event::Error(&format!("the listener is of no use any more: {error}")),
+                    );
                     return Fate::Gone;
                 }
             }

@@ -1,6 +1,7 @@
 //! The beginning and the end of a drain: the two times that the loop walks over everything that is open.
 
 use super::Reactor;
+use super::stream::settle;
 use crate::core::Stage;
 use crate::entry::Socket;
 use crate::event::Event;
@@ -10,6 +11,8 @@ impl Reactor {
     /// Listeners close without losing anyone, the program is told, and whoever is silent has his grace from now on.
     pub(crate) fn begin_drain(&mut self) {
         self.core.enter(Stage::Draining);
+        // Listeners that the loop has not seen yet have their queue, too.
+        self.read_inbox();
         self.now = Instant::now();
         for slot in self.slots(|socket| matches!(socket, Socket::Listener(_))) {
             if let Some(entry) = self.entries.get(slot) {
@@ -18,7 +21,9 @@ impl Reactor {
             self.turn(slot, None);
         }
         for slot in self.slots(|socket| matches!(socket, Socket::Stream(_) | Socket::Datagram(_))) {
-            let Some(connection) = self.entries.get(slot).map(|entry| entry.connection.clone()) else { continue };
+            let Some(connection) = self.entries.get(slot).map(|entry| entry.connection.clone()) else {
+                continue;
+            };
             if connection.is_open() {
                 connection.tell(&self.core, Event::Drain);
             }
@@ -46,7 +51,11 @@ impl Reactor {
 
     fn enter(&mut self, slot: usize, stage: Stage) {
         let Some(entry) = self.entries.get(slot) else { return };
-        let next = entry.connection.lock().enter(&self.core, self.now, stage);
+        let (next, over) = {
+            let mut session = entry.connection.lock();
+            (session.enter(&self.core, self.now, stage), session.take_over())
+        };
+        settle(over);
         self.turn(slot, Some(next));
     }
 

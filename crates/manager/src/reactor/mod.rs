@@ -3,12 +3,14 @@
 //! The work of a pass is proportional to what happened, never to what is open: nothing in here walks over all sockets,
 //! but the beginning and the end of a drain.
 
-use crate::core::{Core, Inbox, handle};
+use crate::connection::Connection;
+use crate::core::{Core, Inbox, Stage, handle};
 use crate::entry::{Entry, Socket};
 use crate::event::Event;
 use crate::handler::guarded;
 use crate::session::Next;
 use deadlines::Deadlines;
+use exeunt_listener::{Address, CloseOptions};
 use mio::{Events, Poll, Token};
 use slab::Slab;
 use std::io;
@@ -41,7 +43,7 @@ pub(crate) struct Reactor {
     /// Listeners that accept nobody, since too many streams are open.
     waiting: Vec<usize>,
     /// Listeners, and whoever else wants to be told of each pass.
-    polled: Vec<usize>,
+    polled: Vec<Connection>,
     now: Instant,
 }
 
@@ -152,8 +154,12 @@ impl Reactor {
     }
 
     /// Does what other threads, and handlers, have written down.
-    fn read_inbox(&mut self) {
+    pub(super) fn read_inbox(&mut self) {
         let Inbox { added, touched, wakeups, .. } = self.core.take_inbox();
+        if !(added.is_empty() && touched.is_empty()) {
+            // The last pass may be long ago.
+            self.now = Instant::now();
+        }
         for entry in added {
             self.add(entry);
         }
@@ -166,10 +172,7 @@ impl Reactor {
         for connection in touched {
             let slot = connection.lock().slot();
             let Some(slot) = slot else { continue };
-            let asks = connection.lock().poll_events;
-            if asks && !self.polled.contains(&slot) {
-                self.polled.push(slot);
-            }
+            self.list_for_polls(&connection);
             self.turn(slot, None);
         }
     }
@@ -184,18 +187,17 @@ impl Reactor {
             self.bury(entry);
             return None;
         }
-        let polled = {
-            let mut session = entry.connection.lock();
-            session.placed(slot);
-            session.poll_events
-        };
-        if polled {
-            self.polled.push(slot);
-        }
-        if let Socket::Stream(_) = entry.socket {
-            self.streams += 1;
+        let connection = entry.connection.clone();
+        connection.lock().placed(slot);
+        match (&entry.socket, self.core.stage()) {
+            (Socket::Stream(_), _) => self.streams += 1,
+            // What comes this late goes with the others.
+            (Socket::Listener(_), Stage::Draining) => connection.lock().drain(&self.core),
+            (Socket::Listener(_), Stage::Cut) => connection.lock().close(),
+            _ => {}
         }
         vacant.insert(entry);
+        self.list_for_polls(&connection);
         // What was done to it before it had a place.
         self.turn(slot, None);
         Some(slot)
@@ -226,14 +228,20 @@ impl Reactor {
         let leftover = connection.lock().gone();
         drop(leftover);
         self.core.open().remove(&connection.id());
-        drop(socket);
+        if let Socket::Listener(door) = socket
+            && let Address::Unix(_) = door.listener.local_address()
+        {
+            // Its name goes with it; that is the first step of a close, and the others are for clients in its queue.
+            _ = door.listener.close(CloseOptions::default()).step(Instant::now());
+        }
     }
 
     fn fire_timers(&mut self) {
         let handle = handle(&self.core);
         let now = Instant::now();
-        loop {
-            let Some(timer) = self.core.timers().pop(now) else { break };
+        // Those that callbacks add, and those that are due again at once, are the next pass's.
+        let due = self.core.timers().take_due(now);
+        for timer in due {
             timer.fire(&handle, |callback| {
                 if let Err(panic) = guarded(callback) {
                     tracing::error!(target: "exeunt::manager", panic, "a timer's callback panicked");
@@ -266,24 +274,26 @@ impl Reactor {
 
     fn tell_poll(&mut self) {
         let mut told = 0;
-        while let Some(slot) = self.polled.get(told).copied() {
-            let connection = self.entries.get(slot).map(|entry| entry.connection.clone());
-            match connection.filter(|connection| connection.lock().poll_events) {
-                Some(connection) => {
-                    connection.tell(&self.core, Event::Poll);
-                    told += 1;
-                }
-                None => _ = self.polled.swap_remove(told),
+        while let Some(connection) = self.polled.get(told) {
+            if connection.lock().stays_polled() {
+                connection.tell(&self.core, Event::Poll);
+                told += 1;
+            } else {
+                self.polled.swap_remove(told);
             }
+        }
+    }
+
+    fn list_for_polls(&mut self, connection: &Connection) {
+        if connection.lock().becomes_polled() {
+            self.polled.push(connection.clone());
         }
     }
 
     /// Closes everything at once, the newest first.
     pub(crate) fn close(&mut self) {
-        for entry in self.core.take_inbox().added {
-            self.bury(entry);
-        }
-        let mut entries: Vec<Entry> = std::mem::take(&mut self.entries).into_iter().map(|(_, entry)| entry).collect();
+        let mut entries = self.core.take_inbox().added;
+        entries.extend(std::mem::take(&mut self.entries).into_iter().map(|(_, entry)| entry));
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.connection.id()));
         for entry in entries {
             self.bury(entry);

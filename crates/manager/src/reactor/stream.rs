@@ -1,11 +1,11 @@
 //! A stream's turn: bytes from the socket to the session and back, and the session's events to the program.
 
 use super::Fate;
+use crate::connection::Connection;
 use crate::core::Core;
 use crate::entry::{Entry, Socket};
 use crate::event::Event;
-use crate::session::{Next, Step, Tick};
-use crate::connection::Connection;
+use crate::session::{Next, Over, Step, Tick};
 use std::io;
 use std::time::Instant;
 
@@ -86,34 +86,59 @@ pub(super) fn tick(core: &Core, entry: &mut Entry, scratch: &mut [u8], now: Inst
 /// Sends what can be sent, and asks what comes next.
 fn advance(core: &Core, entry: &mut Entry, connection: &Connection, now: Instant) -> io::Result<Next> {
     let Socket::Stream(stream) = &entry.socket else { return Ok(Next::Close) };
-    let mut session = connection.lock();
-    let mut sent = 0;
-    while entry.writable && !session.to_send().is_empty() {
-        match stream.write(session.to_send()) {
-            Ok(bytes) => {
-                // What the kernel does not take whole, it takes no more of (epoll(7), question 9).
-                entry.writable = bytes == session.to_send().len();
-                session.sent(now, bytes);
-                sent += bytes;
+    loop {
+        let mut session = connection.lock();
+        let mut sent = 0;
+        while entry.writable && !session.to_send().is_empty() {
+            match stream.write(session.to_send()) {
+                Ok(bytes) => {
+                    // What the kernel does not take whole, it takes no more of (epoll(7), question 9).
+                    entry.writable = bytes == session.to_send().len();
+                    session.sent(now, bytes);
+                    sent += bytes;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    entry.writable = false;
+                    session.stalls(now);
+                }
+                Err(error) => return Err(error),
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                entry.writable = false;
-                session.stalls(now);
-            }
-            Err(error) => return Err(error),
+        }
+        if sent > 0 {
+            drop(session);
+            connection.tell(core, Event::Write(sent));
+            session = connection.lock();
+        }
+        let next = session.next(core, now);
+        let over = session.take_over();
+        // Going on may have written something: a 100, or an answer in the program's place.
+        let more = entry.writable && !session.to_send().is_empty();
+        drop(session);
+        settle(over);
+        if !(more && matches!(next, Next::Read | Next::Wait)) {
+            return Ok(next);
         }
     }
-    if sent == 0 {
-        return Ok(session.next(core, now));
+}
+
+/// Ends work, outside of all locks, since whoever follows the stop is told in here.
+pub(super) fn settle(over: Option<Over>) {
+    match over {
+        Some(Over { work, cut: Some(cut) }) => work.cut(cut),
+        Some(Over { work, cut: None }) => drop(work),
+        None => {}
     }
-    drop(session);
-    connection.tell(core, Event::Write(sent));
-    Ok(connection.lock().next(core, now))
 }
 
 /// Reads once. What follows at once, if anything does.
-fn read(core: &Core, entry: &mut Entry, connection: &Connection, scratch: &mut [u8], now: Instant) -> Option<Next> {
+fn read(
+    core: &Core,
+    entry: &mut Entry,
+    connection: &Connection,
+    scratch: &mut [u8],
+    now: Instant,
+) -> Option<Next> {
     let Socket::Stream(stream) = &entry.socket else { return Some(Next::Close) };
     entry.looked_in_vain = false;
     match stream.read(scratch) {
@@ -148,7 +173,10 @@ fn arrived(core: &Core, connection: &Connection, bytes: &[u8], now: Instant) -> 
     if let Some(step) = step {
         tell(core, connection, step);
     }
-    connection.tell(core, Event::Read(bytes));
+    // Who has ended the connection meanwhile reads no more of it.
+    if connection.lock().is_serving() {
+        connection.tell(core, Event::Read(bytes));
+    }
     None
 }
 

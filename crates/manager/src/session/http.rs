@@ -3,7 +3,7 @@
 //! Reading and writing are two dimensions: a request's body may still be arriving when it has its answer, and an answer
 //! may be owed when the next request is there already. That one is held back (pipelining, RFC 9112 §9.3.2).
 
-use super::{Buffers, Next, Step, Tick};
+use super::{Buffers, Next, Over, Step, Tick};
 use crate::core::{Core, Stage};
 use crate::error::{AnswerError, SendError};
 use crate::http::{
@@ -28,6 +28,8 @@ pub(crate) struct Http {
     closes: bool,
     /// A request was asked, ever.
     used: bool,
+    /// Work that has come to its end, and is to be dropped outside of the lock.
+    over: Option<Over>,
     /// The time of the last thing that happened.
     seen: Instant,
 }
@@ -87,6 +89,7 @@ impl Http {
             asked: None,
             closes: false,
             used: false,
+            over: None,
             seen: now,
         }
     }
@@ -491,7 +494,17 @@ impl Http {
     fn answered(&mut self, now: Instant) {
         self.drain.on(now, Input::ResponseDone);
         self.answer = Answer::Nothing;
-        self.asked = None;
+        self.asked_is_over(None);
+    }
+
+    fn asked_is_over(&mut self, cut: Option<CutWork>) {
+        if let Some(work) = self.asked.take().and_then(|asked| asked.work) {
+            self.over = Some(Over { work, cut });
+        }
+    }
+
+    pub(crate) fn take_over(&mut self) -> Option<Over> {
+        self.over.take()
     }
 
     /// No further answer will be written.
@@ -559,7 +572,7 @@ impl Http {
         };
         core.account().cut(what.clone());
         if let Some(work) = asked.work.take() {
-            work.cut(what);
+            self.over = Some(Over { work, cut: Some(what) });
         }
     }
 }

@@ -3,10 +3,11 @@
 
 use crate::core::{Core, Stage};
 use crate::error::{AnswerError, SendError};
-use crate::handler::Handler;
+use crate::handler::{Handler, discard};
 use crate::http::Request;
 use crate::limits::Limits;
 use bytes::{Buf, Bytes, BytesMut};
+use exeunt_lifecycle::{CutWork, Work};
 use exeunt_listener::Address;
 use mio::net::UdpSocket;
 use std::any::Any;
@@ -23,6 +24,8 @@ pub(crate) struct Session {
     pub(crate) handler: Option<Handler>,
     pub(crate) data: Option<Arc<dyn Any + Send + Sync>>,
     pub(crate) poll_events: bool,
+    /// It is in the list of those that are told of each pass.
+    polled: bool,
     protocol: Protocol,
     buffers: Buffers,
     wish: Wish,
@@ -82,6 +85,12 @@ pub(crate) enum Turn {
     Under,
 }
 
+/// A request's work that has come to its end, and what was cut of it, if it was.
+pub(crate) struct Over {
+    pub(crate) work: Work,
+    pub(crate) cut: Option<CutWork>,
+}
+
 /// Something to tell the program.
 #[derive(Debug)]
 pub(crate) enum Step {
@@ -114,6 +123,7 @@ impl Session {
             handler,
             data: None,
             poll_events: matches!(protocol, Protocol::Listener),
+            polled: false,
             protocol,
             buffers: Buffers::default(),
             wish: Wish::Serve,
@@ -140,6 +150,11 @@ impl Session {
 
     pub(crate) fn is_draining(&self) -> bool {
         self.is_open() && self.wish == Wish::Drain
+    }
+
+    /// Neither the program nor the peer has ended it.
+    pub(crate) fn is_serving(&self) -> bool {
+        self.is_open() && self.wish == Wish::Serve
     }
 
     pub(crate) fn is_closing(&self) -> bool {
@@ -175,6 +190,17 @@ impl Session {
 
     pub(crate) fn end_turn(&mut self) {
         self.in_turn = false;
+    }
+
+    /// Whether it is to be entered in the list of those that are told of each pass.
+    pub(crate) fn becomes_polled(&mut self) -> bool {
+        self.poll_events && !std::mem::replace(&mut self.polled, true)
+    }
+
+    /// Whether it is to stay in that list.
+    pub(crate) fn stays_polled(&mut self) -> bool {
+        self.polled = self.poll_events;
+        self.polled
     }
 
     /// The thread that polls has it there from now on.
@@ -308,6 +334,11 @@ impl Session {
 impl Session {
     /// These bytes came; what to tell the program of first.
     pub(crate) fn arrived(&mut self, core: &Core, now: Instant, bytes: &[u8]) -> Option<Step> {
+        if !self.is_serving() {
+            // A last look found them, and nobody wants to know.
+            self.discard(now, bytes);
+            return None;
+        }
         match &mut self.protocol {
             Protocol::Raw(raw) => {
                 raw.arrived(now);
@@ -375,6 +406,14 @@ impl Session {
     /// The kernel takes nothing at present.
     pub(crate) fn stalls(&mut self, now: Instant) {
         self.buffers.stalled.get_or_insert(now);
+    }
+
+    /// Work that the last call has brought to its end: for whoever has the lock to drop behind it.
+    pub(crate) fn take_over(&mut self) -> Option<Over> {
+        match &mut self.protocol {
+            Protocol::Http(http) => http.take_over(),
+            _ => None,
+        }
     }
 
     /// What comes next, once everything that could be sent was.
@@ -453,26 +492,36 @@ impl Session {
     pub(crate) fn lingers(&mut self) -> Leftover {
         self.course = Course::Lingering;
         self.buffers = Buffers::default();
-        Leftover { handler: self.handler.take() }
+        self.poll_events = false;
+        Leftover { handler: self.handler.take(), protocol: None }
     }
 
-    /// The socket is gone.
+    /// The socket is gone. What the program keeps of it is a handle, and no more: neither a request nor its work.
     pub(crate) fn gone(&mut self) -> Leftover {
         self.course = Course::Gone;
         self.buffers = Buffers::default();
         self.poll_events = false;
         self.slot = None;
-        if let Protocol::Datagram(_) = self.protocol {
-            self.protocol = Protocol::Listener;
-        }
-        Leftover { handler: self.handler.take() }
+        let protocol = std::mem::replace(&mut self.protocol, Protocol::Listener);
+        Leftover { handler: self.handler.take(), protocol: Some(protocol) }
+    }
+
+    /// What the program gave; for whoever drops the last handle.
+    pub(crate) fn take_foreign(&mut self) -> (Option<Handler>, Option<Arc<dyn Any + Send + Sync>>) {
+        (self.handler.take(), self.data.take())
     }
 }
 
 /// What is dropped outside of the lock, since it may be foreign.
 pub(crate) struct Leftover {
-    #[expect(dead_code, reason = "held for its drop")]
     handler: Option<Handler>,
+    protocol: Option<Protocol>,
+}
+
+impl Drop for Leftover {
+    fn drop(&mut self) {
+        discard((self.handler.take(), self.protocol.take()));
+    }
 }
 
 /// What a tick came to.

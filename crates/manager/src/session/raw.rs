@@ -16,7 +16,7 @@ pub(crate) struct Raw {
     last_byte: Instant,
     draining: Option<Instant>,
     /// Once it lingers (D7), this decides how long.
-    linger: Option<Drain>,
+    linger: Option<Box<Drain>>,
 }
 
 impl Raw {
@@ -36,7 +36,7 @@ impl Raw {
             (true, false) => {
                 let mut drain = Drain::new(core.limits.drain, now);
                 drain.on(now, Input::Finished);
-                self.linger = Some(drain);
+                self.linger = Some(Box::new(drain));
                 Next::Linger
             }
             (false, _) if buffers.is_full(core.limits.receive_bytes, &core.limits) => Next::Wait,

@@ -1,59 +1,11 @@
-//! A manager serves real clients, over real sockets.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's panic is its failure")]
+//! Requests are answered.
 
-use exeunt_manager::{Connection, Event, Handle, Manager};
-use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use crate::support::{Polled, client, to_end};
+use exeunt_manager::{Connection, Event, Manager};
+use std::io::Write as _;
+use std::net::Shutdown;
 use std::sync::mpsc::{Receiver, channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-
-/// A manager that a thread of its own polls.
-struct Polled {
-    handle: Handle,
-    thread: Option<JoinHandle<()>>,
-    over: std::sync::mpsc::Sender<()>,
-}
-
-impl Polled {
-    fn new(handler: impl Fn(&Connection, Event<'_>) + Send + Sync + 'static) -> Self {
-        let mut manager = Manager::new(handler);
-        let handle = manager.handle();
-        let (over, is_over) = channel();
-        let thread = std::thread::spawn(move || {
-            while is_over.try_recv().is_err() {
-                manager.poll(None).unwrap();
-            }
-        });
-        Self { handle, thread: Some(thread), over }
-    }
-
-    fn listen(&self, url: &str) -> SocketAddr {
-        self.handle.listen(url).unwrap().local_address().unwrap().as_socket_addr().unwrap()
-    }
-}
-
-impl Drop for Polled {
-    fn drop(&mut self) {
-        self.over.send(()).ok();
-        self.handle.wake();
-        if self.thread.take().unwrap().join().is_err() && !std::thread::panicking() {
-            panic!("the polling thread panicked");
-        }
-    }
-}
-
-fn client(address: SocketAddr) -> TcpStream {
-    let client = TcpStream::connect(address).unwrap();
-    client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    client
-}
-
-fn to_end(mut client: TcpStream) -> String {
-    let mut text = Vec::new();
-    client.read_to_end(&mut text).unwrap();
-    String::from_utf8(text).unwrap()
-}
 
 fn hello(conn: &Connection, event: Event<'_>) {
     match event {
@@ -131,7 +83,8 @@ fn a_drain_answers_what_is_owed_and_ends() {
             });
         }
     });
-    let address = manager.listen("http://127.0.0.1:0").unwrap().local_address().unwrap().as_socket_addr().unwrap();
+    let address =
+        manager.listen("http://127.0.0.1:0").unwrap().local_address().unwrap().as_socket_addr().unwrap();
     let mut client = client(address);
     client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     while manager.connections().len() < 2 {

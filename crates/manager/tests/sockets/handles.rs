@@ -1,0 +1,249 @@
+//! Handles: what they keep, what they say when all is over, and whose handler is called.
+
+use crate::support::{
+    GET, Log, Polled, address, asking, client, hello, poll_until, read_to, to_end, wait_until,
+};
+use exeunt_manager::{
+    AnswerError, Connection, ConnectionClosed, Event, Handler, Listen, ListenError, Manager, Schedule,
+    SendError,
+};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// What each handle of a closed connection says.
+fn assert_is_closed(conn: &Connection) {
+    assert!(!conn.is_open() && !conn.is_listening() && !conn.is_udp());
+    assert!(!conn.is_readable() && !conn.is_writable() && !conn.is_full() && !conn.is_draining());
+    assert!(conn.is_closing());
+    assert_eq!((conn.local_address(), conn.remote_address()), (None, None));
+    assert_eq!((conn.received_len(), conn.unsent_len()), (0, 0));
+    assert_eq!((conn.received(9), conn.unsent(9)), (Vec::new(), Vec::new()));
+    assert_eq!(conn.consume(9), 0);
+    assert!(matches!(conn.send("x"), Err(SendError::Closed(ConnectionClosed))));
+    assert!(matches!(conn.try_reply(200, &[], ""), Err(AnswerError::Send(SendError::Closed(_)))));
+    assert!(matches!(conn.chunk("x"), Err(AnswerError::Send(SendError::Closed(_)))));
+    assert!(matches!(conn.sse("", "x"), Err(AnswerError::Send(SendError::Closed(_)))));
+    assert_eq!(conn.wakeup("x"), Err(ConnectionClosed));
+    for error in
+        [conn.send("x").unwrap_err().to_string(), conn.try_reply(200, &[], "").unwrap_err().to_string()]
+    {
+        assert!(error.contains("closed"), "{error}");
+    }
+    conn.close();
+    conn.drain();
+    conn.error("x");
+    conn.set_handler(None);
+    conn.poll_events(true);
+    conn.reply(200, &[], "");
+}
+
+#[test]
+fn a_handle_outlives_its_connection_and_says_so() {
+    let mut manager = Manager::new(hello);
+    for url in ["http://127.0.0.1:0", "tcp://127.0.0.1:0"] {
+        let listener = manager.listen(url).unwrap();
+        let client = client(address(&listener));
+        let handle = manager.handle();
+        poll_until(&mut manager, "the client", || handle.connections().len() == 2);
+        let conn = manager.connections().pop().unwrap();
+        assert_eq!(conn.remote_address().unwrap().as_socket_addr(), client.local_addr().ok());
+        assert_eq!(conn.local_address().unwrap().as_socket_addr(), client.peer_addr().ok());
+        conn.set_data("kept".to_owned());
+        conn.close();
+        assert!(conn.is_closing() && conn.is_open());
+        manager.poll(Duration::ZERO).unwrap();
+        assert_is_closed(&conn);
+        assert_eq!(*conn.data::<String>().unwrap(), "kept");
+        listener.close();
+        manager.poll(Duration::ZERO).unwrap();
+        assert_is_closed(&listener);
+    }
+    let datagrams = manager.listen("udp://127.0.0.1:0").unwrap();
+    assert!(datagrams.is_udp() && !datagrams.is_listening());
+    datagrams.close();
+    manager.poll(Duration::ZERO).unwrap();
+    assert_is_closed(&datagrams);
+    let last = manager.listen("http://127.0.0.1:0").unwrap();
+    drop(manager);
+    assert_is_closed(&last);
+    assert!(last.manager().is_none_or(|manager| manager.is_closed()));
+}
+
+#[test]
+fn a_closed_manager_does_nothing() {
+    let manager = Manager::new(hello);
+    let handle = manager.handle();
+    let timer = handle.timer(Schedule::every(Duration::from_millis(1)), |_| {}).unwrap();
+    assert!(timer.is_active() && !handle.is_closed());
+    manager.close();
+    assert!(handle.is_closed() && !timer.is_active());
+    assert!(matches!(handle.listen("http://127.0.0.1:0"), Err(ListenError::Closed(_))));
+    assert!(handle.timer(Schedule::once(Duration::ZERO), |_| {}).is_err());
+    assert!(!handle.wakeup(1, "x"));
+    assert!(handle.connections().is_empty() && handle.connection(1).is_none());
+    handle.wake();
+    timer.cancel();
+}
+
+#[test]
+fn a_listener_that_cannot_be_says_why() {
+    let manager = Manager::new(hello);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = format!("http://{}", taken.local_addr().unwrap());
+    let keep = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let urls = [
+        taken.as_str(),
+        "nonsense",
+        "http://127.0.0.1:99999",
+        "https://127.0.0.1:0",
+        "udp://203.0.113.9:0",
+        "unix:/nonexistent/directory/socket",
+    ];
+    for url in urls {
+        let _held = std::net::TcpListener::bind(taken.trim_start_matches("http://"));
+        let error = manager.listen(url).unwrap_err().to_string();
+        assert!(error.starts_with("Failed to listen"), "{url}: {error}");
+    }
+    assert!(manager.connections().is_empty());
+    drop(keep);
+}
+
+#[test]
+fn connections_are_a_snapshot_oldest_first() {
+    let mut manager = Manager::new(hello);
+    assert_eq!(manager.connections(), []);
+    let listener = manager.listen("http://127.0.0.1:0").unwrap();
+    assert_eq!(manager.connections(), std::slice::from_ref(&listener));
+    let clients: Vec<_> = (0..5).map(|_| client(address(&listener))).collect();
+    let handle = manager.handle();
+    poll_until(&mut manager, "the clients", || handle.connections().len() == 6);
+    let open = manager.connections();
+    assert_eq!(open[0], listener);
+    assert!(open.is_sorted_by_key(Connection::id));
+    assert_eq!(open.iter().cloned().collect::<HashSet<_>>().len(), 6);
+    for conn in &open {
+        assert_eq!(handle.connection(conn.id()).as_ref(), Some(conn));
+    }
+    drop(clients);
+    poll_until(&mut manager, "their ends", || handle.connections().len() == 1);
+    assert_eq!(open.len(), 6);
+}
+
+fn saying(log: &Log, word: &'static str) -> Handler {
+    let log = log.clone();
+    Arc::new(move |conn: &Connection, event: Event<'_>| {
+        if let Event::HttpMessage(_) = event {
+            log.push(word);
+            conn.reply(200, &[], "hello");
+        }
+    })
+}
+
+#[test]
+fn a_listeners_handler_is_inherited() {
+    let log = Log::default();
+    let of_manager = saying(&log, "manager");
+    let mut manager = Manager::new(move |conn, event| of_manager(conn, event));
+    let of_listener = saying(&log, "listener");
+    let how = Listen::new().handler(move |conn, event| of_listener(conn, event));
+    let own = manager.listen_with("http://127.0.0.1:0", how).unwrap();
+    let plain = manager.listen("http://127.0.0.1:0").unwrap();
+    let mut asks = |listener: &Connection, expected: &[&str]| {
+        let client = asking(address(listener), crate::support::LAST);
+        poll_until(&mut manager, "an answer", || log.all().len() == expected.len());
+        assert_eq!(log.all(), expected);
+        client
+    };
+    let mut clients = vec![asks(&own, &["listener"]), asks(&plain, &["listener", "manager"])];
+    plain.set_handler(Some(saying(&log, "later")));
+    clients.push(asks(&plain, &["listener", "manager", "later"]));
+    own.set_handler(None);
+    clients.push(asks(&own, &["listener", "manager", "later", "manager"]));
+    drop(clients);
+}
+
+#[test]
+fn a_connections_handler_is_its_own() {
+    let log = Log::default();
+    let (of_manager, of_connection) = (saying(&log, "manager"), saying(&log, "connection"));
+    let polled = Polled::new(move |conn, event| {
+        if let (Event::HttpMessage(_), true) = (&event, conn.data::<()>().is_none()) {
+            conn.set_data(());
+            conn.set_handler(Some(Arc::clone(&of_connection)));
+        }
+        of_manager(conn, event);
+    });
+    let address = polled.listen("http://127.0.0.1:0");
+    let mut client = asking(address, GET);
+    read_to(&mut client, "hello");
+    std::io::Write::write_all(&mut client, crate::support::LAST.as_bytes()).unwrap();
+    to_end(client);
+    assert_eq!(log.all(), ["manager", "connection"]);
+    to_end(asking(address, crate::support::LAST));
+    assert_eq!(log.all().last().unwrap(), "manager", "others keep the manager's");
+}
+
+#[test]
+fn without_any_handler_traffic_is_survived() {
+    let polled = Polled::of(Manager::without_handler());
+    let (web, raw) = (polled.listen("http://127.0.0.1:0"), polled.listen("tcp://127.0.0.1:0"));
+    let clients = [asking(web, GET), asking(raw, GET)];
+    assert!(to_end(asking(web, "nonsense\r\n\r\n")).starts_with("HTTP/1.1 400 "));
+    wait_until("both", || polled.handle.connections().len() == 4);
+    for client in clients {
+        // A plain end might be one of its side alone, and an answer is owed.
+        socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+    wait_until("the ends", || polled.handle.connections().len() == 2);
+}
+
+#[test]
+fn data_is_told_by_its_type_and_replaced() {
+    let manager = Manager::new(hello);
+    let listener = manager.listen("tcp://127.0.0.1:0").unwrap();
+    assert!(listener.data::<u32>().is_none());
+    listener.set_data(7_u32);
+    assert_eq!(listener.data::<u32>().as_deref(), Some(&7));
+    assert!(listener.data::<String>().is_none());
+    listener.set_data("text".to_owned());
+    assert!(listener.data::<u32>().is_none());
+}
+
+#[test]
+fn everything_may_be_used_from_other_threads_while_one_polls() {
+    let seen: Arc<Mutex<Vec<Connection>>> = Arc::default();
+    let keep = Arc::clone(&seen);
+    let polled = Polled::new(move |conn, event| match event {
+        Event::Accept => keep.lock().unwrap().push(conn.clone()),
+        Event::HttpMessage(_) => conn.reply(200, &[], "hello"),
+        _ => {}
+    });
+    let address = polled.listen("http://127.0.0.1:0");
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    assert!(to_end(asking(address, crate::support::LAST)).ends_with("hello"));
+                }
+            });
+        }
+        scope.spawn(|| {
+            for _ in 0..300 {
+                for conn in seen.lock().unwrap().iter() {
+                    _ = (
+                        conn.is_open(),
+                        conn.is_full(),
+                        conn.received(10),
+                        conn.unsent_len(),
+                        conn.remote_address(),
+                    );
+                    conn.set_data(conn.id());
+                }
+                _ = polled.handle.connections();
+            }
+        });
+    });
+    wait_until("their ends", || polled.handle.connections().len() == 1);
+    assert_eq!(seen.lock().unwrap().len(), 150);
+}

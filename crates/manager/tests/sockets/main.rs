@@ -1,0 +1,24 @@
+//! A manager over real sockets.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test's panic is its failure"
+)]
+
+mod datagrams;
+mod draining;
+mod ending;
+mod events;
+mod families;
+mod handles;
+mod large;
+mod panics;
+mod peers;
+mod pressure;
+mod serving;
+mod support;
+mod timers;
+mod wakeups;
+mod waking;
