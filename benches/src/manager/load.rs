@@ -11,8 +11,11 @@ use std::time::Duration;
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n";
 
-/// Connections from one source address: there are 28,000 ports for each, and others may use some.
+/// Connections from one source address (127.0.7.x, where others' ports are not in the way): it has 28,000 ports.
 const PER_SOURCE: usize = 5_000;
+
+/// Connections that are opened before the first of them is answered.
+const TOGETHER: usize = 64;
 
 /// Kept connections to one server: some that are used, and others that were, once.
 pub(crate) struct Load {
@@ -43,18 +46,28 @@ impl Load {
             idle: Vec::new(),
             answer: 0,
         };
-        let every = open / active.max(1);
-        for index in 0..open {
-            let mut stream = connect_from(index / PER_SOURCE, server)?;
-            stream.write_all(REQUEST)?;
-            load.answer = first_answer(&mut stream)?;
-            if index % every.max(1) == 0 && load.active.len() < active {
-                stream.set_nonblocking(true)?;
-                let mut stream = TcpStream::from_std(stream);
-                load.poll.registry().register(&mut stream, Token(load.active.len()), Interest::READABLE)?;
-                load.active.push(Active { stream, got: 0, left: 0 });
-            } else {
-                load.idle.push(stream);
+        let every = (open / active.max(1)).max(1);
+        for first in (0..open).step_by(TOGETHER) {
+            let mut streams = Vec::new();
+            for index in first..open.min(first + TOGETHER) {
+                let mut stream = connect_from(index / PER_SOURCE, server)?;
+                stream.write_all(REQUEST)?;
+                streams.push((index, stream));
+            }
+            for (index, mut stream) in streams {
+                load.answer = first_answer(&mut stream)?;
+                if index % every == 0 && load.active.len() < active {
+                    stream.set_nonblocking(true)?;
+                    let mut stream = TcpStream::from_std(stream);
+                    load.poll.registry().register(
+                        &mut stream,
+                        Token(load.active.len()),
+                        Interest::READABLE,
+                    )?;
+                    load.active.push(Active { stream, got: 0, left: 0 });
+                } else {
+                    load.idle.push(stream);
+                }
             }
         }
         Ok(load)
@@ -120,8 +133,8 @@ impl Active {
 fn connect_from(source: usize, server: SocketAddr) -> Result<std::net::TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     let host = u8::try_from(source + 1).context("too many connections")?;
-    socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, 0, host), 0)).into())?;
-    socket.connect(&server.into()).with_context(|| format!("connecting from 127.0.0.{host}"))?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, 7, host), 0)).into())?;
+    socket.connect(&server.into()).with_context(|| format!("connecting from 127.0.7.{host}"))?;
     socket.set_tcp_nodelay(true)?;
     // Closed with a reset, so that thousands of ports are free again at once (tcp(7): no TIME_WAIT).
     socket.set_linger(Some(Duration::ZERO))?;
