@@ -205,6 +205,7 @@ impl Reactor {
 
     fn remove(&mut self, slot: usize) {
         let Some(entry) = self.entries.try_remove(slot) else { return };
+        self.deadlines.tidy(&self.entries);
         if let Socket::Stream(_) = entry.socket {
             self.streams -= 1;
             if self.streams < self.core.limits.connections {

@@ -1,0 +1,54 @@
+//! What the tests strike with signals and fill with connections: a server, or a loop that tells its passes.
+//!
+//! `probe serve ADDRESS [GRACE_MS]` runs with a lifecycle until it is stopped. `probe passes` polls without limit, says
+//! `pass` after each, and ends by SIGTERM without following the stop.
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a program for tests")]
+
+use exeunt_lifecycle::{Config, Lifecycle, Signal};
+use exeunt_manager::{Connection, Event, Manager, Schedule};
+use std::process::ExitCode;
+use std::time::Duration;
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let argument = |at: usize| arguments.get(at).map(String::as_str);
+    let grace = argument(2).and_then(|ms| ms.parse().ok()).unwrap_or(25_000);
+    let config = Config::default().grace(Duration::from_millis(grace)).on_signal(Signal::USER1, |_, _| {});
+    let lifecycle = Lifecycle::install(config).expect("signals can be had");
+    let mut manager = Manager::new(serve);
+    match argument(0) {
+        Some("serve") => {
+            let address = argument(1).unwrap_or("127.0.0.1:0");
+            let listener = manager.listen(&format!("http://{address}")).expect("a free address");
+            println!("serving {}", listener.local_address().expect("it listens"));
+            lifecycle.ready();
+            println!("{}", manager.run(&lifecycle).expect("the kernel waits"));
+        }
+        Some("passes") => {
+            println!("waiting");
+            while !lifecycle.stop().is_requested() {
+                manager.poll(None).expect("the kernel waits");
+                println!("pass");
+            }
+        }
+        _ => println!("probe serve ADDRESS [GRACE_MS] | probe passes"),
+    }
+    drop(manager);
+    ExitCode::from(lifecycle.close().exit_status())
+}
+
+fn serve(conn: &Connection, event: Event<'_>) {
+    let Event::HttpMessage(request) = event else { return };
+    match request.uri() {
+        "/" => conn.reply(200, &[], "hello"),
+        "/large" => conn.reply(200, &[], vec![b'x'; 20_000_000]),
+        "/slow" => {
+            let (conn, after) = (conn.clone(), Schedule::once(Duration::from_millis(300)));
+            if let Some(manager) = conn.manager() {
+                _ = manager.timer(after, move |_| conn.reply(200, &[], "slow"));
+            }
+        }
+        "/never" => {}
+        _ => panic!("what shall I do with {}", request.uri()),
+    }
+}

@@ -1,0 +1,116 @@
+//! Descriptors and memory: what thousands of connections took is given back, and a loop without descriptors waits.
+//!
+//! `EXEUNT_SOAK=1` makes it 10,000 connections at once, ten times over.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test's panic is its failure"
+)]
+
+#[path = "sockets/probe.rs"]
+mod probe;
+#[path = "sockets/support.rs"]
+#[allow(dead_code, reason = "other tests use the rest of it")]
+mod support;
+
+use exeunt_manager::Manager;
+use probe::Probe;
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+use std::fs;
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+use support::{GET, LIMIT, address, asking, hello, poll_until, read_to};
+
+/// Descriptors are the whole process's.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn descriptors(process: u32) -> usize {
+    fs::read_dir(format!("/proc/{process}/fd")).unwrap().count()
+}
+
+/// Resident memory, in bytes (proc(5), `statm`).
+fn memory(process: u32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{process}/statm")).unwrap();
+    let pages: u64 = text.split(' ').nth(1).unwrap().parse().unwrap();
+    pages * rustix::param::page_size() as u64
+}
+
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < LIMIT, "{what}: not in {LIMIT:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn what_many_connections_took_is_given_back() {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let (connections, rounds) =
+        if std::env::var_os("EXEUNT_SOAK").is_some() { (10_000, 10) } else { (500, 4) };
+    let (probe, address) = Probe::serve(&["0.0.0.0:0"]);
+    let process = probe.id();
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    if limit < connections + 100 {
+        eprintln!("SKIPPED: {connections} connections need more than {limit} open files (ulimit -n)");
+        return;
+    }
+    let base = descriptors(process);
+    let (mut before, mut grown) = (0, 0);
+    for round in 0..=rounds {
+        // Another address each time, so that ports in TIME_WAIT are no shortage.
+        let address = SocketAddr::from(([127, 0, 1, round + 1], address.port()));
+        let mut clients: Vec<TcpStream> = (0..connections).map(|_| support::client(address)).collect();
+        for client in &mut clients {
+            client.write_all(GET.as_bytes()).unwrap();
+        }
+        for client in &mut clients {
+            read_to(client, "hello");
+        }
+        assert!(descriptors(process) as u64 >= connections);
+        let most = memory(process);
+        drop(clients);
+        until("all descriptors given back", || descriptors(process) <= base);
+        let now = memory(process);
+        if round == 0 {
+            before = now;
+        }
+        grown = now.saturating_sub(before);
+        eprintln!("round {round}: {} KiB with all open, {} KiB without", most >> 10, now >> 10);
+    }
+    assert!(grown < 1 << 20, "{grown} bytes more than after the first round");
+    probe.send(Signal::TERM);
+    assert_eq!(probe.end().0.code(), Some(0));
+}
+
+#[test]
+fn without_descriptors_clients_wait_and_the_loop_sleeps() {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut manager = Manager::new(hello);
+    let listener = manager.listen("http://127.0.0.1:0").unwrap();
+    let mut clients: Vec<_> = (0..20).map(|_| asking(address(&listener), GET)).collect();
+    let whole = getrlimit(Resource::Nofile);
+    let few = descriptors(std::process::id()) as u64 + 3;
+    setrlimit(Resource::Nofile, Rlimit { current: Some(few), maximum: whole.maximum }).unwrap();
+    let began = Instant::now();
+    let mut passes = 0;
+    while began.elapsed() < Duration::from_millis(300) {
+        manager.poll(Duration::from_millis(300)).unwrap();
+        passes += 1;
+    }
+    let served = manager.connections().len() - 1;
+    setrlimit(Resource::Nofile, whole).unwrap();
+    assert!(served < 20, "{served} of 20 were accepted");
+    assert!(passes < 100, "{passes} passes: it turns in a circle");
+    let handle = manager.handle();
+    poll_until(&mut manager, "the others", || handle.connections().len() == 21);
+    let polled = support::Polled::of(manager);
+    for client in &mut clients {
+        read_to(client, "hello");
+    }
+    drop(polled);
+}
