@@ -100,6 +100,13 @@ impl Connection {
         }
     }
 
+    /// Whether a response head that is written now must say `Connection: close` (D2): what [`Input::ResponseHead`] would
+    /// answer, for whom the head may still fail.
+    #[must_use]
+    pub fn would_say_close(&self, stopping: bool) -> bool {
+        stopping || self.wish != Wish::Serve
+    }
+
     /// When the machine wants an [`Input::Tick`], if nothing happens before. `None`: it waits for an event.
     #[must_use]
     pub fn wake_at(&self) -> Option<Instant> {
@@ -172,7 +179,7 @@ impl Connection {
         if self.writing == Writing::Pending {
             self.writing = Writing::Begun;
         }
-        (stopping || self.wish != Wish::Serve).then_some(Effect::SayClose)
+        self.would_say_close(stopping).then_some(Effect::SayClose)
     }
 
     fn response_done(&mut self, now: Instant) -> Option<Effect> {

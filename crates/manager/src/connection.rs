@@ -10,6 +10,7 @@ use exeunt_listener::Address;
 use std::any::Any;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// A listener, an accepted connection, or a UDP socket.
@@ -29,6 +30,8 @@ pub(crate) struct Shared {
     id: u64,
     kind: Kind,
     core: Weak<Core>,
+    /// It is open, and has no handler of its own. Written with `session` locked, so that telling need not lock it.
+    plain: AtomicBool,
     session: Mutex<Session>,
 }
 
@@ -129,10 +132,9 @@ impl Connection {
     /// From now on this handler is told; with `None`, the manager's. On a listener: of the connections that it will
     /// accept, too.
     pub fn set_handler(&self, handler: Option<Handler>) {
-        let before = {
-            let mut session = self.lock();
+        let before = self.end(|session| {
             if session.is_open() { std::mem::replace(&mut session.handler, handler) } else { handler }
-        };
+        });
         drop(before);
     }
 
@@ -288,8 +290,9 @@ impl Connection {
 
 impl Connection {
     pub(crate) fn new(core: &Arc<Core>, kind: Kind, session: Session) -> Self {
-        let shared =
-            Shared { id: core.next_id(), kind, core: Arc::downgrade(core), session: Mutex::new(session) };
+        let plain = AtomicBool::new(session.is_plain());
+        let session = Mutex::new(session);
+        let shared = Shared { id: core.next_id(), kind, core: Arc::downgrade(core), plain, session };
         let connection = Self { shared: Arc::new(shared) };
         core.open().insert(connection.id(), connection.clone());
         connection
@@ -299,13 +302,23 @@ impl Connection {
         lock(&self.shared.session)
     }
 
+    /// Changes who is told, or that anybody is.
+    pub(crate) fn end<T>(&self, change: impl FnOnce(&mut Session) -> T) -> T {
+        let mut session = self.lock();
+        let value = change(&mut session);
+        self.shared.plain.store(session.is_plain(), Ordering::Release);
+        value
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         self.shared.kind
     }
 
     /// Calls the handler, outside of all locks. A panic is written down, and ends the connection.
     pub(crate) fn tell(&self, core: &Core, event: Event<'_>) {
-        let own = {
+        let own = if self.shared.plain.load(Ordering::Acquire) {
+            None
+        } else {
             let session = self.lock();
             if !session.is_open() {
                 return;

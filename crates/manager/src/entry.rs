@@ -83,7 +83,11 @@ impl Entry {
             }
             Socket::Listener(door) => {
                 use std::os::fd::AsFd as _;
-                registry.register(&mut SourceFd(&door.listener.as_fd().as_raw_fd()), token, Interest::READABLE)
+                registry.register(
+                    &mut SourceFd(&door.listener.as_fd().as_raw_fd()),
+                    token,
+                    Interest::READABLE,
+                )
             }
             Socket::Closing(..) | Socket::Between => Ok(()),
         }

@@ -74,7 +74,9 @@ pub enum SendError {
     #[error(transparent)]
     Closed(#[from] ConnectionClosed),
     /// The peer does not read, and too much waits for it already.
-    #[error("{waiting} bytes wait to be sent, and {more} more would pass the limit of {limit}; wait for Event::Write")]
+    #[error(
+        "{waiting} bytes wait to be sent, and {more} more would pass the limit of {limit}; wait for Event::Write"
+    )]
     Full {
         /// Bytes that wait.
         waiting: usize,

@@ -88,7 +88,7 @@ pub(crate) fn listen(core: &Arc<Core>, text: &str, how: Listen) -> Result<Connec
     connection.tell(core, Event::Open);
     if let Err(closed) = core.add(Entry::new(connection.clone(), socket)) {
         core.open().remove(&connection.id());
-        let leftover = connection.lock().gone();
+        let leftover = connection.end(Session::gone);
         drop(leftover);
         return Err(closed.into());
     }

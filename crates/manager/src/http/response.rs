@@ -89,25 +89,24 @@ pub(crate) fn write(
     out.reserve(size);
     push_status(out, status);
     if !said.date && !interim {
-        push_field(out, "Date", answering.date);
+        push(out, &[b"\r\nDate: ", answering.date.as_bytes()]);
     }
     for (name, value) in headers {
         if !(said.special && is_left_out(name, value, bodiless || until_close, close)) {
-            push_field(out, name, value);
+            push(out, &[b"\r\n", name.as_bytes(), b": ", value.as_bytes()]);
         }
     }
     // A 304 may say how long the body would be (RFC 9110 §8.6), 1xx and 204 may not.
     if !chunked && (!bodiless || status == 304 && length.is_some()) {
-        out.extend_from_slice(b"Content-Length: ");
+        out.extend_from_slice(b"\r\nContent-Length: ");
         push_number::<10>(out, length.unwrap_or(body.len() as u64));
-        out.extend_from_slice(b"\r\n");
     }
     if close && !said.close {
-        out.extend_from_slice(b"Connection: close\r\n");
+        out.extend_from_slice(b"\r\nConnection: close");
     } else if keep && !said.keep_alive {
-        out.extend_from_slice(b"Connection: keep-alive\r\n");
+        out.extend_from_slice(b"\r\nConnection: keep-alive");
     }
-    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(b"\r\n\r\n");
 
     if bodiless || answering.head_only || body.is_empty() {
     } else if chunked && !until_close {
@@ -159,14 +158,12 @@ fn push_status(out: &mut BytesMut, status: u16) {
             out.extend_from_slice(b" "); // the blank is due even without a phrase (RFC 9112 §4)
         }
     }
-    out.extend_from_slice(b"\r\n");
 }
 
-fn push_field(out: &mut BytesMut, name: &str, value: &str) {
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value.as_bytes());
-    out.extend_from_slice(b"\r\n");
+fn push(out: &mut BytesMut, parts: &[&[u8]]) {
+    for part in parts {
+        out.extend_from_slice(part);
+    }
 }
 
 fn push_number<const RADIX: u64>(out: &mut BytesMut, mut number: u64) {

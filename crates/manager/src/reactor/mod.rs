@@ -8,7 +8,7 @@ use crate::core::{Core, Inbox, Stage, handle};
 use crate::entry::{Entry, Socket};
 use crate::event::Event;
 use crate::handler::guarded;
-use crate::session::Next;
+use crate::session::{Next, Session};
 use deadlines::Deadlines;
 use exeunt_listener::{Address, CloseOptions};
 use mio::{Events, Poll, Token};
@@ -51,6 +51,8 @@ pub(crate) struct Reactor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Stays,
+    /// It stays, and is to be looked at then, at the latest.
+    Rests(Option<Instant>),
     /// It has had its share, and has not come to an end.
     Again,
     Gone,
@@ -142,12 +144,15 @@ impl Reactor {
         };
         match fate {
             Fate::Gone => self.remove(slot),
-            Fate::Stays | Fate::Again => {
+            Fate::Stays | Fate::Again | Fate::Rests(_) => {
                 let Some(entry) = self.entries.get_mut(slot) else { return };
                 if fate == Fate::Again {
                     list(&mut self.listed, entry, slot);
                 }
-                let wake_at = entry.connection.lock().wake_at(&self.core.limits);
+                let wake_at = match fate {
+                    Fate::Rests(wake_at) => wake_at,
+                    _ => entry.connection.lock().wake_at(&self.core.limits),
+                };
                 self.deadlines.arm(entry, slot, wake_at);
             }
         }
@@ -226,7 +231,7 @@ impl Reactor {
             connection.lock().close();
             connection.tell(&self.core, Event::Close);
         }
-        let leftover = connection.lock().gone();
+        let leftover = connection.end(Session::gone);
         drop(leftover);
         self.core.open().remove(&connection.id());
         if let Socket::Listener(door) = socket

@@ -5,7 +5,7 @@ use crate::connection::Connection;
 use crate::core::Core;
 use crate::entry::{Entry, Socket};
 use crate::event::Event;
-use crate::session::{Next, Over, Step, Tick};
+use crate::session::{Next, Over, Session, Step, Tick};
 use std::io;
 use std::time::Instant;
 
@@ -20,63 +20,71 @@ pub(super) fn turn(
     now: Instant,
     first: Option<Next>,
 ) -> Fate {
-    let connection = entry.connection.clone();
-    connection.lock().begin_turn();
+    // Those say no more than that it goes on: perhaps with something to be sent first.
+    let goes_on = |next: &Next| matches!(next, Next::Read | Next::Wait);
     let mut reads = 0;
-    let mut pending = first;
-    let fate = loop {
-        let next = match pending.take() {
-            // Which says no more than that it goes on: perhaps with something to be sent first.
-            Some(next) if !matches!(next, Next::Read | Next::Wait) => next,
-            _ => match advance(core, entry, &connection, now) {
-                Ok(next) => next,
-                Err(error) => lost(&connection, &error),
-            },
+    let mut pending = first.filter(|next| !goes_on(next));
+    if pending.is_some() {
+        entry.connection.lock().begin_turn();
+    }
+    loop {
+        let ahead = match pending.take() {
+            Some(next) => Ahead::Then(next),
+            None => {
+                advance(core, entry, now).unwrap_or_else(|error| Ahead::Then(lost(&entry.connection, &error)))
+            }
         };
-        match next {
-            Next::Tell(step) => tell(core, &connection, step),
-            Next::Wait => break Fate::Stays,
-            Next::Close => break Fate::Gone,
-            Next::Abort => {
+        match ahead {
+            Ahead::Rest(wake_at) => return Fate::Rests(wake_at),
+            Ahead::Then(Next::Tell(step)) => _ = tell(core, &entry.connection, step),
+            Ahead::Then(Next::Wait) => {}
+            Ahead::Then(Next::Close) => return Fate::Gone,
+            Ahead::Then(Next::Abort) => {
                 if let Socket::Stream(stream) = &entry.socket {
                     stream.reset_on_close();
                 }
-                break Fate::Gone;
+                return Fate::Gone;
             }
-            Next::Linger => {
+            Ahead::Then(Next::Linger) => {
                 if let Socket::Stream(stream) = &entry.socket {
                     stream.shut_down();
                 }
-                linger(core, &connection);
+                linger(core, &entry.connection);
                 entry.readable = true;
             }
-            Next::Read if !entry.readable => break Fate::Stays,
-            Next::Read if reads == READS => break Fate::Again,
-            Next::Read => {
+            Ahead::Then(Next::Read) if reads == READS => {
+                entry.connection.lock().end_turn();
+                return Fate::Again;
+            }
+            Ahead::Then(Next::Read) => {
                 reads += 1;
-                pending = read(core, entry, &connection, scratch, now);
+                pending = read(core, entry, scratch, now).filter(|next| !goes_on(next));
             }
         }
-    };
-    connection.lock().end_turn();
-    fate
+    }
+}
+
+/// How a turn goes on.
+enum Ahead {
+    Then(Next),
+    /// It does not, until something happens, or that time has come.
+    Rest(Option<Instant>),
 }
 
 /// Its deadline may have come: what follows from that.
 pub(super) fn tick(core: &Core, entry: &mut Entry, scratch: &mut [u8], now: Instant) -> Option<Next> {
-    let connection = entry.connection.clone();
-    let tick = connection.lock().tick(core, now);
+    let tick = entry.connection.lock().tick(core, now);
     match tick {
         Tick::Then(next) => Some(next),
         // The kernel is asked, whatever it has told before.
         Tick::LastLook => {
             entry.readable = true;
-            connection.lock().begin_turn();
-            let found = read(core, entry, &connection, scratch, now);
-            connection.lock().end_turn();
+            entry.connection.lock().begin_turn();
+            let found = read(core, entry, scratch, now);
+            entry.connection.lock().end_turn();
             match found {
                 None if !entry.looked_in_vain => None,
-                None => Some(connection.lock().nothing_there(now)),
+                None => Some(entry.connection.lock().nothing_there(now)),
                 found => found,
             }
         }
@@ -84,22 +92,25 @@ pub(super) fn tick(core: &Core, entry: &mut Entry, scratch: &mut [u8], now: Inst
 }
 
 /// Sends what can be sent, and asks what comes next.
-fn advance(core: &Core, entry: &mut Entry, connection: &Connection, now: Instant) -> io::Result<Next> {
-    let Socket::Stream(stream) = &entry.socket else { return Ok(Next::Close) };
+fn advance(core: &Core, entry: &mut Entry, now: Instant) -> io::Result<Ahead> {
+    let Entry { connection, socket: Socket::Stream(stream), readable, writable, .. } = entry else {
+        return Ok(Ahead::Then(Next::Close));
+    };
     loop {
         let mut session = connection.lock();
+        session.begin_turn();
         let mut sent = 0;
-        while entry.writable && !session.to_send().is_empty() {
+        while *writable && !session.to_send().is_empty() {
             match stream.write(session.to_send()) {
                 Ok(bytes) => {
                     // What the kernel does not take whole, it takes no more of (epoll(7), question 9).
-                    entry.writable = bytes == session.to_send().len();
+                    *writable = bytes == session.to_send().len();
                     session.sent(now, bytes);
                     sent += bytes;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    entry.writable = false;
+                    *writable = false;
                     session.stalls(now);
                 }
                 Err(error) => return Err(error),
@@ -113,11 +124,18 @@ fn advance(core: &Core, entry: &mut Entry, connection: &Connection, now: Instant
         let next = session.next(core, now);
         let over = session.take_over();
         // Going on may have written something: a 100, or an answer in the program's place.
-        let more = entry.writable && !session.to_send().is_empty();
+        let more = *writable && !session.to_send().is_empty();
+        let ahead = match next {
+            Next::Read | Next::Wait if more => None,
+            // In one with the look at what is to be done: what others write down from here on, they tell of.
+            Next::Wait => Some(Ahead::Rest(session.rest(&core.limits))),
+            Next::Read if !*readable => Some(Ahead::Rest(session.rest(&core.limits))),
+            next => Some(Ahead::Then(next)),
+        };
         drop(session);
         settle(over);
-        if !(more && matches!(next, Next::Read | Next::Wait)) {
-            return Ok(next);
+        if let Some(ahead) = ahead {
+            return Ok(ahead);
         }
     }
 }
@@ -132,14 +150,9 @@ pub(super) fn settle(over: Option<Over>) {
 }
 
 /// Reads once. What follows at once, if anything does.
-fn read(
-    core: &Core,
-    entry: &mut Entry,
-    connection: &Connection,
-    scratch: &mut [u8],
-    now: Instant,
-) -> Option<Next> {
+fn read(core: &Core, entry: &mut Entry, scratch: &mut [u8], now: Instant) -> Option<Next> {
     let Socket::Stream(stream) = &entry.socket else { return Some(Next::Close) };
+    let connection = &entry.connection;
     entry.looked_in_vain = false;
     match stream.read(scratch) {
         Ok(0) => {
@@ -163,28 +176,27 @@ fn read(
 }
 
 fn arrived(core: &Core, connection: &Connection, bytes: &[u8], now: Instant) -> Option<Next> {
-    let step = {
+    let (step, serving) = {
         let mut session = connection.lock();
         if session.is_lingering() {
             return Some(session.discard(now, bytes));
         }
-        session.arrived(core, now, bytes)
+        (session.arrived(core, now, bytes), session.is_serving())
     };
-    if let Some(step) = step {
-        tell(core, connection, step);
-    }
+    let serving = step.map_or(serving, |step| tell(core, connection, step));
     // Who has ended the connection meanwhile reads no more of it.
-    if connection.lock().is_serving() {
+    if serving {
         connection.tell(core, Event::Read(bytes));
     }
     None
 }
 
-fn tell(core: &Core, connection: &Connection, step: Step) {
-    match step {
+/// Whether it is served still when that is told.
+fn tell(core: &Core, connection: &Connection, step: Step) -> bool {
+    let request = match step {
         Step::Headers(request) => {
             connection.tell(core, Event::HttpHeaders(&request));
-            connection.lock().told(request);
+            request
         }
         Step::Message { request, announced } => {
             if !announced {
@@ -193,17 +205,23 @@ fn tell(core: &Core, connection: &Connection, step: Step) {
             if announced || connection.lock().is_owed() {
                 connection.tell(core, Event::HttpMessage(&request));
             }
-            connection.lock().told(request);
+            request
         }
-        Step::Refused(why) => connection.tell(core, Event::Error(why)),
-    }
+        Step::Refused(why) => {
+            connection.tell(core, Event::Error(why));
+            return connection.lock().is_serving();
+        }
+    };
+    let mut session = connection.lock();
+    session.told(request);
+    session.is_serving()
 }
 
 /// Our side is shut down. For the program that is the end.
 fn linger(core: &Core, connection: &Connection) {
     connection.lock().close();
     connection.tell(core, Event::Close);
-    let leftover = connection.lock().lingers();
+    let leftover = connection.end(Session::lingers);
     drop(leftover);
     core.open().remove(&connection.id());
 }

@@ -109,10 +109,8 @@ impl Http {
             (Answer::Nothing, _) if self.is_unasked(status) => (Version::Http11, false, true),
             _ => return Err(AnswerError::Answered),
         };
-        // The machine is told only of what is written.
-        let mut drain = self.drain.clone();
         let stopping = core.is_stopping();
-        let say_close = drain.on(self.seen, Input::ResponseHead { stopping }) == Some(Effect::SayClose);
+        let say_close = self.drain.would_say_close(stopping);
         let reply = Reply { status, headers, body };
         let form = core.with_date(|date| {
             let answering = Answering { version, head_only, close: close || say_close, date };
@@ -124,7 +122,8 @@ impl Http {
             }
             return Ok(());
         }
-        self.drain = drain;
+        // The machine is told only of what is written.
+        self.drain.on(self.seen, Input::ResponseHead { stopping });
         self.closes |= form.closes();
         self.answer = match form {
             Form::UntilClose if !head_only => Answer::UntilClose,

@@ -144,6 +144,11 @@ impl Session {
         self.course == Course::Open
     }
 
+    /// Whether it is open, and the manager's handler is told.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.is_open() && self.handler.is_none()
+    }
+
     pub(crate) fn is_lingering(&self) -> bool {
         self.course == Course::Lingering
     }
@@ -190,6 +195,12 @@ impl Session {
 
     pub(crate) fn end_turn(&mut self) {
         self.in_turn = false;
+    }
+
+    /// Ends the turn, until something happens or that time has come.
+    pub(crate) fn rest(&mut self, limits: &Limits) -> Option<Instant> {
+        self.end_turn();
+        self.wake_at(limits)
     }
 
     /// Whether it is to be entered in the list of those that are told of each pass.
