@@ -18,16 +18,18 @@ pub(super) fn turn(core: &Core, entry: &mut Entry, scratch: &mut [u8]) -> Fate {
     let connection = entry.connection.clone();
     connection.lock().begin_turn();
     let mut datagrams = 0;
-    let fate = loop {
-        let next = connection.lock().next(core, Instant::now());
-        if let Next::Close = next {
-            break Fate::Gone;
-        }
-        if !entry.readable {
-            break Fate::Stays;
-        }
-        if datagrams == DATAGRAMS {
-            break Fate::Again;
+    loop {
+        {
+            let mut session = connection.lock();
+            if let Next::Close = session.next(core, Instant::now()) {
+                return Fate::Gone;
+            }
+            let over = if entry.readable { Fate::Again } else { Fate::Stays };
+            if over == Fate::Stays || datagrams == DATAGRAMS {
+                // In one with the look at what is wanted of it.
+                session.end_turn();
+                return over;
+            }
         }
         match socket.recv_from(scratch) {
             Ok((length, from)) => {
@@ -43,7 +45,5 @@ pub(super) fn turn(core: &Core, entry: &mut Entry, scratch: &mut [u8]) -> Fate {
                 connection.tell(core, Event::Error(&error.to_string()));
             }
         }
-    };
-    connection.lock().end_turn();
-    fate
+    }
 }

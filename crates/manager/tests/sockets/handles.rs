@@ -199,6 +199,17 @@ fn without_any_handler_traffic_is_survived() {
 }
 
 #[test]
+fn who_may_go_where() {
+    fn anywhere<T: Send + Sync + 'static>() {}
+    fn to_another_thread<T: Send + 'static>() {}
+    anywhere::<Connection>();
+    anywhere::<exeunt_manager::Handle>();
+    anywhere::<exeunt_manager::Timer>();
+    anywhere::<exeunt_manager::Request>();
+    to_another_thread::<Manager>();
+}
+
+#[test]
 fn data_is_told_by_its_type_and_replaced() {
     let manager = Manager::new(hello);
     let listener = manager.listen("tcp://127.0.0.1:0").unwrap();

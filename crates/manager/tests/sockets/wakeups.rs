@@ -4,6 +4,7 @@ use crate::support::{LAST, LIMIT, Log, Polled, asking, hello, poll_until, to_end
 use exeunt_manager::{Connection, Event, Manager};
 use std::collections::HashMap;
 use std::sync::mpsc::channel;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -126,4 +127,32 @@ fn a_sleeping_poll_is_woken_each_time() {
         listener.wakeup(number.to_le_bytes()).unwrap();
         assert_eq!(tells.recv_timeout(LIMIT).unwrap(), number.to_le_bytes());
     }
+}
+
+#[test]
+fn what_is_written_as_a_turn_ends_is_not_overlooked() {
+    const ROUNDS: u32 = 5000;
+    let (writes, conns) = (Arc::new(AtomicU32::new(0)), channel());
+    let (count, keep) = (Arc::clone(&writes), Mutex::new(conns.0));
+    let polled = Polled::new(move |conn: &Connection, event: Event<'_>| match event {
+        Event::Accept => keep.lock().unwrap().send(conn.clone()).unwrap(),
+        // The turn is nearly over.
+        Event::Write(_) => _ = count.fetch_add(1, Ordering::SeqCst),
+        _ => {}
+    });
+    let mut client = crate::support::client(polled.listen("tcp://127.0.0.1:0"));
+    let conn = conns.1.recv_timeout(LIMIT).unwrap();
+    for round in 0..ROUNDS {
+        conn.send([b'x']).unwrap();
+        let began = std::time::Instant::now();
+        while writes.load(Ordering::SeqCst) == round {
+            assert!(began.elapsed() < LIMIT, "overlooked in round {round}");
+            std::hint::spin_loop();
+        }
+        // A little later each time, to meet the very end of it.
+        for _ in 0..round % 500 {
+            std::hint::spin_loop();
+        }
+    }
+    std::io::Read::read_exact(&mut client, &mut vec![0; ROUNDS as usize]).unwrap();
 }

@@ -8,3 +8,4 @@ mod refusals;
 mod requests;
 mod splits;
 mod times;
+mod turns;
