@@ -219,8 +219,9 @@ impl Connection {
     /// `Content-Length`, `Date` and `Connection` are ours. With the header `Transfer-Encoding: chunked` it begins an answer
     /// that [`chunk`](Self::chunk) goes on with; to an HTTP/1.0 client that one ends with the connection.
     ///
-    /// Where nothing is asked, an error status is sent all the same, and closes the connection (RFC 9110 §15.5.9 has the
-    /// client's side of it).
+    /// On a connection that has asked nothing yet, an answer is sent all the same, and closes it; between requests, 408 and
+    /// 503 are, which say that it closes (RFC 9110 §15.5.9 has the client's side of it). Anything else would be a second
+    /// answer, and is refused.
     ///
     /// # Errors
     ///

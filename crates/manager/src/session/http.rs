@@ -235,10 +235,12 @@ impl Http {
         matches!(self.answer, Answer::Owed)
     }
 
-    /// Whether such an answer may be sent though nothing is asked. (Of a request that is answered, the body may still come.)
+    /// Whether such an answer may be sent though nothing is asked. Once something was, any but those two may well be a
+    /// second answer to that, and would be taken for the first to the next. (Of a request that is answered, the body may
+    /// still come.)
     fn is_unasked(&self, status: u16) -> bool {
         let between = !matches!(self.reading, Reading::Body(_));
-        between && (status >= 400 || status >= 200 && !self.used)
+        between && (matches!(status, 408 | 503) || status >= 200 && !self.used)
     }
 
     /// Whether an answer is begun that only the program can finish.
@@ -377,13 +379,13 @@ impl Http {
         body: &BodyReader,
         announced: bool,
     ) -> Option<Step> {
-        // It has its answer already; its body was read only to get behind it.
-        if !self.is_owed() {
-            return None;
-        }
         if let Some(asked) = &mut self.asked {
             asked.whole = Some(self.seen);
             asked.expects = false;
+        }
+        // It has its answer already; its body was read only to get behind it.
+        if !self.is_owed() {
+            return None;
         }
         let content = if head.framing == Framing::None { Bytes::new() } else { body.body(&raw, head.len) };
         buffers.told = Some(raw.clone());
@@ -397,7 +399,10 @@ impl Http {
         buffers.recv.clear();
         match &self.answer {
             Answer::Owed => self.give_up(core, buffers, refusal.status),
-            Answer::Nothing if !answered => _ = self.reply(core, buffers, refusal.status, &[], b""),
+            Answer::Nothing if !answered => {
+                self.used = false; // so that the reply is taken
+                _ = self.reply(core, buffers, refusal.status, &[], b"");
+            }
             // The answer that was given, or is being sent, is the last.
             _ => {}
         }

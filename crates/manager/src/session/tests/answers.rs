@@ -203,6 +203,14 @@ fn an_error_may_be_answered_where_nothing_was_asked() {
     kept.does(|session, core| session.reply(core, 503, &[], b"bye").unwrap());
     assert_eq!(kept.statuses(), [200, 503]);
     assert!(kept.lingers);
+
+    for status in [200, 302, 400, 404, 500, 502] {
+        let mut kept = asked(GET);
+        kept.does(|session, core| session.reply(core, 200, &[], b"one").unwrap());
+        let second = kept.session.reply(&kept.core, status, &[], b"two");
+        assert!(matches!(second, Err(AnswerError::Answered)), "{status} may be a second answer");
+        assert_eq!(kept.session.unsent_len(), 0);
+    }
 }
 
 #[test]

@@ -76,9 +76,10 @@ impl Bench {
     /// These bytes are read, if the session reads at all.
     pub(super) fn arrives(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         let bytes = bytes.as_ref();
-        if !self.reads || self.end.is_some() {
-            return self;
-        }
+        if self.reads && self.end.is_none() { self.is_read(bytes) } else { self }
+    }
+
+    fn is_read(&mut self, bytes: &[u8]) -> &mut Self {
         if self.session.is_lingering() {
             let next = self.session.discard(self.now, bytes);
             return self.carries_out(next);
@@ -125,7 +126,7 @@ impl Bench {
                 let next = self.session.nothing_there(self.now);
                 self.carries_out(next)
             }
-            Tick::LastLook => self.arrives(found),
+            Tick::LastLook => self.is_read(found),
         }
     }
 

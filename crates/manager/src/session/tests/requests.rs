@@ -131,6 +131,22 @@ fn who_ends_his_side_is_answered_all_the_same() {
 }
 
 #[test]
+fn who_ends_his_side_behind_a_body_gets_the_whole_of_a_stream_that_began_before() {
+    let mut bench = Bench::http(|session, core, told| {
+        if told.starts_with("headers") {
+            session.reply(core, 200, &[("Transfer-Encoding", "chunked")], b"early").unwrap();
+        }
+    });
+    bench.arrives(&POST[..POST.len() - 2]).arrives(&POST[POST.len() - 2..]).peer_ends();
+    assert_eq!((bench.end, bench.lingers), (None, false));
+    bench.does(|session, core| {
+        session.chunk(core, b"late").unwrap();
+        session.chunk(core, b"").unwrap();
+    });
+    assert!(bench.text().ends_with("5\r\nearly\r\n4\r\nlate\r\n0\r\n\r\n"));
+}
+
+#[test]
 fn an_end_in_the_middle_of_a_request_is_the_end() {
     for request in [GET, POST, CHUNKED] {
         for cut in [1, request.len() / 2, request.len() - 1] {
