@@ -78,6 +78,10 @@ impl Locked<'_> {
             let live = LiveShield { name: live.name, site: live.site, since: live.since };
             self.state.live_shields.insert(shield, live);
             self.apply(Input::ShieldTaken { shield, kind: ShieldKind::Standing, until });
+            // The first signal has forced the end, and left nothing for shields to hold off.
+            if !self.state.machine.is_shielded_by(shield) {
+                self.shield_over(shield, Ended::Forced);
+            }
         }
         self.apply(Input::Looked);
     }
