@@ -1,6 +1,7 @@
 //! Why a program ends.
 
 use crate::machine::{Origin, Wish};
+use crate::report::Plain;
 use crate::signal::Signal;
 use exeunt_sys::signal as sys;
 use std::error::Error;
@@ -133,7 +134,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Signal(received) => received.fmt(f),
-            Self::Call { why } => f.write_str(why),
+            Self::Call { why } => Plain(why).fmt(f),
             Self::Failure(failure) => failure.fmt(f),
             Self::StdinEnded => f.write_str("stdin ended"),
             Self::Dropped => f.write_str("the lifecycle was dropped"),
@@ -156,6 +157,6 @@ impl fmt::Display for Received {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} failed: {}", self.name, self.error)
+        write!(f, "{} failed: {}", Plain(&self.name), Plain(&self.error))
     }
 }

@@ -8,7 +8,7 @@ use crate::cause::Cause;
 use crate::component::ComponentReport;
 use crate::lifecycle::Lifecycle;
 use crate::machine::{Phase, Verdict};
-use crate::report::Span as Time;
+use crate::report::{Plain, Span as Time};
 use crate::scope::{CutWork, ScopeShared};
 use crate::shield::ShieldReport;
 use crate::work::LiveWork;
@@ -329,7 +329,7 @@ impl fmt::Display for Progress {
             Self::Component(component) => component.fmt(f),
             Self::Phase(phase) => phase.fmt(f),
             Self::HeldUp(held_up) => held_up.fmt(f),
-            Self::Cut { scope, work } => write!(f, "{scope}: cut: {work}"),
+            Self::Cut { scope, work } => write!(f, "{}: cut: {work}", Plain(scope)),
             Self::Stopped { exit_status, .. } => write!(f, "stopped, exit status {exit_status}"),
         }
     }
@@ -349,7 +349,7 @@ impl fmt::Display for HeldUp {
 
 impl fmt::Display for HeldScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({} in flight)", self.name, self.in_flight)?;
+        write!(f, "{} ({} in flight)", Plain(&self.name), self.in_flight)?;
         for (index, work) in self.oldest.iter().enumerate() {
             write!(f, "{} {work}", if index == 0 { ":" } else { "," })?;
         }

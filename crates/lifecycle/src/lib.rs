@@ -44,6 +44,7 @@ mod exit_statuses;
 mod follow;
 mod hooks;
 mod hub;
+mod kept;
 mod last_resort;
 mod lifecycle;
 mod loom;

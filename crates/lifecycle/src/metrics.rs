@@ -112,7 +112,8 @@ impl crate::LastStop {
         metrics::gauge!("exeunt_last_stop_seconds").set(self.took.as_secs_f64());
         metrics::gauge!("exeunt_last_stop_cut").set(float(self.cut));
         metrics::gauge!("exeunt_last_stop_left").set(float(self.left));
-        metrics::gauge!("exeunt_last_stop_failures").set(float(count(&self.failures)));
+        metrics::gauge!("exeunt_last_stop_failures")
+            .set(float(count(&self.failures).saturating_add(self.failures_left_out)));
         metrics::gauge!("exeunt_last_stop_attempts").set(f64::from(self.attempts));
     }
 }

@@ -21,6 +21,8 @@ pub struct GroupReport {
     pub failures: Vec<Failure>,
     /// Work that was cut.
     pub cut: Vec<CutWork>,
+    /// How many entries more there were: of each list, the first thousand are kept.
+    pub left_out: u64,
 }
 
 impl GroupReport {

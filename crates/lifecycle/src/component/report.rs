@@ -1,6 +1,6 @@
 //! What became of a component, for the report.
 
-use crate::report::Span;
+use crate::report::{Plain, Span};
 use std::fmt;
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ impl fmt::Display for ComponentOutcome {
 
 impl fmt::Display for ComponentReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.name, self.outcome)?;
+        write!(f, "{}: {}", Plain(&self.name), self.outcome)?;
         match self.outcome {
             ComponentOutcome::Closed | ComponentOutcome::Failed | ComponentOutcome::TimedOut => {
                 write!(f, " after {}", Span(self.took))

@@ -1,11 +1,11 @@
 //! Components as the core knows them: names, closers, and what became of them.
 
-use super::{Core, Locked, MOST_KEPT, State};
+use super::{Core, Locked, State};
 use crate::cause::{Cause, Failure};
 use crate::component::{Closer, ComponentOutcome, ComponentReport};
 use crate::follow::{Item, Progress};
 use crate::machine::{ComponentId, GroupId, Input, Late, Time};
-use crate::report::Span;
+use crate::report::{Plain, Span};
 use crate::shield::oldest;
 use std::error::Error;
 use std::sync::Arc;
@@ -311,11 +311,9 @@ impl State {
         self.tell_groups(component, &report);
         // Whoever closed the group knows, and programs that run long may close many.
         let early = self.machine.requested().is_none();
-        if early && (report.outcome == ComponentOutcome::Closed || self.component_reports.len() >= MOST_KEPT)
-        {
-            return self.follow.push(Item::News(Progress::Component(report)));
+        if !early || report.outcome != ComponentOutcome::Closed {
+            self.component_reports.push(report.clone());
         }
-        self.component_reports.push(report.clone());
         self.follow.push(Item::News(Progress::Component(report)));
     }
 
@@ -325,7 +323,7 @@ impl State {
         let components = self.components.values().filter(|entry| entry.closer.is_none());
         let components = components.map(|entry| {
             let doing = if entry.is_closing { "closing" } else { "starting" };
-            format!("component {}, {doing} for {}", entry.name, Span(now.since(entry.since)))
+            format!("component {}, {doing} for {}", Plain(&entry.name), Span(now.since(entry.since)))
         });
         components.chain(oldest(self.live_shields.values(), now)).collect()
     }
@@ -336,11 +334,7 @@ impl State {
 
     fn component_failed(&mut self, component: ComponentId, failure: Failure) {
         self.tell_groups_of_failure(component, &failure);
-        if self.machine.requested().is_none() {
-            self.keep_failure(failure);
-        } else {
-            self.failures.push(failure);
-        }
+        self.failures.push(failure);
     }
 
     /// The exit's cause, if nothing else was before.

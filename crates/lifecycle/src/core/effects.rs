@@ -6,6 +6,7 @@ use super::groups::GroupClosed;
 use super::{Alarm, Core, Locked};
 use crate::component::Closer;
 use crate::follow::{Item, Progress};
+use crate::kept::MOST_KEPT;
 use crate::machine::{ComponentId, Effect, Notice, Phase, ScopeId, Verdict};
 use crate::scope::ScopeShared;
 use std::sync::Arc;
@@ -40,8 +41,11 @@ impl Locked<'_> {
                         let scopes = self.state.scopes.values_mut();
                         scopes.for_each(|entry| {
                             entry.at_stop = entry.shared.totals();
-                            entry.cut_before = entry.cut.len();
+                            entry.cut_before = entry.cut.count();
+                            entry.cut.make_room();
                         });
+                        self.state.failures.make_room();
+                        self.state.component_reports.make_room();
                     }
                     if let (Phase::LameDuck, Some(cause)) = (phase, &self.state.cause) {
                         self.state.follow.push(Item::News(Progress::Requested(cause.clone())));
@@ -88,7 +92,7 @@ impl Locked<'_> {
         self.state.follow.push(Item::HeldUp {
             phase,
             since: now.since(requested),
-            scopes: busy.map(|entry| Arc::clone(&entry.shared)).collect(),
+            scopes: busy.map(|entry| Arc::clone(&entry.shared)).take(MOST_KEPT).collect(),
             others: self.state.waits_for(now),
         });
     }

@@ -6,6 +6,7 @@ use super::{Core, Locked, State};
 use crate::bell::Bell;
 use crate::cause::Failure;
 use crate::component::{ComponentReport, GroupReport};
+use crate::kept::MOST_KEPT;
 use crate::machine::{ComponentId, GroupId, Input, Time};
 use crate::scope::CutWork;
 use std::collections::BTreeSet;
@@ -98,23 +99,31 @@ impl Locked<'_> {
 impl State {
     pub(super) fn tell_groups(&mut self, component: ComponentId, report: &ComponentReport) {
         for close in self.closes_of(component) {
-            close.report.components.push(report.clone());
+            keep(&mut close.report.components, report, &mut close.report.left_out);
         }
     }
 
     pub(super) fn tell_groups_of_failure(&mut self, component: ComponentId, failure: &Failure) {
         for close in self.closes_of(component) {
-            close.report.failures.push(failure.clone());
+            keep(&mut close.report.failures, failure, &mut close.report.left_out);
         }
     }
 
     pub(crate) fn tell_groups_of_cut(&mut self, group: GroupId, work: &CutWork) {
         for close in self.group_closes.iter_mut().filter(|close| close.groups.contains(&group)) {
-            close.report.cut.push(work.clone());
+            keep(&mut close.report.cut, work, &mut close.report.left_out);
         }
     }
 
     fn closes_of(&mut self, component: ComponentId) -> impl Iterator<Item = &mut GroupClose> {
         self.group_closes.iter_mut().filter(move |close| close.members.contains(&component))
+    }
+}
+
+fn keep<T: Clone>(list: &mut Vec<T>, entry: &T, left_out: &mut u64) {
+    if list.len() < MOST_KEPT {
+        list.push(entry.clone());
+    } else {
+        *left_out += 1;
     }
 }

@@ -26,6 +26,7 @@ use crate::counts::{PhaseCell, Totals};
 use crate::exit_statuses::ExitStatuses;
 use crate::follow::Follow;
 use crate::hooks::Hooks;
+use crate::kept::{Kept, MOST_KEPT};
 use crate::machine::{
     ComponentId, GroupId, Input, Limits, Machine, Origin, Phase, RELAY, ScopeId, ShieldId, Time, Verdict,
 };
@@ -79,17 +80,18 @@ pub(crate) enum Alarm {
 pub(crate) struct State {
     pub(crate) machine: Machine,
     pub(crate) cause: Option<Cause>,
-    pub(crate) failures: Vec<Failure>,
-    pub(crate) failures_left_out: u64,
+    pub(crate) failures: Kept<Failure>,
     /// News is queued here, and told without the lock.
     pub(crate) follow: Arc<Follow>,
     pub(crate) scopes: BTreeMap<ScopeId, ScopeEntry>,
+    /// Scopes that were idle before the stop, and of whose cut work nothing is kept.
+    pub(crate) scopes_left_out: u64,
     pub(crate) components: BTreeMap<ComponentId, ComponentEntry>,
     /// Groups that close before the stop.
     group_closes: Vec<GroupClose>,
     /// In the order in which they were over.
-    pub(crate) component_reports: Vec<ComponentReport>,
-    pub(crate) shield_reports: Vec<ShieldReport>,
+    pub(crate) component_reports: Kept<ComponentReport>,
+    pub(crate) shield_reports: Kept<ShieldReport>,
     /// The one that held the stop up longest, of those that are over.
     pub(crate) longest_shield: Option<ShieldReport>,
     /// During a stop.
@@ -113,9 +115,9 @@ pub(crate) struct ScopeEntry {
     pub(crate) shared: Arc<ScopeShared>,
     /// What had begun and ended when the stop was requested.
     pub(crate) at_stop: Totals,
-    pub(crate) cut: Vec<CutWork>,
+    pub(crate) cut: Kept<CutWork>,
     /// How many of them when the stop was requested.
-    pub(crate) cut_before: usize,
+    pub(crate) cut_before: u64,
     pub(crate) account: Account,
     /// When its work was done.
     pub(crate) idle_since: Option<Time>,
@@ -147,14 +149,14 @@ impl Core {
             state: Mutex::new(State {
                 machine,
                 cause: None,
-                failures: Vec::new(),
-                failures_left_out: 0,
+                failures: Kept::default(),
                 follow,
                 scopes: BTreeMap::new(),
+                scopes_left_out: 0,
                 components: BTreeMap::new(),
                 group_closes: Vec::new(),
-                component_reports: Vec::new(),
-                shield_reports: Vec::new(),
+                component_reports: Kept::default(),
+                shield_reports: Kept::default(),
                 longest_shield: None,
                 live_shields: BTreeMap::new(),
                 expired_shields: BTreeSet::new(),
@@ -326,7 +328,8 @@ impl Core {
             }
             if state.machine.requested().is_none() && !state.keeps(id) {
                 // Nobody will ask what became of it, and programs that run long may have many.
-                state.scopes.remove(&id);
+                let entry = state.scopes.remove(&id);
+                state.scopes_left_out += u64::from(entry.is_some_and(|entry| !entry.cut.is_empty()));
             } else if let Some(entry) = state.scopes.get_mut(&id) {
                 entry.idle_since.get_or_insert_with(|| self.clock.now());
             }
@@ -400,7 +403,7 @@ impl ScopeEntry {
         Self {
             shared,
             at_stop: Totals::default(),
-            cut: Vec::new(),
+            cut: Kept::default(),
             cut_before: 0,
             account: Account::default(),
             idle_since: None,
@@ -408,19 +411,7 @@ impl ScopeEntry {
     }
 }
 
-/// Of what may happen any number of times before or in a stop, this much is kept for the report.
-pub(crate) const MOST_KEPT: usize = 1_000;
-
 impl State {
-    /// Of something that the program can go on without.
-    pub(crate) fn keep_failure(&mut self, failure: Failure) {
-        if self.failures.len() < MOST_KEPT {
-            self.failures.push(failure);
-        } else {
-            self.failures_left_out += 1;
-        }
-    }
-
     /// Whether a scope that is idle before the stop is kept, since some of its work was cut.
     fn keeps(&self, id: ScopeId) -> bool {
         let is_kept = |entry: &ScopeEntry| entry.idle_since.is_some() && !entry.cut.is_empty();

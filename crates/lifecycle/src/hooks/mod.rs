@@ -18,6 +18,7 @@ pub(crate) use set::{HookSet, SignalHook, end_hook, signal_hook};
 
 use crate::cause::{Failure, Received};
 use crate::core::Core;
+use crate::kept::Kept;
 use crate::report::Report;
 use crate::signal::Signal;
 use crate::stop::Stop;
@@ -61,7 +62,7 @@ struct State {
     ending: Lane,
     hangups: Vec<Hangup>,
     next_hangup: u64,
-    failures: Vec<Failure>,
+    failures: Kept<Failure>,
     /// When patience is over; set by the end of the lifecycle.
     until: Option<Instant>,
     over: bool,
@@ -209,6 +210,7 @@ impl Hooks {
             return;
         }
         state.until = Instant::now().checked_add(patience);
+        state.failures.make_room();
         // Hooks commonly hold a `Stop`, which holds the core, which holds them.
         let set = std::mem::take(&mut state.set);
         state.hangups.clear();
@@ -277,8 +279,9 @@ impl Hooks {
     }
 
     /// What went wrong in hooks so far.
-    pub(crate) fn failures(&self) -> Vec<Failure> {
-        self.state().map(|state| state.failures.clone()).unwrap_or_default()
+    pub(crate) fn failures(&self) -> (Vec<Failure>, u64) {
+        let failures = self.state().map(|state| (state.failures.kept().to_vec(), state.failures.left_out()));
+        failures.unwrap_or_default()
     }
 
     /// Waits for the threads that are about to end.
@@ -329,7 +332,7 @@ impl Shared {
                 state.lane(which).done();
                 // Once given up on, it is among the failures already.
                 if !state.over {
-                    state.failures.extend(failure);
+                    failure.into_iter().for_each(|failure| state.failures.push(failure));
                 }
             } else if state.lane(which).is_finished() {
                 break;
@@ -385,7 +388,7 @@ impl State {
     fn fail_late(&mut self, name: String) {
         let failure = Failure { name, error: "did not return in time".to_owned() };
         // A hang-up that took effect without its hook has said so already.
-        if self.failures.contains(&failure) {
+        if self.failures.kept().contains(&failure) {
             return;
         }
         tracing::error!(target: "exeunt::lifecycle", hook = failure.name, error = failure.error, "hook failed");

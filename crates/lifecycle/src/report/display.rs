@@ -1,6 +1,6 @@
 //! The report for people.
 
-use super::{PhaseTime, Report, ScopeReport};
+use super::{PhaseTime, Plain, Report, ScopeReport, count};
 use crate::machine::Verdict;
 use crate::scope::CutWork;
 use crate::shield::ShieldOutcome;
@@ -21,12 +21,15 @@ impl fmt::Display for Report {
         for scope in &self.scopes {
             write!(f, "\n  {scope}")?;
         }
+        more(f, self.scopes_left_out, "scopes")?;
         for component in &self.components {
             write!(f, "\n  {component}")?;
         }
+        more(f, self.components_left_out, "components")?;
         for shield in &self.shields {
             write!(f, "\n  {shield}")?;
         }
+        more(f, self.shields_left_out, "shields")?;
         // One that did not end by itself is among those above.
         let longest = self.longest_shield.as_ref();
         if let Some(longest) = longest.filter(|longest| longest.outcome == ShieldOutcome::Ended) {
@@ -35,14 +38,13 @@ impl fmt::Display for Report {
         for failure in &self.failures {
             write!(f, "\n  {failure}")?;
         }
-        if self.failures_left_out > 0 {
-            write!(f, "\n  and {} failures more", self.failures_left_out)?;
-        }
+        more(f, self.failures_left_out, "failures")?;
         for failure in &self.hook_failures {
             write!(f, "\n  {failure}")?;
         }
+        more(f, self.hook_failures_left_out, "failures of hooks")?;
         if let Some(error) = &self.not_written {
-            write!(f, "\n  {error}")?;
+            write!(f, "\n  {}", Plain(error))?;
         }
         write!(f, "\n  exit status {}", self.exit_status())?;
         match self.verdict {
@@ -54,15 +56,20 @@ impl fmt::Display for Report {
     }
 }
 
+/// What was left out of a list.
+fn more(f: &mut fmt::Formatter<'_>, count: u64, what: &str) -> fmt::Result {
+    if count > 0 { write!(f, "\n  and {count} {what} more") } else { Ok(()) }
+}
+
 impl fmt::Display for ScopeReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, in_flight_at_stop, finished, cut, .. } = self;
-        let cuts = cut.len();
+        let (name, cuts) = (Plain(name), count(cut) + self.cut_left_out);
         write!(
             f,
             "{name}: {in_flight_at_stop} in flight at the stop, {finished} finished after it, {cuts} cut"
         )?;
-        let handed_back = u64::try_from(self.handed_back.len()).unwrap_or(u64::MAX);
+        let handed_back = count(&self.handed_back) + self.handed_back_left_out;
         let others = [
             (self.failed, "failed"),
             (handed_back, "handed back"),
@@ -81,15 +88,19 @@ impl fmt::Display for ScopeReport {
         for work in &self.left_behind {
             write!(f, "\n    left behind: {work}")?;
         }
-        Ok(())
+        // Those without a name are in the count above; of the others, some may have no room.
+        match self.cut_left_out + self.handed_back_left_out {
+            0 => Ok(()),
+            unnamed => write!(f, "\n    and {unnamed} more that were cut or handed back"),
+        }
     }
 }
 
 impl fmt::Display for CutWork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.kind, self.name)?;
+        write!(f, "{} {}", self.kind, Plain(&self.name))?;
         if let Some(peer) = &self.peer {
-            write!(f, " for {peer}")?;
+            write!(f, " for {}", Plain(peer))?;
         }
         write!(f, ", after {}", Span(self.age))?;
         match &self.site {
@@ -102,7 +113,7 @@ impl fmt::Display for CutWork {
 impl fmt::Display for LiveWork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, kind, age, site } = self;
-        write!(f, "{kind} {name}, for {}, from {site}", Span(*age))
+        write!(f, "{kind} {}, for {}, from {site}", Plain(name), Span(*age))
     }
 }
 

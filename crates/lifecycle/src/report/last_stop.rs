@@ -28,6 +28,8 @@ pub struct LastStop {
     pub left: u64,
     /// What failed: names and errors.
     pub failures: Vec<(String, String)>,
+    /// How many failures more there were.
+    pub failures_left_out: u64,
     /// Stop signals that counted.
     pub attempts: u32,
 }
@@ -120,6 +122,8 @@ struct Raw {
     #[serde(default)]
     failures: Vec<RawFailure>,
     #[serde(default)]
+    failures_left_out: u64,
+    #[serde(default)]
     attempts: u32,
 }
 
@@ -127,6 +131,8 @@ struct Raw {
 struct RawScope {
     #[serde(default)]
     cut: Vec<IgnoredAny>,
+    #[serde(default)]
+    cut_left_out: u64,
     #[serde(default)]
     left: u64,
 }
@@ -147,9 +153,12 @@ impl From<Raw> for LastStop {
             exit_status: raw.exit_status,
             why: raw.why,
             took: span(raw.took),
-            cut: raw.scopes.iter().map(|scope| super::count(&scope.cut)).sum(),
+            cut: raw.scopes.iter().fold(0, |cut, scope| {
+                cut.saturating_add(super::count(&scope.cut)).saturating_add(scope.cut_left_out)
+            }),
             left: raw.scopes.iter().map(|scope| scope.left).fold(0, u64::saturating_add),
             failures: raw.failures.into_iter().map(|failure| (failure.name, failure.error)).collect(),
+            failures_left_out: raw.failures_left_out,
             attempts: raw.attempts,
         }
     }

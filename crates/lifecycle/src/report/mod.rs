@@ -5,16 +5,19 @@ mod display;
 mod file;
 #[cfg(feature = "report-file")]
 mod last_stop;
+mod plain;
 
 pub(crate) use display::Span;
 #[cfg(feature = "report-file")]
 pub(crate) use file::ReportFile;
 #[cfg(feature = "report-file")]
 pub use last_stop::{LastStop, LastStopError};
+pub(crate) use plain::Plain;
 
 use crate::cause::{Cause, Failure};
 use crate::component::ComponentReport;
 use crate::core::{Core, ScopeEntry, State};
+use crate::kept::MOST_KEPT;
 use crate::machine::{Phase, Verdict};
 use crate::scope::CutWork;
 use crate::shield::ShieldReport;
@@ -24,8 +27,12 @@ use std::time::Duration;
 
 /// What happened in the stop: why, how long, and what became of the work.
 ///
-/// `Display` is for people, a few lines without a newline at the end. With the feature `serde` it is for machines:
-/// durations are in seconds, as fractions.
+/// `Display` is for people, a few lines without a newline at the end; what names and errors have in them that would
+/// begin a line or move a cursor is escaped. With the feature `serde` it is for machines: durations are in seconds, as
+/// fractions.
+///
+/// Of each list are kept the first thousand entries of the time before the stop and of the stop, and of all scopes' work
+/// together ten thousand names; the fields that are called `left_out` say how many more there were.
 ///
 /// ```
 /// # use exeunt_lifecycle::{Config, Lifecycle};
@@ -53,26 +60,33 @@ pub struct Report {
     #[cfg_attr(feature = "serde", serde(serialize_with = "seconds"))]
     pub took: Duration,
     /// What became of the work of each scope that was busy when the stop was requested, or later, or that had work
-    /// cut before: of these, the first thousand.
+    /// cut before. Where there are too many, those with trouble come first.
     pub scopes: Vec<ScopeReport>,
+    /// How many scopes more there were.
+    pub scopes_left_out: u64,
     /// What became of each component and of exit work, in the order in which they were over. Not of those that
     /// closed well with their group before the stop; of those that did otherwise, the first thousand.
     pub components: Vec<ComponentReport>,
+    /// How many components more there were.
+    pub components_left_out: u64,
     /// Shields that did not end by themselves.
     pub shields: Vec<ShieldReport>,
+    /// How many of them more there were.
+    pub shields_left_out: u64,
     /// The shield that held the stop up longest, however it ended; `None` if none was live at the stop or later.
     pub longest_shield: Option<ShieldReport>,
     /// How far shields moved the hard deadline, counted from the stop request; `None` if they did not. The stop may
     /// have been over sooner.
     #[cfg_attr(feature = "serde", serde(serialize_with = "optional_seconds"))]
     pub extended: Option<Duration>,
-    /// Everything that failed, in the order in which it did. Of failed work, and of groups that were closed before the
-    /// stop, the first thousand.
+    /// Everything that failed, in the order in which it did.
     pub failures: Vec<Failure>,
     /// How many failures more there were.
     pub failures_left_out: u64,
     /// Hooks that failed, panicked or did not return; they change neither the verdict nor the exit status.
     pub hook_failures: Vec<Failure>,
+    /// How many failures of hooks more there were.
+    pub hook_failures_left_out: u64,
     /// Why it is not in its file, if it should be and is not.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub not_written: Option<String>,
@@ -117,11 +131,15 @@ pub struct ScopeReport {
     pub refused: u64,
     /// Queued work that was not begun, and was given back to the queue's owner (L13).
     pub handed_back: Vec<LiveWork>,
+    /// How much of it more there was.
+    pub handed_back_left_out: u64,
     /// Work that was cut, even before the stop.
     pub cut: Vec<CutWork>,
+    /// How much of it more there was.
+    pub cut_left_out: u64,
     /// Work that was neither finished nor cut by name when the stop was over.
     pub left: u64,
-    /// That of it which has a name, oldest first: threads that could not be ended, say.
+    /// That of it which has a name, the oldest first: threads that could not be ended, say.
     pub left_behind: Vec<LiveWork>,
     /// From the stop request until the scope had no work and would get none; `None` if that never came.
     #[cfg_attr(feature = "serde", serde(serialize_with = "optional_seconds"))]
@@ -212,7 +230,7 @@ impl Report {
             Some(state) => {
                 let mut report = Self::build(&state);
                 drop(state);
-                report.hook_failures = core.hooks().failures();
+                (report.hook_failures, report.hook_failures_left_out) = core.hooks().failures();
                 report.ends_by = report.ending_signal().filter(|_| core.hooks().re_raise());
                 report
             }
@@ -236,25 +254,30 @@ impl Report {
         let took =
             log.last().zip(state.machine.requested()).map(|((_, over), requested)| over.since(requested));
         let verdict = state.verdict.unwrap_or(Verdict::Clean);
+        let (scopes, scopes_left_out) = ScopeReport::all(state);
         Self {
             cause: state.cause.clone(),
             phases: phases.collect(),
             took: took.unwrap_or_default(),
-            scopes: state.scopes.values().map(|entry| ScopeReport::build(entry, state)).collect(),
-            components: state.component_reports.clone(),
-            shields: state.shield_reports.clone(),
+            scopes,
+            scopes_left_out,
+            components: state.component_reports.kept().to_vec(),
+            components_left_out: state.component_reports.left_out(),
+            shields: state.shield_reports.kept().to_vec(),
+            shields_left_out: state.shield_reports.left_out(),
             longest_shield: state.longest_shield.clone(),
             extended: state
                 .extended
                 .zip(state.machine.requested())
                 .map(|(at, requested)| at.since(requested)),
-            failures: state.failures.clone(),
-            failures_left_out: state.failures_left_out,
+            failures: state.failures.kept().to_vec(),
+            failures_left_out: state.failures.left_out(),
             not_written: None,
             attempts: state.machine.attempts(),
             verdict,
             exit_status: state.exit_statuses.of(verdict),
             hook_failures: Vec::new(),
+            hook_failures_left_out: 0,
             ends_by: None,
         }
     }
@@ -266,8 +289,11 @@ impl Report {
             phases: Vec::new(),
             took: Duration::ZERO,
             scopes: Vec::new(),
+            scopes_left_out: 0,
             components: Vec::new(),
+            components_left_out: 0,
             shields: Vec::new(),
+            shields_left_out: 0,
             longest_shield: None,
             extended: None,
             failures: Vec::new(),
@@ -277,20 +303,46 @@ impl Report {
             verdict: Verdict::Clean,
             exit_status: 0,
             hook_failures: Vec::new(),
+            hook_failures_left_out: 0,
             ends_by: None,
         }
     }
 }
 
+/// Of all scopes together, this many pieces of work are named, since a report is read by people, and at a start.
+const MOST_NAMED: usize = 10 * MOST_KEPT;
+
 impl ScopeReport {
-    fn build(entry: &ScopeEntry, state: &State) -> Self {
+    /// Of so many, those with trouble first; and how many more there were.
+    fn all(state: &State) -> (Vec<Self>, u64) {
+        let mut entries: Vec<_> = state.scopes.values().collect();
+        if entries.len() > MOST_KEPT {
+            let is_well = |entry: &ScopeEntry| entry.idle_since.is_some() && entry.cut.is_empty();
+            entries.sort_by_key(|entry| is_well(entry));
+        }
+        let left_out = count(entries.get(MOST_KEPT..).unwrap_or_default());
+        let mut room = MOST_NAMED;
+        let kept = entries.into_iter().take(MOST_KEPT);
+        (kept.map(|entry| Self::build(entry, state, &mut room)).collect(), left_out + state.scopes_left_out)
+    }
+
+    fn build(entry: &ScopeEntry, state: &State, room: &mut usize) -> Self {
+        let mut named = |work: usize| {
+            let named = work.min(*room);
+            *room -= named;
+            named
+        };
         // Named work is counted: looked at in this order, no name is left that is not counted.
-        let left_behind = entry.shared.live(usize::MAX);
+        let mut left_behind = entry.shared.live(MOST_KEPT);
+        left_behind.truncate(named(left_behind.len()));
         let now = entry.shared.totals();
         let Account { failed, refused, handed_back } = &entry.account;
         let ended = now.ended.saturating_sub(entry.at_stop.ended);
-        let cut = entry.cut.get(entry.cut_before..).unwrap_or_default();
-        let otherwise = failed + refused + count(handed_back) + count(cut);
+        let cut_in_the_stop = entry.cut.count() - entry.cut_before;
+        let otherwise = failed + refused + handed_back.count() + cut_in_the_stop;
+        let cut: Vec<_> = entry.cut.kept().iter().take(named(entry.cut.kept().len())).cloned().collect();
+        let back = handed_back.kept();
+        let back: Vec<_> = back.iter().take(named(back.len())).cloned().collect();
         let held = entry.idle_since.zip(state.machine.requested());
         Self {
             name: entry.shared.name.clone(),
@@ -298,8 +350,10 @@ impl ScopeReport {
             finished: ended.saturating_sub(otherwise),
             failed: *failed,
             refused: *refused,
-            handed_back: handed_back.clone(),
-            cut: entry.cut.clone(),
+            handed_back_left_out: handed_back.count() - count(&back),
+            handed_back: back,
+            cut_left_out: entry.cut.count() - count(&cut),
+            cut,
             left: now.in_flight(),
             left_behind,
             held: held.map(|(idle, requested)| idle.since(requested)),

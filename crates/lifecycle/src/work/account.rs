@@ -1,6 +1,7 @@
 //! What became of a scope's work after the stop request, beside what was finished and what was cut.
 
 use super::LiveWork;
+use crate::kept::Kept;
 
 /// Each piece of work is in one of them at most.
 #[derive(Debug, Default)]
@@ -9,5 +10,5 @@ pub(crate) struct Account {
     /// Given back to whoever brought it.
     pub(crate) refused: u64,
     /// Not begun, and given back to the owner.
-    pub(crate) handed_back: Vec<LiveWork>,
+    pub(crate) handed_back: Kept<LiveWork>,
 }

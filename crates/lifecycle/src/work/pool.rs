@@ -147,7 +147,8 @@ impl<J: Send + 'static> PoolBuilder<J> {
         self
     }
 
-    /// How many jobs may wait, at least one. 100 unless told otherwise.
+    /// How many jobs may wait, at least one. 100 unless told otherwise. Beyond a million (2²⁰), any number may: room for
+    /// them is not taken before they come.
     ///
     /// ```
     /// # use exeunt_lifecycle::{Config, Lifecycle, PushError};

@@ -74,7 +74,7 @@ impl<J: Send + 'static> Queue<J> {
         leftovers: Leftovers,
         name_of: Option<NameOf<J>>,
     ) -> Arc<Self> {
-        let (sender, receiver) = async_channel::bounded(length);
+        let (sender, receiver) = channel(length);
         let queue = Arc::new(Self {
             sender,
             receiver,
@@ -185,6 +185,13 @@ impl<J: Send + 'static> Queue<J> {
     fn keep(&self, job: J) {
         self.rest.lock().unwrap_or_else(PoisonError::into_inner).push(job);
     }
+}
+
+/// A bounded channel takes its room at once. Nobody means to fill one that is longer than this: it has no bound then.
+const LONGEST: usize = 1 << 20;
+
+fn channel<T>(length: usize) -> (Sender<T>, Receiver<T>) {
+    if length > LONGEST { async_channel::unbounded() } else { async_channel::bounded(length) }
 }
 
 impl<J> Queue<J> {

@@ -146,12 +146,17 @@ pub(crate) fn oldest<'a>(
 ) -> Vec<LiveWork> {
     let mut live = Vec::new();
     for registry in registries {
+        let slots = registry.slots();
+        let mut entries: Vec<_> = slots.0.iter().map(|(_, entry)| entry).collect();
+        // No more of one shard are among the oldest of all, and to copy the names of the others takes its time.
+        if entries.len() > most {
+            entries.select_nth_unstable_by_key(most, |entry| (entry.since, entry.sequence));
+            entries.truncate(most);
+        }
         live.extend(
-            registry
-                .slots()
-                .0
-                .iter()
-                .map(|(_, entry)| (entry.since, entry.sequence, entry.name.clone(), entry.kind, entry.site)),
+            entries
+                .into_iter()
+                .map(|entry| (entry.since, entry.sequence, entry.name.clone(), entry.kind, entry.site)),
         );
     }
     live.sort_by_key(|(since, sequence, ..)| (*since, *sequence));

@@ -270,7 +270,7 @@ fn note(state: &mut State, scope: ScopeId, failure: Failure) {
     if let (Some(_), Some(entry)) = (state.machine.requested(), state.scopes.get_mut(&scope)) {
         entry.account.failed += 1;
     }
-    state.keep_failure(failure);
+    state.failures.push(failure);
 }
 
 impl Drop for Tracked {
