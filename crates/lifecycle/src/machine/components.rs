@@ -3,6 +3,7 @@
 use super::deadline::Deadline;
 use super::phase::Time;
 use super::vocabulary::{ComponentId, GroupId};
+use std::collections::btree_map::{Entry, Range};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -12,6 +13,9 @@ pub(crate) struct Components {
     /// The group around each group; the first, the root, has none.
     groups: BTreeMap<GroupId, GroupId>,
     entries: BTreeMap<ComponentId, Component>,
+    /// All of them again: programs may have many, and each input asks for some.
+    order: BTreeMap<Order, ComponentId>,
+    starting: BTreeSet<ComponentId>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -37,20 +41,6 @@ enum Order {
     AtExit(ComponentId),
 }
 
-impl Order {
-    /// Everything is, if that is no group.
-    fn is_within(&self, group: Option<GroupId>) -> bool {
-        match (self, group) {
-            (_, None) | (Self::Component(_), Some(GroupId::ROOT)) => true,
-            // The path ends with a 0, which is no group within the root, and the component.
-            (Self::Component(path), Some(group)) => {
-                path.iter().take_while(|one| **one != 0).any(|one| *one == group.0)
-            }
-            (Self::AtExit(_), Some(_)) => false,
-        }
-    }
-}
-
 impl Components {
     pub(crate) fn open_group(&mut self, group: GroupId, parent: GroupId) {
         if group != GroupId::ROOT && parent < group && self.has_group(parent) {
@@ -59,14 +49,17 @@ impl Components {
     }
 
     pub(crate) fn starting(&mut self, id: ComponentId, group: GroupId, until: Time, close: Option<Duration>) {
-        let order = Order::Component(self.path(id, group));
-        let state = State::Starting(Deadline::new(until));
-        self.entries.entry(id).or_insert(Component { order, state, close });
+        let mut path = self.path(group);
+        // No group has the number 0 there.
+        path.extend([0, id.0]);
+        self.add(
+            id,
+            Component { order: Order::Component(path), state: State::Starting(Deadline::new(until)), close },
+        );
     }
 
     pub(crate) fn at_exit(&mut self, id: ComponentId, close: Option<Duration>) {
-        let entry = Component { order: Order::AtExit(id), state: State::Started, close };
-        self.entries.entry(id).or_insert(entry);
+        self.add(id, Component { order: Order::AtExit(id), state: State::Started, close });
     }
 
     pub(crate) fn has_group(&self, group: GroupId) -> bool {
@@ -99,16 +92,20 @@ impl Components {
     pub(crate) fn started(&mut self, id: ComponentId) {
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.state = State::Started;
+            self.starting.remove(&id);
         }
     }
 
     /// Whether there was anything to remove.
     pub(crate) fn remove(&mut self, id: ComponentId) -> bool {
-        self.entries.remove(&id).is_some()
+        let Some(entry) = self.entries.remove(&id) else { return false };
+        self.order.remove(&entry.order);
+        self.starting.remove(&id);
+        true
     }
 
     pub(crate) fn is_starting(&self, id: ComponentId) -> bool {
-        self.entries.get(&id).is_some_and(|entry| matches!(entry.state, State::Starting(_)))
+        self.starting.contains(&id)
     }
 
     pub(crate) fn contains(&self, id: ComponentId) -> bool {
@@ -121,22 +118,29 @@ impl Components {
 
     /// Those that start, of a group or of all.
     pub(crate) fn starting_now(&self, within: Option<GroupId>) -> Vec<ComponentId> {
-        let entries = self.entries.iter().filter(|(_, entry)| entry.order.is_within(within));
-        entries.map(|(id, _)| *id).filter(|id| self.is_starting(*id)).collect()
+        let Some(group) = within else { return self.starting.iter().copied().collect() };
+        let members: BTreeSet<_> = self.members(Some(group)).map(|(_, id)| *id).collect();
+        members.intersection(&self.starting).copied().collect()
+    }
+
+    pub(crate) fn is_any_starting(&self) -> bool {
+        !self.starting.is_empty()
     }
 
     /// Starts whose time is over.
     pub(crate) fn due(&mut self, now: Time) -> Vec<ComponentId> {
-        let due = self.entries.iter_mut().filter_map(|(id, entry)| match &mut entry.state {
-            State::Starting(until) => until.is_due(now).then_some(*id),
-            State::Started => None,
+        let (starting, entries) = (&self.starting, &mut self.entries);
+        let due = starting.iter().filter(|id| match entries.get_mut(id).map(|entry| &mut entry.state) {
+            Some(State::Starting(until)) => until.is_due(now),
+            Some(State::Started) | None => false,
         });
-        due.collect()
+        due.copied().collect()
     }
 
     /// When to look for [`due`](Self::due) ones next.
     pub(crate) fn next_due(&self) -> Option<Time> {
-        let starting = self.entries.values().filter_map(|entry| match &entry.state {
+        let starting = self.starting.iter().filter_map(|id| self.entries.get(id));
+        let starting = starting.filter_map(|entry| match &entry.state {
             State::Starting(until) => Some(until.takes_effect()),
             State::Started => None,
         });
@@ -148,11 +152,14 @@ impl Components {
         &self,
         within: Option<GroupId>,
     ) -> Option<(ComponentId, Option<Duration>, bool)> {
-        let mut entries: Vec<_> =
-            self.entries.iter().filter(|(_, entry)| entry.order.is_within(within)).collect();
-        entries.sort_by(|(_, one), (_, other)| one.order.cmp(&other.order));
-        let (id, entry) = entries.pop()?;
-        Some((*id, entry.close, entries.is_empty()))
+        let mut members = self.members(within).rev();
+        let (_, id) = members.next()?;
+        Some((*id, self.entries.get(id)?.close, members.next().is_none()))
+    }
+
+    /// Whether nothing of a group, or of all, is left.
+    pub(crate) fn is_over(&self, within: Option<GroupId>) -> bool {
+        self.members(within).next().is_none()
     }
 
     pub(crate) fn is_exit_work(&self, id: ComponentId) -> bool {
@@ -161,14 +168,42 @@ impl Components {
 
     /// Those of a group or all, in the order in which they would close.
     pub(crate) fn in_order(&self, within: Option<GroupId>) -> Vec<ComponentId> {
-        let mut entries: Vec<_> =
-            self.entries.iter().filter(|(_, entry)| entry.order.is_within(within)).collect();
-        entries.sort_by(|(_, one), (_, other)| other.order.cmp(&one.order));
-        entries.into_iter().map(|(id, _)| *id).collect()
+        self.members(within).rev().map(|(_, id)| *id).collect()
     }
 
-    fn path(&self, id: ComponentId, group: GroupId) -> Vec<usize> {
-        let mut path = vec![id.0, 0];
+    fn add(&mut self, id: ComponentId, component: Component) {
+        if let Entry::Vacant(vacant) = self.entries.entry(id) {
+            self.order.insert(component.order.clone(), id);
+            if matches!(component.state, State::Starting(_)) {
+                self.starting.insert(id);
+            }
+            vacant.insert(component);
+        }
+    }
+
+    /// Those of a group, or all: what closes last comes first.
+    fn members(&self, within: Option<GroupId>) -> Range<'_, Order, ComponentId> {
+        let nothing = Order::AtExit(ComponentId(0));
+        let Some(group) = within else { return self.order.range(..) };
+        if !self.has_group(group) {
+            return self.order.range(&nothing..&nothing);
+        }
+        let first = self.path(group);
+        // What is within has the group's path before its own.
+        let mut behind = first.clone();
+        let behind = match behind.last_mut() {
+            Some(last) => {
+                *last = last.saturating_add(1);
+                Order::Component(behind)
+            }
+            None => nothing,
+        };
+        self.order.range(Order::Component(first)..behind)
+    }
+
+    /// The groups from the root, which is not there itself, to this one.
+    fn path(&self, group: GroupId) -> Vec<usize> {
+        let mut path = Vec::new();
         let mut group = group;
         // Each parent is older than its child, so this ends.
         while let Some(parent) = self.groups.get(&group) {

@@ -64,7 +64,7 @@ impl Groups {
             None => early.drain.takes_effect(),
             Some(closing) => {
                 let busy = busy.keys().any(|scope| self.has(*group, *scope, components));
-                closing.next_due(&early.hard, busy && !components.in_order(Some(*group)).is_empty())
+                closing.next_due(&early.hard, busy && !components.is_over(Some(*group)))
             }
         });
         due.min()
@@ -100,7 +100,7 @@ impl Machine {
     pub(crate) fn is_over(&self, group: GroupId) -> bool {
         match self.phase {
             Phase::Stopped => true,
-            Phase::Closing => self.components.in_order(Some(group)).is_empty(),
+            Phase::Closing => self.components.is_over(Some(group)),
             _ => !self.components.has_group(group),
         }
     }

@@ -351,9 +351,7 @@ impl Machine {
                     clock.is_held_up(now);
                     self.enter(Phase::Draining, now, effects);
                 }
-                Phase::Draining
-                    if quiet && self.busy.is_empty() && self.components.starting_now(None).is_empty() =>
-                {
+                Phase::Draining if quiet && self.busy.is_empty() && !self.components.is_any_starting() => {
                     self.enter(Phase::Closing, now, effects);
                 }
                 Phase::Draining if quiet && clock.drain.is_due(now) => {

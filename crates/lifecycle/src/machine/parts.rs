@@ -142,6 +142,23 @@ fn l4_the_order_of_closing() {
     }
 }
 
+/// Minutes, if each input or each close looked at all of them.
+#[test]
+fn l4_programs_may_have_many_components() {
+    const MANY: usize = 50_000;
+    let mut machine = machine();
+    let opened = GroupOpened { group: GroupId(1), parent: GroupId::ROOT };
+    last(&mut machine, [(0, opened)]);
+    for id in 0..MANY {
+        let (component, group) = (ComponentId(id), GroupId(id % 2));
+        last(&mut machine, [(0, Starting { component, group, start: ms(1), close: None })]);
+        last(&mut machine, [(0, Started(component))]);
+    }
+    // What is in the group, and then what is beside it.
+    let expected = (0..MANY).rev().filter(|id| id % 2 == 1).chain((0..MANY).rev().filter(|id| id % 2 == 0));
+    assert!(order(&mut machine).into_iter().eq(expected.map(ComponentId)));
+}
+
 #[test]
 fn l4_a_group_within_closes_before_the_group_around_it() {
     let mut machine = with(&[A]);
