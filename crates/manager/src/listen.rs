@@ -87,6 +87,8 @@ pub(crate) fn listen(core: &Arc<Core>, text: &str, how: Listen) -> Result<Connec
     // Before the loop has it, so that nobody is accepted before `Open` is told.
     connection.tell(core, Event::Open);
     if let Err(closed) = core.add(Entry::new(connection.clone(), socket)) {
+        connection.lock().close();
+        connection.tell(core, Event::Close);
         core.open().remove(&connection.id());
         let leftover = connection.end(Session::gone);
         drop(leftover);

@@ -107,6 +107,7 @@ impl Reactor {
         connection.tell(&self.core, Event::Open);
         connection.tell(&self.core, Event::Accept);
         if self.core.stage() >= Stage::Draining {
+            self.tell_drain(&connection);
             let next = connection.lock().enter(&self.core, self.now, Stage::Draining);
             drop(next);
         }

@@ -2,6 +2,7 @@
 
 use super::Reactor;
 use super::stream::settle;
+use crate::connection::Connection;
 use crate::core::Stage;
 use crate::entry::Socket;
 use crate::event::Event;
@@ -24,10 +25,15 @@ impl Reactor {
             let Some(connection) = self.entries.get(slot).map(|entry| entry.connection.clone()) else {
                 continue;
             };
-            if connection.is_open() {
-                connection.tell(&self.core, Event::Drain);
-            }
+            self.tell_drain(&connection);
             self.enter(slot, Stage::Draining);
+        }
+    }
+
+    /// Whoever is accepted in the drain is told as well, and nobody twice.
+    pub(super) fn tell_drain(&self, connection: &Connection) {
+        if connection.lock().is_to_hear_of_drain() {
+            connection.tell(&self.core, Event::Drain);
         }
     }
 

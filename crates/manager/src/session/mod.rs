@@ -30,6 +30,8 @@ pub(crate) struct Session {
     buffers: Buffers,
     wish: Wish,
     course: Course,
+    /// It was told of the drain.
+    heard_of_drain: bool,
     /// The thread that polls is at it, and will look at it again before it leaves.
     in_turn: bool,
     /// It is in the inbox.
@@ -128,6 +130,7 @@ impl Session {
             buffers: Buffers::default(),
             wish: Wish::Serve,
             course: Course::Open,
+            heard_of_drain: false,
             in_turn: false,
             queued: false,
             slot: None,
@@ -201,6 +204,11 @@ impl Session {
     pub(crate) fn rest(&mut self, limits: &Limits) -> Option<Instant> {
         self.end_turn();
         self.wake_at(limits)
+    }
+
+    /// Whether the program is to be told of the drain, now and not again.
+    pub(crate) fn is_to_hear_of_drain(&mut self) -> bool {
+        self.is_open() && !std::mem::replace(&mut self.heard_of_drain, true)
     }
 
     /// Whether it is to be entered in the list of those that are told of each pass.

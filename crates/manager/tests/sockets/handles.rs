@@ -71,6 +71,42 @@ fn a_handle_outlives_its_connection_and_says_so() {
 }
 
 #[test]
+fn a_listener_that_comes_as_the_manager_goes_is_told_its_end() {
+    let log = Log::default();
+    let (opened, opens) = std::sync::mpsc::channel();
+    let (told, opened) = (log.clone(), Mutex::new(opened));
+    let manager = Manager::new(move |conn: &Connection, event: Event<'_>| {
+        told.push(crate::support::name(&event));
+        if let Event::Open = event {
+            opened.lock().unwrap().send(()).unwrap();
+            wait_until("the manager's end", || conn.manager().is_none_or(|manager| manager.is_closed()));
+        }
+    });
+    let handle = manager.handle();
+    let thread = std::thread::spawn(move || handle.listen("http://127.0.0.1:0").map(|_| ()));
+    opens.recv().unwrap();
+    drop(manager);
+    assert!(matches!(thread.join().unwrap(), Err(ListenError::Closed(_))));
+    assert_eq!(log.all(), ["open", "close"]);
+}
+
+#[test]
+fn addresses_and_id_are_there_until_the_close_is_told() {
+    let log = Log::default();
+    let told = log.clone();
+    let mut manager = Manager::new(move |conn: &Connection, event: Event<'_>| {
+        if let Event::Close = event {
+            let there = conn.local_address().is_some() && conn.remote_address().is_some() && conn.id() == 2;
+            told.push(format!("{there} {}", conn.send("x").is_err()));
+        }
+    });
+    let listener = manager.listen("tcp://127.0.0.1:0").unwrap();
+    drop(client(address(&listener)));
+    poll_until(&mut manager, "the close", || !log.all().is_empty());
+    assert_eq!(log.all(), ["true true"]);
+}
+
+#[test]
 fn a_closed_manager_does_nothing() {
     let manager = Manager::new(hello);
     let handle = manager.handle();
