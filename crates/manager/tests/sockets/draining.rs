@@ -178,8 +178,8 @@ fn a_run_counts_requests_as_work_and_a_vanished_client_is_none() {
 }
 
 #[test]
-fn whoever_follows_the_stop_may_ask_connections_when_the_last_request_ends() {
-    let lifecycle = Lifecycle::install(Config::default()).unwrap();
+fn whoever_follows_the_stop_may_ask_connections_when_a_request_is_cut() {
+    let lifecycle = Lifecycle::install(Config::default().grace(Duration::from_millis(1500))).unwrap();
     let conns: Arc<Mutex<Vec<Connection>>> = Arc::default();
     let keep = Arc::clone(&conns);
     let mut manager = Manager::new(move |conn: &Connection, event: Event<'_>| {
@@ -189,25 +189,29 @@ fn whoever_follows_the_stop_may_ask_connections_when_the_last_request_ends() {
     });
     let listener = manager.listen("http://127.0.0.1:0").unwrap();
     let client = asking(address(&listener), GET);
-    let asked = Arc::clone(&conns);
-    let watch = lifecycle.stop().on_change(move || {
-        for conn in asked.lock().unwrap().iter() {
-            _ = conn.unsent_len();
+    let (log, asked) = (Log::default(), Arc::clone(&conns));
+    let told = log.clone();
+    let asks = move || asked.lock().unwrap().iter().for_each(|conn| _ = conn.unsent_len());
+    let also_asks = asks.clone();
+    let watch = lifecycle.stop().on_change(asks);
+    lifecycle.on_progress(move |progress| {
+        also_asks();
+        if let exeunt_lifecycle::Progress::Cut { work, .. } = progress {
+            told.push(work.name.clone());
         }
     });
-    let (stop, answers) = (lifecycle.stop(), Arc::clone(&conns));
+    let stop = lifecycle.stop();
     let thread = std::thread::spawn(move || {
-        crate::support::wait_until("the request", || !answers.lock().unwrap().is_empty());
+        crate::support::wait_until("the request", || !conns.lock().unwrap().is_empty());
         stop.request_stop("the test wants it");
-        let conn = answers.lock().unwrap()[0].clone();
-        conn.reply(200, &[], "hello");
     });
     let drained = manager.run(&lifecycle).unwrap();
-    assert!(drained.is_clean(), "{drained}");
+    assert_eq!(drained.cut_count, 1, "{drained}");
     thread.join().unwrap();
-    assert!(to_end(client).ends_with("hello"));
+    assert!(to_end(client).starts_with("HTTP/1.1 503 "));
     drop((watch, manager));
-    assert_eq!(lifecycle.close().exit_status(), 0);
+    assert_eq!(lifecycle.close().exit_status(), 3);
+    assert_eq!(log.all(), ["GET /"]);
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use crate::support::{LAST, LIMIT, Log, Polled, asking, hello, poll_until, to_end};
 use exeunt_manager::{Connection, Event, Manager};
 use std::collections::HashMap;
-use std::sync::mpsc::channel;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
