@@ -1,12 +1,15 @@
-//! A web service over a database: requests that are under way are answered before the database closes.
+//! A web service over a database: requests that are under way are answered before the database closes, and no stop comes
+//! between the two halves of a transaction, not even the drain deadline.
 //!
 //! `web_service [ADDRESS]`; then `GET /orders/7`, which takes a while, `/livez` and `/readyz`.
 #![allow(clippy::print_stdout, reason = "a program prints; a library does not")]
 
-use axum::Router;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::routing::get;
+use axum::{Extension, Router};
 use exeunt::Server;
+use exeunt::server::InFlight;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,10 +28,19 @@ fn main() -> exeunt::Exit {
 }
 
 fn router(database: Arc<Database>) -> Router {
-    let order = async |State(database): State<Arc<Database>>, Path(number): Path<u32>| {
-        database.order(number).await.map_err(|error| error.to_string())
-    };
     Router::new().route("/orders/{number}", get(order)).with_state(database)
+}
+
+async fn order(
+    State(database): State<Arc<Database>>,
+    Path(number): Path<u32>,
+    Extension(request): Extension<InFlight>,
+) -> Result<String, (StatusCode, String)> {
+    // Granted while the service is being drained, too; too late, it has not begun, and the client may try elsewhere.
+    let transaction = request.shield(Duration::from_secs(2));
+    let _transaction = transaction.map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
+    let ordered = database.order(number).await;
+    ordered.map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }
 
 /// Stands for a real one: it takes its time, and answers nothing once it is closed.

@@ -5,13 +5,13 @@
 //! cut: so one lock, held for nanoseconds and never across a call to anybody else's code.
 
 use exeunt_drain::{Connection, Effect, Framing, Input, Limits};
-use exeunt_lifecycle::{CutWork, Scope, Stop, Work};
+use exeunt_lifecycle::{CutWork, Scope, Shield, Stop, StopImminent, Work};
 use http::{Method, Uri};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The time, by the runtime's clock (which a test may have paused).
 pub(crate) fn now() -> Instant {
@@ -51,6 +51,8 @@ pub(crate) mod order {
 struct State {
     drain: Connection,
     request: Option<Request>,
+    /// How many requests have begun, which tells them apart.
+    requests: u64,
     /// The time of the latest news.
     latest: Instant,
     /// The connection's task, once it runs.
@@ -66,6 +68,17 @@ struct Request {
     work: Option<Work>,
 }
 
+/// The request in progress, which stays so meanwhile.
+pub(crate) struct Current<'a>(MutexGuard<'a, State>);
+
+impl Current<'_> {
+    #[track_caller]
+    pub(crate) fn shield(&self, budget: Duration) -> Result<Shield, StopImminent> {
+        let work = self.0.request.as_ref().and_then(|request| request.work.as_ref());
+        work.ok_or(StopImminent)?.shield(budget)
+    }
+}
+
 impl Exchange {
     pub(crate) fn new(limits: Limits, scope: Arc<Scope>, peer: Option<SocketAddr>) -> Self {
         let now = now();
@@ -73,6 +86,7 @@ impl Exchange {
             state: Mutex::new(State {
                 drain: Connection::new(limits, now),
                 request: None,
+                requests: 0,
                 latest: now,
                 task: None,
             }),
@@ -136,15 +150,27 @@ impl Exchange {
         self.lock().drain.is_torn()
     }
 
-    /// A request's head is whole.
-    pub(crate) fn begin(&self, method: &Method, uri: &Uri, framing: Framing) {
+    /// A request's head is whole. Answers its number.
+    pub(crate) fn begin(&self, method: &Method, uri: &Uri, framing: Framing) -> u64 {
         let work = Some(self.scope.begin());
         self.body_done.store(false, Ordering::Release);
         let mut state = self.lock();
         // The head's last byte came just now; a pipelined request may have waited for its turn since.
         let began = state.latest;
         state.request = Some(Request { method: method.clone(), uri: uri.clone(), began, work });
+        state.requests += 1;
         self.apply(&mut state, began, Input::HeadDone(framing));
+        state.requests
+    }
+
+    /// The request of that number, unless it is over.
+    pub(crate) fn request(&self, number: u64) -> Option<Current<'_>> {
+        let state = self.lock();
+        (state.requests == number && state.request.is_some()).then_some(Current(state))
+    }
+
+    pub(crate) fn stop(&self) -> &Stop {
+        &self.stop
     }
 
     /// The response's head is about to be written. Answers whether it must say `Connection: close` (D2).

@@ -2,7 +2,8 @@
 //!
 //! [`Server`] speaks HTTP/1.1 through hyper and follows the drain rules D1 to D5, D7 and D8 of `docs/semantics.md`: when
 //! a stop is requested it answers on with `Connection: close`, closes its listener without losing anyone in the queue,
-//! gives silent connections a grace before it closes them, and reports what the drain deadline cut.
+//! gives silent connections a grace before it closes them, and reports what the drain deadline cut. A handler finds its
+//! request as [`InFlight`] among the extensions, and may shield a transaction by it.
 //!
 //! Unix only, as its listener is.
 //!
@@ -25,6 +26,7 @@ mod answer;
 mod error;
 mod exchange;
 mod health;
+mod in_flight;
 mod io;
 mod registry;
 mod respond;
@@ -35,6 +37,7 @@ mod transport;
 pub use crate::accept::Acceptor;
 pub use crate::error::{ServeError, ServerError};
 pub use crate::health::Health;
+pub use crate::in_flight::InFlight;
 pub use crate::server::{HttpService, Server};
 pub use exeunt_drain::Limits;
 pub use exeunt_lifecycle as lifecycle;

@@ -3,6 +3,7 @@
 
 use crate::answer::Answer;
 use crate::exchange::{Exchange, order};
+use crate::in_flight::InFlight;
 use crate::{BoxError, HttpService};
 use exeunt_drain::Framing;
 use http::header::{CONNECTION, HeaderValue};
@@ -41,8 +42,9 @@ where
     type Error = Infallible;
     type Future = Responding<S, B>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
-        self.exchange.begin(request.method(), request.uri(), framing(request.body()));
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let number = self.exchange.begin(request.method(), request.uri(), framing(request.body()));
+        request.extensions_mut().insert(InFlight::new(&self.exchange, number));
         let version = request.version();
         Responding {
             program: self.service.clone().oneshot(request),

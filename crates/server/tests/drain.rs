@@ -5,10 +5,10 @@
 mod support;
 
 use exeunt_lifecycle::Config;
-use exeunt_server::Limits;
+use exeunt_server::{InFlight, Limits};
 use http::Request;
 use hyper::body::Incoming;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use support::{Answer, End, House, gate, pieces, soon, whole};
 use tokio::sync::Semaphore;
@@ -223,6 +223,119 @@ async fn d8_at_the_deadline_what_is_not_begun_becomes_503_and_what_is_begun_is_a
     assert_eq!(names, ["GET /never", "GET /torn"], "{report}");
     assert!(report.scopes[0].cut.iter().all(|cut| cut.peer.is_some() && cut.kind == "request"));
     assert_eq!(report.exit_status(), 3);
+}
+
+#[tokio::test]
+async fn l8_a_request_that_is_drained_may_shield_its_transaction() {
+    let (begun, go) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let handler = {
+        let parts = (Arc::clone(&begun), Arc::clone(&go), Arc::clone(&seen));
+        move |request: Request<Incoming>| {
+            let (begun, go, seen) = parts.clone();
+            async move {
+                let in_flight = request.extensions().get::<InFlight>().unwrap().clone();
+                assert!(!in_flight.is_draining());
+                begun.add_permits(1);
+                go.acquire().await.unwrap().forget();
+                assert!(in_flight.is_draining() && in_flight.stop().is_requested());
+                // The stop alone would refuse it.
+                assert!(in_flight.stop().shield(Duration::from_secs(60)).is_err());
+                let transaction = in_flight.shield(Duration::from_secs(3_600)).unwrap();
+                assert_eq!(transaction.allow_break(), Ok(()), "counted work has until the drain deadline");
+                tokio::task::yield_now().await;
+                seen.lock().unwrap().push(in_flight);
+                drop(transaction);
+                Ok(whole("committed"))
+            }
+        }
+    };
+    let house = House::open(Config::default(), patient(), handler);
+    let stop = house.stop.clone();
+    let mut peer = house.peer().await;
+    peer.get("/").await;
+    wait(&begun).await;
+    house.drain().await;
+    let deadline = stop.drain_deadline().unwrap();
+    go.add_permits(1);
+    let (head, body) = peer.response().await;
+    assert!(head.starts_with("http/1.1 200") && head.contains("connection: close"), "{head}");
+    assert_eq!(body, "committed");
+    drop(peer);
+    let report = house.ended().await;
+    // Kept by somebody, it keeps the server from nothing.
+    let http = &report.scopes[0];
+    assert_eq!((http.in_flight_at_stop, http.finished, http.cut.len()), (1, 1, 0), "{report}");
+    assert_eq!((report.exit_status(), report.extended), (0, None), "{report}");
+    assert_eq!(stop.drain_deadline(), Some(deadline), "it moves nothing");
+    let over = seen.lock().unwrap().pop().unwrap();
+    assert!(over.shield(Duration::from_secs(1)).is_err());
+}
+
+#[tokio::test]
+async fn l8_a_request_that_was_cut_shields_nothing_any_more() {
+    let begun = Arc::new(Semaphore::new(0));
+    let seen = Arc::new(Mutex::new(None));
+    let handler = {
+        let parts = (Arc::clone(&begun), Arc::clone(&seen));
+        move |request: Request<Incoming>| {
+            let (begun, seen) = parts.clone();
+            async move {
+                *seen.lock().unwrap() = request.extensions().get::<InFlight>().cloned();
+                begun.add_permits(1);
+                std::future::pending::<Result<Answer, &'static str>>().await
+            }
+        }
+    };
+    let house = House::open(Config::default().grace(Duration::from_millis(300)), patient(), handler);
+    let mut peer = house.peer().await;
+    peer.get("/").await;
+    wait(&begun).await;
+    let in_flight = seen.lock().unwrap().clone().unwrap();
+    drop(in_flight.shield(Duration::from_millis(1)).unwrap());
+    house.stop.request_stop("the test wants it");
+    assert!(peer.response().await.0.starts_with("http/1.1 503"));
+    assert!(in_flight.shield(Duration::from_secs(60)).is_err());
+    drop(peer);
+    assert_eq!(house.ended().await.exit_status(), 3);
+}
+
+#[tokio::test]
+async fn a_request_is_not_taken_for_the_next_on_its_connection() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let handler = {
+        let seen = Arc::clone(&seen);
+        move |request: Request<Incoming>| {
+            let seen = Arc::clone(&seen);
+            async move {
+                seen.lock().unwrap().extend(request.extensions().get::<InFlight>().cloned());
+                if request.uri().path() == "/second" {
+                    std::future::pending::<()>().await;
+                }
+                Ok(whole("hello"))
+            }
+        }
+    };
+    let house = House::open(Config::default().grace(Duration::from_secs(2)), patient(), handler);
+    let mut peer = house.peer().await;
+    peer.get("/first").await;
+    peer.response().await;
+    peer.get("/second").await;
+    soon(async {
+        while seen.lock().unwrap().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    // Over, it may begin what anybody may; and nothing more once the stop is requested.
+    let [first, second]: [InFlight; 2] = std::mem::take(&mut *seen.lock().unwrap()).try_into().unwrap();
+    drop(first.shield(Duration::from_millis(1)).unwrap());
+    house.drain().await;
+    assert!(first.shield(Duration::from_secs(1)).is_err());
+    assert!(second.shield(Duration::from_millis(1)).is_ok());
+    peer.response().await;
+    drop(peer);
+    assert_eq!(house.ended().await.exit_status(), 3);
 }
 
 #[tokio::test]
