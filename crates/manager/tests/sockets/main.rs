@@ -15,6 +15,7 @@ mod families;
 mod foreign;
 mod handles;
 mod large;
+mod meddling;
 mod panics;
 mod peers;
 mod pressure;
