@@ -1,6 +1,6 @@
 //! What may block for ever, and is not waited for so long: terminals, pipes, network file systems.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use crate::foreign::foreign;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub(crate) fn within<R: Send + 'static>(
 
 fn run<R>(act: &Mutex<Option<impl FnOnce() -> R>>) -> Option<R> {
     let act = act.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-    catch_unwind(AssertUnwindSafe(act)).ok()
+    foreign(act).ok()
 }
 
 #[cfg(test)]

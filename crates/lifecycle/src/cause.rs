@@ -1,5 +1,6 @@
 //! Why a program ends.
 
+use crate::foreign::foreign;
 use crate::machine::{Origin, Wish};
 use crate::report::Plain;
 use crate::signal::Signal;
@@ -118,7 +119,15 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// Not under a lock: the error is put into words by itself, which is foreign code.
     pub(crate) fn new(name: String, error: &(dyn Error + Send + Sync)) -> Self {
+        Self { name, error: in_words(error) }
+    }
+}
+
+/// The error and its sources. One that panics over that is told by its panic.
+pub(crate) fn in_words(error: &(dyn Error + Send + Sync)) -> String {
+    let told = foreign(|| {
         let mut text = error.to_string();
         let mut source = error.source();
         while let Some(next) = source {
@@ -126,8 +135,9 @@ impl Failure {
             text.push_str(&next.to_string());
             source = next.source();
         }
-        Self { name, error: text }
-    }
+        text
+    });
+    told.unwrap_or_else(|panic| format!("an error that cannot be told, since it {panic}"))
 }
 
 impl fmt::Display for Cause {

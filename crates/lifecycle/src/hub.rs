@@ -2,13 +2,14 @@
 
 use crate::cause::Received;
 use crate::core::Core;
+use crate::foreign::foreign;
 use crate::lifecycle::InstallError;
 use crate::machine::Input;
+use crate::runner::detached;
 use crate::signal::Signal;
 use exeunt_sys::signal as sys;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -112,10 +113,18 @@ pub(crate) fn join(core: Arc<Core>, wishes: Wishes) -> Result<Membership, Instal
             Ok(Membership { id, ignored, process: std::process::id() })
         }
         Err(error) => {
-            control.leave(id);
+            let gone = control.leave(id);
+            drop(control);
+            drop(gone);
             Err(error)
         }
     }
+}
+
+/// Takes a member out. It may be the last to have its core, whose values are foreign code: dropped without a lock.
+fn leave(id: u64) {
+    let gone = lock(&CONTROL).leave(id);
+    _ = foreign(|| drop(gone));
 }
 
 /// The signal thread looks at its deadlines again.
@@ -133,9 +142,9 @@ impl Drop for Membership {
         } else if is_signal_thread() {
             // A waker that ran here dropped the lifecycle, and this thread cannot wait for its own end.
             // Where no thread can be had, the handlers stay, as if the lifecycle did.
-            _ = std::thread::Builder::new().spawn(move || lock(&CONTROL).leave(id));
+            _ = std::thread::Builder::new().spawn(move || leave(id));
         } else {
-            lock(&CONTROL).leave(id);
+            leave(id);
         }
     }
 }
@@ -164,8 +173,9 @@ impl Control {
         Ok(ignored)
     }
 
-    fn leave(&mut self, id: u64) {
-        lock(&MEMBERS).retain(|member| member.id != id);
+    /// Answers who has left, to be dropped without a lock.
+    fn leave(&mut self, id: u64) -> Vec<Member> {
+        let gone = lock(&MEMBERS).extract_if(.., |member| member.id == id).collect();
         self.settle();
         wake();
         if lock(&MEMBERS).is_empty()
@@ -173,6 +183,7 @@ impl Control {
         {
             _ = thread.join();
         }
+        gone
     }
 
     /// Keeps the handlers that somebody needs, as they need them.
@@ -220,12 +231,26 @@ fn run(inbox: &sys::Inbox) {
             }
         }
         let left = members.iter().filter_map(Member::wake_in).min();
-        drop(members);
+        release(members);
         let records = inbox.wait(left);
-        // Asked for again: whoever joined while we waited may be the one it is for.
-        for member in lock(&MEMBERS).clone() {
-            // A subscriber or a waker that panics must not cost the process its signals.
-            _ = catch_unwind(AssertUnwindSafe(|| serve(&member, &records)));
+        // Asked for again: whoever joined while we waited may be the one it is for. Not in the loop's head, where the
+        // lock would be held all through its body.
+        let members = lock(&MEMBERS).clone();
+        for member in &members {
+            // Whatever goes wrong with one must not cost the process its signals.
+            _ = foreign(|| serve(member, &records));
+        }
+        release(members);
+    }
+}
+
+/// Lets go of members that may have left meanwhile, whose cores must not be dropped on this thread: what a program
+/// has given them may take its time over that.
+fn release(members: Vec<Member>) {
+    for core in members.into_iter().filter_map(|member| Arc::into_inner(member.core)) {
+        // Where no thread can be had, they stay.
+        if let Err((job, _)) = detached("exeunt-drop", Box::new(|| drop(core))) {
+            std::mem::forget(job);
         }
     }
 }

@@ -42,6 +42,7 @@ mod counts;
 mod environment;
 mod exit_statuses;
 mod follow;
+mod foreign;
 mod hooks;
 mod hub;
 mod kept;
@@ -52,6 +53,7 @@ mod machine;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 mod report;
+mod runner;
 #[cfg(feature = "tokio")]
 mod runtime;
 mod scope;

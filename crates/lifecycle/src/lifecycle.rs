@@ -51,9 +51,17 @@ use std::sync::Arc;
 #[must_use = "dropping a lifecycle ends it at once"]
 #[derive(Debug)]
 pub struct Lifecycle {
-    core: Arc<Core>,
+    // Dropped in this order: no signal and no tick comes any more when the threads end that are told of it, and the
+    // core is dropped by whoever drops the lifecycle.
     driver: Driver,
+    #[expect(dead_code, reason = "held for its drop")]
+    runners: Runners,
+    core: Arc<Core>,
 }
+
+/// The threads for foreign code; they end when this is dropped.
+#[derive(Debug)]
+struct Runners(Arc<Core>);
 
 #[derive(Debug)]
 enum Driver {
@@ -103,7 +111,9 @@ impl Lifecycle {
         if let Some(path) = config.report_file {
             core.write_report_to(path);
         }
+        let runners = Runners(Arc::clone(&core));
         let installed = || {
+            core.follow().start().map_err(InstallError::Thread)?;
             core.hooks().start().map_err(InstallError::Thread)?;
             let membership = hub::join(Arc::clone(&core), wishes)?;
             let stdin = config.stdin.then(|| stdin::watch(&core)).transpose()?;
@@ -111,7 +121,7 @@ impl Lifecycle {
             Ok(Driver::Hub { membership, stdin, last_resort })
         };
         match installed() {
-            Ok(driver) => Ok(Self { core, driver }),
+            Ok(driver) => Ok(Self { driver, runners, core }),
             Err(error) => {
                 core.hooks().dismiss();
                 Err(error)
@@ -155,7 +165,7 @@ impl Lifecycle {
             return Err(InstallError::Thread(error));
         }
         let task = crate::runtime::Task::spawn(&runtime, Arc::clone(&core));
-        Ok(Self { core, driver: Driver::Task(task) })
+        Ok(Self { driver: Driver::Task(task), runners: Runners(Arc::clone(&core)), core })
     }
 
     /// A handle to ask, to wait and to request.
@@ -504,6 +514,12 @@ impl Drop for Lifecycle {
         if !hub::is_signal_thread() {
             self.core.hooks().wait();
         }
+    }
+}
+
+impl Drop for Runners {
+    fn drop(&mut self) {
+        self.0.close_runners();
     }
 }
 

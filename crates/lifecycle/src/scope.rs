@@ -507,16 +507,17 @@ impl ScopeShared {
         }
     }
 
-    pub(crate) fn publish(&self, notice: Notice) {
+    /// Without a lock. What wakes others is called through `wake`, which lets no panic of theirs pass.
+    pub(crate) fn publish(&self, notice: Notice, wake: impl Fn(&dyn Fn())) {
         let act = self.on_notice.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(act) = act {
-            act(notice);
+            wake(&|| act(notice));
         }
         #[cfg(feature = "tokio")]
         {
-            self.told.ring();
+            wake(&|| self.told.ring());
             if notice >= Notice::Cut {
-                self.cut.ring();
+                wake(&|| self.cut.ring());
             }
         }
     }

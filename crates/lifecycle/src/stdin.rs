@@ -6,6 +6,8 @@
 
 use crate::cause::Cause;
 use crate::core::Core;
+#[cfg(unix)]
+use crate::follow::Item;
 use crate::lifecycle::InstallError;
 use std::io::{self, PipeReader, PipeWriter};
 #[cfg(target_os = "linux")]
@@ -123,7 +125,11 @@ fn read_to_end(quit: &PipeReader) -> bool {
         match poll(&mut ends, None) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => {
-                tracing::error!(target: "exeunt::lifecycle", %error, "stdin cannot be waited for");
+                let watchers: Vec<_> = lock().watchers.iter().map(|(_, core)| Arc::clone(core)).collect();
+                for core in watchers {
+                    core.follow().push(Item::StdinFailed(error.to_string()));
+                    core.follow().tell();
+                }
                 return false;
             }
         }

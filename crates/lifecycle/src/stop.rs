@@ -430,8 +430,11 @@ impl Stop {
     }
 
     /// Has `act` called after each step of the stop (a phase began, work was told, or cut), until the [`Watch`] is
-    /// dropped: for event loops that have a waker of their own. By whatever thread took the step; it must neither block
-    /// nor panic. What happened before is not told, so look at the phase after asking.
+    /// dropped: for event loops that have a waker of their own. By a thread for that alone, beside the stop (with
+    /// [`Lifecycle::on_runtime`](crate::Lifecycle::on_runtime) by whatever thread took the step): one that blocks holds
+    /// up the others that were asked for here. A panic in it is caught, and among the report's
+    /// [`hook_failures`](crate::Report::hook_failures). What happened before is not told, so look at the phase after
+    /// asking.
     ///
     /// ```
     /// # use exeunt_lifecycle::{Config, Lifecycle};
@@ -447,7 +450,7 @@ impl Stop {
     /// # Ok::<(), exeunt_lifecycle::InstallError>(())
     /// ```
     pub fn on_change(&self, act: impl Fn() + Send + Sync + 'static) -> Watch {
-        self.core.watchers().add(Arc::new(act))
+        self.core.on_change(Arc::new(act))
     }
 
     fn drain_time(&self) -> Option<Time> {

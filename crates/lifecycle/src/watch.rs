@@ -1,7 +1,10 @@
 //! Telling event loops of other kinds that the stop has moved on.
 
+use crate::follow::Follow;
+use crate::runner::Runner;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 type Act = dyn Fn() + Send + Sync;
 
@@ -14,26 +17,56 @@ pub struct Watch {
 
 /// Who wants to know.
 #[derive(Default)]
-pub(crate) struct Watchers(Mutex<Vec<Weak<Act>>>);
+pub(crate) struct Watchers {
+    acts: Mutex<Vec<Weak<Act>>>,
+    /// Calls them, so that none waits for a subscriber or a follower that blocks.
+    runner: Arc<Runner>,
+}
 
 impl Watchers {
     pub(crate) fn add(&self, act: Arc<Act>) -> Watch {
-        let mut watchers = self.lock();
-        watchers.retain(|watcher| watcher.strong_count() > 0);
-        watchers.push(Arc::downgrade(&act));
+        let mut acts = self.lock();
+        acts.retain(|watcher| watcher.strong_count() > 0);
+        acts.push(Arc::downgrade(&act));
         Watch { act }
     }
 
-    /// Outside of the lock: what is called may drop its own watch, or add another.
-    pub(crate) fn tell(&self) {
-        let watchers: Vec<_> = self.lock().iter().filter_map(Weak::upgrade).collect();
-        for act in watchers {
-            act();
+    /// From now on a thread tells; where none can be had, the one that tells everybody else.
+    pub(crate) fn start(&self) {
+        _ = self.runner.start("exeunt-watching");
+    }
+
+    pub(crate) fn tell(&self, follow: &Arc<Follow>) {
+        let acts = self.lock().clone();
+        if acts.is_empty() {
+            return;
+        }
+        let told = Arc::clone(follow);
+        let job = move || {
+            for act in acts {
+                // Here, so that nobody is told who has dropped the watch meanwhile.
+                if let Some(act) = act.upgrade() {
+                    told.contained("on_change", move || act());
+                }
+            }
+        };
+        if let Err(job) = self.runner.push(Box::new(job)) {
+            follow.aside(job);
         }
     }
 
+    /// Waits until all have been told, `patience` at most.
+    pub(crate) fn flush(&self, patience: Duration) {
+        self.runner.wait(patience);
+    }
+
+    /// The lifecycle is over.
+    pub(crate) fn close(&self) {
+        self.runner.close();
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Weak<Act>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.acts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -45,32 +78,33 @@ impl fmt::Debug for Watch {
 
 impl fmt::Debug for Watchers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Watchers").field(&self.lock().len()).finish()
+        f.debug_struct("Watchers").field("acts", &self.lock().len()).finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::Watchers;
+    use crate::follow::Follow;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     #[test]
     fn a_watch_is_told_until_it_is_dropped() {
-        let watchers = Watchers::default();
+        let (watchers, follow) = (Watchers::default(), Arc::new(Follow::new()));
         let told = Arc::new(AtomicU32::new(0));
         let count = |told: &Arc<AtomicU32>| {
             let told = Arc::clone(told);
             watchers.add(Arc::new(move || _ = told.fetch_add(1, Ordering::SeqCst)))
         };
         let (first, second) = (count(&told), count(&told));
-        watchers.tell();
+        watchers.tell(&follow);
         assert_eq!(told.load(Ordering::SeqCst), 2);
         drop(first);
-        watchers.tell();
+        watchers.tell(&follow);
         assert_eq!(told.load(Ordering::SeqCst), 3);
         drop(second);
-        watchers.tell();
+        watchers.tell(&follow);
         assert_eq!(told.load(Ordering::SeqCst), 3);
     }
 }

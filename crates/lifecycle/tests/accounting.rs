@@ -1,5 +1,6 @@
 //! Each piece of work is in one class, and the classes add up, in whatever order things happen (L13, L15).
 
+#![cfg(feature = "tokio")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's panic is its failure")]
 
 use exeunt_lifecycle::{

@@ -1,6 +1,7 @@
 //! The classes of work add up when real threads begin and end it. What came before the stop request nobody can say
 //! exactly there, so that it is bounded (L13, L15).
 
+#![cfg(feature = "tokio")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's panic is its failure")]
 
 use exeunt_lifecycle::{Config, Lifecycle, OnFailure, Phase, Pool, Report, Scope, Stop, Tasks};

@@ -3,10 +3,10 @@
 use super::closer::Closer;
 use super::{Group, StartError};
 use crate::core::{Begun, Timeouts};
-use crate::work::{Outcome, panicked};
+use crate::foreign::foreign;
+use crate::work::Outcome;
 use std::error::Error;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -138,10 +138,7 @@ type Given<T> = Arc<Mutex<Option<Result<T, BoxError>>>>;
 type BoxError = Box<dyn Error + Send + Sync>;
 
 fn run<T, E: Into<BoxError>>(start: impl FnOnce() -> Result<T, E>) -> Result<T, BoxError> {
-    match catch_unwind(AssertUnwindSafe(start)) {
-        Ok(started) => started.map_err(Into::into),
-        Err(panic) => Err(panicked(&*panic).into()),
-    }
+    foreign(|| start().map_err(Into::into)).unwrap_or_else(|panic| Err(panic.into()))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,9 +1,8 @@
 //! What closes a component, and where it runs.
 
-use crate::work::panicked;
+use crate::foreign::{Leftover, foreign};
 use std::error::Error;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// How a close ended.
 type Closed = Result<(), Box<dyn Error + Send + Sync>>;
@@ -23,11 +22,20 @@ impl Closer {
     pub(crate) fn blocking(close: impl FnOnce() -> Closed + Send + 'static) -> Self {
         Self::Blocking(Box::new(close))
     }
+
+    /// It will not run.
+    pub(crate) fn into_leftover(self, of: String) -> Leftover {
+        match self {
+            Self::Blocking(close) => Leftover::new(of, close),
+            #[cfg(feature = "tokio")]
+            Self::Task { runtime, close } => Leftover::of_runtime(of, runtime, close),
+        }
+    }
 }
 
 /// A panic is a failure of the component, and no more.
 pub(crate) fn run_blocking(close: BlockingClose) -> Closed {
-    catch_unwind(AssertUnwindSafe(close)).unwrap_or_else(|panic| Err(panicked(&*panic).into()))
+    foreign(close).unwrap_or_else(|panic| Err(panic.into()))
 }
 
 #[cfg(feature = "tokio")]
@@ -37,10 +45,10 @@ pub(crate) use task::ClosingGuard;
 mod task {
     use super::{Closed, Closer};
     use crate::core::Core;
+    use crate::foreign::{Leftover, foreign};
     use crate::machine::ComponentId;
-    use crate::work::{Outcome, panicked};
+    use crate::work::Outcome;
     use std::future::poll_fn;
-    use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::pin::Pin;
     use std::sync::Arc;
     use std::task::Poll;
@@ -67,21 +75,33 @@ mod task {
     pub(crate) struct ClosingGuard {
         core: Arc<Core>,
         component: ComponentId,
+        /// Until it runs. A runtime that has ended drops us on whichever thread spawns us.
+        close: Option<(Handle, TaskClose)>,
     }
 
     impl ClosingGuard {
-        pub(crate) fn new(core: Arc<Core>, component: ComponentId) -> Self {
-            Self { core, component }
+        pub(crate) fn new(
+            core: Arc<Core>,
+            component: ComponentId,
+            runtime: Handle,
+            close: TaskClose,
+        ) -> Self {
+            Self { core, component, close: Some((runtime, close)) }
         }
 
-        pub(crate) async fn run(self, close: TaskClose) {
-            let result = contained(close).await;
-            self.core.closed(self.component, result);
+        pub(crate) async fn run(mut self) {
+            if let Some((_, close)) = self.close.take() {
+                let result = contained(close).await;
+                self.core.closed(self.component, result);
+            }
         }
     }
 
     impl Drop for ClosingGuard {
         fn drop(&mut self) {
+            if let Some((runtime, close)) = self.close.take() {
+                self.core.let_go(vec![Leftover::of_runtime("a closer without a runtime", runtime, close)]);
+            }
             // After `run`, or when it was given up, this changes nothing any more.
             self.core.closed(self.component, Err("its runtime was shut down before it was closed".into()));
         }
@@ -89,13 +109,10 @@ mod task {
 
     /// A panic is a failure of the component, and no more.
     async fn contained(close: TaskClose) -> Closed {
-        let mut closing = match catch_unwind(AssertUnwindSafe(close)) {
-            Ok(closing) => closing,
-            Err(panic) => return Err(panicked(&*panic).into()),
-        };
+        let mut closing = foreign(close)?;
         poll_fn(|context| {
-            let polled = catch_unwind(AssertUnwindSafe(|| closing.as_mut().poll(context)));
-            polled.unwrap_or_else(|panic| Poll::Ready(Err(panicked(&*panic).into())))
+            let polled = foreign(|| closing.as_mut().poll(context));
+            polled.unwrap_or_else(|panic| Poll::Ready(Err(panic.into())))
         })
         .await
     }

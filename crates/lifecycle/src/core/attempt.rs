@@ -5,7 +5,7 @@ use tracing::field::display;
 
 /// A stop signal and what it came to.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Attempt {
+pub(crate) struct Attempt {
     pub(super) received: Received,
     /// How many count now.
     pub(super) attempt: u32,
@@ -17,7 +17,7 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
-    pub(super) fn trace(self) {
+    pub(crate) fn trace(self) {
         let Self { received, attempt, max_attempts, counts, first } = self;
         let signal = display(received);
         if !counts {

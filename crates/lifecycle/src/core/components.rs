@@ -1,14 +1,15 @@
 //! Components as the core knows them: names, closers, and what became of them.
 
-use super::{Core, Locked, State};
-use crate::cause::{Cause, Failure};
+use super::{Alarm, Core, Locked, State};
+use crate::cause::{Cause, Failure, in_words};
 use crate::component::{Closer, ComponentOutcome, ComponentReport};
 use crate::follow::{Item, Progress};
+use crate::foreign::Leftover;
 use crate::machine::{ComponentId, GroupId, Input, Late, Time};
 use crate::report::{Plain, Span};
+use crate::runner::{Job, detached};
 use crate::shield::oldest;
 use std::error::Error;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// A component that is not over.
@@ -33,7 +34,14 @@ pub(crate) struct Handles {
 }
 
 impl Handles {
-    /// Not under the lock: wakers run.
+    /// Not under the lock, either.
+    #[cfg_attr(not(feature = "tokio"), expect(clippy::unused_self, reason = "there is nothing to let go of"))]
+    pub(super) fn let_go(self) {
+        #[cfg(feature = "tokio")]
+        drop((self.cancel, self.abort));
+    }
+
+    /// Not under the lock, as dropping them: wakers run.
     pub(super) fn give_up(self) {
         #[cfg(feature = "tokio")]
         if let Some(abort) = self.abort {
@@ -110,17 +118,23 @@ impl Core {
         begun.unwrap_or(Begun::Forked)
     }
 
-    /// The start has succeeded, and `give` hands over what it gave, under the lock; false if it had been given up.
+    /// The start has succeeded, and `give` hands over what it gave, under the lock; false if it had been given up:
+    /// then both are dropped here.
     pub(crate) fn started(&self, component: ComponentId, closer: Closer, give: impl FnOnce()) -> bool {
-        let mut closer = Some(closer);
+        self.keep_a_thread_for(&closer);
+        // Out here, so that what is not taken is not dropped under the lock.
+        let mut given = Some((closer, give));
         let started = self.with(|locked| {
             let Some(entry) = locked.state.components.get_mut(&component) else { return false };
-            entry.closer = closer.take();
-            give();
+            if let Some((closer, give)) = given.take() {
+                entry.closer = Some(closer);
+                give();
+            }
             locked.wake_waiters();
             locked.apply(Input::Started(component));
             true
         });
+        self.follow.contained("a start that came too late", || drop(given));
         started.unwrap_or(false)
     }
 
@@ -131,28 +145,38 @@ impl Core {
         error: Box<dyn Error + Send + Sync>,
         give: impl FnOnce(Box<dyn Error + Send + Sync>),
     ) {
+        let told = in_words(&*error);
+        let mut given = Some((error, give));
         self.with(|locked| {
             let state = &mut *locked.state;
             let Some(entry) = state.components.remove(&component) else { return };
             state.component_over(component, &entry, ComponentOutcome::StartFailed, Duration::ZERO);
-            state.failed(component, Failure::new(entry.name, &*error));
-            give(error);
+            state.failed(component, Failure { name: entry.name, error: told });
+            locked.news.over.push(entry.handles);
+            if let Some((error, give)) = given.take() {
+                give(error);
+            }
             locked.wake_waiters();
             locked.apply(Input::StartFailed(component));
         });
+        self.follow.contained("a start that failed too late", || drop(given));
     }
 
     /// Whoever awaited the start has given it up.
     #[cfg(feature = "tokio")]
     pub(crate) fn start_dropped(&self, component: ComponentId) {
         self.with(|locked| {
-            locked.state.components.remove(&component);
+            if let Some(entry) = locked.state.components.remove(&component) {
+                locked.news.over.push(entry.handles);
+            }
             locked.apply(Input::StartDropped(component));
         });
     }
 
-    /// Adds exit work; false if it is too late for that.
+    /// Adds exit work; false if it is too late for that, and then it is dropped here.
     pub(crate) fn add_exit_work(&self, name: String, closer: Closer) -> bool {
+        self.keep_a_thread_for(&closer);
+        let mut refused = None;
         let added = self.with(|locked| {
             let component = locked.state.next_component();
             let entry = ComponentEntry::new(name, self.clock.now(), Some(closer));
@@ -160,31 +184,31 @@ impl Core {
             locked.apply(Input::AtExit { component, close: None });
             let taken = locked.state.machine.has(component);
             if !taken {
-                locked.state.components.remove(&component);
+                refused = locked.state.components.remove(&component);
             }
             taken
         });
+        self.follow.contained("exit work that came too late", || drop(refused));
         added.unwrap_or(false)
     }
 
     /// Runs a closer where it belongs; not under the lock.
     pub(super) fn run_closer(&self, component: ComponentId, closer: Closer) {
         let Some(core) = self.me.upgrade() else { return };
-        let name = self.component_name(component);
         match closer {
-            Closer::Blocking(close) => {
-                let result = self.spawn_blocking("exeunt-close", {
-                    let core = Arc::clone(&core);
-                    move || core.closed(component, crate::component::run_blocking(close))
-                });
-                if let Err(error) = result {
-                    self.closed(component, Err(error.into()));
-                }
-            }
+            Closer::Blocking(close) => self.close_in_a_thread(
+                component,
+                Box::new(move || {
+                    // It may have waited for its turn longer than it had time.
+                    if core.is_closing(component) {
+                        core.closed(component, crate::component::run_blocking(close));
+                    }
+                }),
+            ),
             #[cfg(feature = "tokio")]
             Closer::Task { runtime, close } => {
-                let guard = crate::component::ClosingGuard::new(core, component);
-                let task = runtime.spawn(guard.run(close)).abort_handle();
+                let guard = crate::component::ClosingGuard::new(core, component, runtime.clone(), close);
+                let task = runtime.spawn(guard.run()).abort_handle();
                 let late = self.with(|locked| match locked.state.components.get_mut(&component) {
                     Some(entry) => {
                         entry.handles.abort = Some(task.clone());
@@ -197,25 +221,65 @@ impl Core {
                 }
             }
         }
-        tracing::debug!(target: "exeunt::lifecycle", component = %name, "closing");
+    }
+
+    /// In one of its own; where none can be had, in the one that is there for that.
+    fn close_in_a_thread(&self, component: ComponentId, close: Job) {
+        #[cfg(feature = "tokio")]
+        if let Some(runtime) = self.clock.runtime() {
+            runtime.spawn_blocking(close);
+            return;
+        }
+        let Err((close, error)) = detached("exeunt-close", close) else { return };
+        if let Err(close) = self.closing.push(close) {
+            self.let_go(vec![Leftover::new("a closer without a thread", close)]);
+            self.closed(component, Err(error.into()));
+        }
+    }
+
+    /// So that what blocks is closed even where the stop finds that no thread can be had.
+    fn keep_a_thread_for(&self, closer: &Closer) {
+        let needs_one = matches!((closer, &self.alarm), (Closer::Blocking(_), Alarm::Hub));
+        if needs_one && !self.is_forked() {
+            // Where there is none now, there may be one then.
+            _ = self.closing.start("exeunt-closing");
+        }
+    }
+
+    fn is_closing(&self, component: ComponentId) -> bool {
+        let state = self.state();
+        state.is_some_and(|state| state.components.get(&component).is_some_and(|entry| entry.is_closing))
     }
 
     /// A close is over.
     pub(crate) fn closed(&self, component: ComponentId, result: Result<(), Box<dyn Error + Send + Sync>>) {
+        let well = result.is_ok();
+        let error = result.err().map(|error| {
+            let told = in_words(&*error);
+            self.follow.contained("the error of a close", || drop(error));
+            told
+        });
         self.with(|locked| {
             let state = &mut *locked.state;
             let Some(entry) = state.components.remove(&component) else { return };
             let took = self.clock.now().since(entry.since);
-            let outcome = if result.is_ok() { ComponentOutcome::Closed } else { ComponentOutcome::Failed };
+            let outcome = if well { ComponentOutcome::Closed } else { ComponentOutcome::Failed };
             state.component_over(component, &entry, outcome, took);
-            let well = result.is_ok();
-            if let Err(error) = result {
-                let failure = Failure::new(entry.name, &*error);
-                let error = format!("closing: {}", failure.error);
-                state.component_failed(component, Failure { error, ..failure });
+            if let Some(error) = error {
+                let error = format!("closing: {error}");
+                state.component_failed(component, Failure { name: entry.name, error });
             }
+            locked.news.over.push(entry.handles);
             locked.apply(Input::Closed { component, well });
         });
+    }
+
+    /// Nothing of it is dropped here.
+    pub(crate) fn let_go(&self, leftovers: Vec<Leftover>) {
+        if !leftovers.is_empty() && !self.is_forked() {
+            self.follow.push(Item::Leftovers(leftovers));
+            self.follow.tell();
+        }
     }
 
     /// Runs `job` in a thread: of the runtime on whose clock we are, which stays paused meanwhile, or of its own.
@@ -231,12 +295,6 @@ impl Core {
         }
         std::thread::Builder::new().name(name.to_owned()).spawn(job).map(drop)
     }
-
-    fn component_name(&self, component: ComponentId) -> String {
-        let state = self.state();
-        let entry = state.as_ref().and_then(|state| state.components.get(&component));
-        entry.map(|entry| entry.name.clone()).unwrap_or_default()
-    }
 }
 
 impl Locked<'_> {
@@ -245,6 +303,7 @@ impl Locked<'_> {
         if let Some(entry) = self.state.components.get_mut(&component) {
             entry.since = now;
             entry.is_closing = true;
+            self.state.follow.push(Item::Closing(entry.name.clone()));
             self.news.closes.extend(entry.closer.take().map(|closer| (component, closer)));
         }
     }
@@ -285,10 +344,11 @@ impl Locked<'_> {
     }
 
     pub(super) fn skipped(&mut self, component: ComponentId) {
-        if let Some(mut entry) = self.state.components.remove(&component) {
+        if let Some(entry) = self.state.components.remove(&component) {
             self.state.component_over(component, &entry, ComponentOutcome::Skipped, Duration::ZERO);
-            // Foreign code runs when it is dropped.
-            self.news.dropped.extend(entry.closer.take());
+            let leftover = entry.closer.map(|closer| closer.into_leftover(entry.name));
+            self.news.leftovers.extend(leftover);
+            self.news.over.push(entry.handles);
         }
     }
 }

@@ -1,11 +1,11 @@
 //! What the machine's effects come to.
 
-use super::attempt::Attempt;
 use super::components::Handles;
 use super::groups::GroupClosed;
 use super::{Alarm, Core, Locked};
 use crate::component::Closer;
 use crate::follow::{Item, Progress};
+use crate::foreign::{Leftover, foreign};
 use crate::kept::MOST_KEPT;
 use crate::machine::{ComponentId, Effect, Notice, Phase, ScopeId, Verdict};
 use crate::scope::ScopeShared;
@@ -23,10 +23,10 @@ pub(super) struct News {
     pub(super) groups: Vec<Arc<GroupClosed>>,
     pub(super) closes: Vec<(ComponentId, Closer)>,
     pub(super) given_up: Vec<Handles>,
-    /// Foreign code runs when they are dropped.
-    pub(super) dropped: Vec<Closer>,
+    /// Wakers run when they are dropped.
+    pub(super) over: Vec<Handles>,
+    pub(super) leftovers: Vec<Leftover>,
     exit: Option<Verdict>,
-    pub(super) attempt: Option<Attempt>,
 }
 
 impl Locked<'_> {
@@ -106,11 +106,9 @@ impl Locked<'_> {
 }
 
 impl Core {
-    /// Without the lock: tells everybody.
+    /// Without the lock: makes known what was decided. Whoever waits comes first, and what may take its time last
+    /// ("Foreign code" in the semantics): no panic and no delay of one keeps it from the next.
     pub(super) fn publish(&self, news: News) {
-        if let Some(attempt) = news.attempt {
-            attempt.trace();
-        }
         // Before anybody is told: a waker may drop the lifecycle on this very thread, which waits for the hooks.
         if news.exit.is_some()
             && let Some(me) = self.me.upgrade()
@@ -126,34 +124,52 @@ impl Core {
         }
         #[cfg(feature = "tokio")]
         for phase in &news.phases {
-            self.bell(*phase).ring();
+            self.wake(|| self.bell(*phase).ring());
         }
-        news.groups.iter().for_each(|closed| closed.ring());
+        for closed in &news.groups {
+            self.wake(|| closed.ring());
+        }
         for (scope, notice) in &news.notices {
-            scope.publish(*notice);
-        }
-        if !news.phases.is_empty() || !news.notices.is_empty() {
-            self.watchers.tell();
+            scope.publish(*notice, |wake| self.wake(wake));
         }
         if news.alarm {
             match &self.alarm {
                 Alarm::Hub => crate::hub::wake(),
                 #[cfg(feature = "tokio")]
-                Alarm::Task(alarm) => alarm.notify_one(),
+                Alarm::Task(alarm) => self.wake(|| alarm.notify_one()),
             }
         }
         for given_up in news.given_up {
-            given_up.give_up();
+            self.wake(|| given_up.give_up());
+        }
+        for over in news.over {
+            self.wake(|| over.let_go());
         }
         for (component, closer) in news.closes {
             self.run_closer(component, closer);
         }
+        if !news.phases.is_empty() || !news.notices.is_empty() {
+            self.watchers.tell(&self.follow);
+        }
+        if !news.leftovers.is_empty() {
+            self.follow.push(Item::Leftovers(news.leftovers));
+        }
         self.follow.tell();
         #[cfg(feature = "metrics")]
-        if !news.phases.is_empty()
-            && let Some(me) = self.me.upgrade()
-        {
-            crate::stop::Stop::new(me).record_metrics();
+        if !news.phases.is_empty() {
+            let (me, follow) = (std::sync::Weak::clone(&self.me), Arc::clone(&self.follow));
+            self.follow.aside(Box::new(move || {
+                if let Some(me) = me.upgrade() {
+                    follow.contained("metrics", || crate::stop::Stop::new(me).record_metrics());
+                }
+            }));
+        }
+    }
+
+    /// Calls wakers, one of which may panic.
+    fn wake(&self, act: impl FnOnce()) {
+        if let Err(panic) = foreign(act) {
+            self.follow.failed("a waker", panic);
         }
     }
 }

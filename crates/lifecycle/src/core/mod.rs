@@ -1,7 +1,7 @@
 //! The machine with a lock around it, and what its effects come to.
 //!
 //! Any thread applies inputs; effects are carried out at once, by the thread whose input had them, and none of them
-//! blocks. Invariants:
+//! blocks. Invariants ("Foreign code" in `docs/semantics.md` has more of the first):
 //!
 //! 1. What is decided is written under the lock (the phase, the notices, the records); only waking others comes
 //!    after it, because a waker may run foreign code. Waking late is harmless: everything published only ever moves
@@ -15,6 +15,7 @@ mod effects;
 mod groups;
 mod shields;
 
+pub(crate) use attempt::Attempt;
 pub(crate) use components::{Begun, ComponentEntry, Timeouts};
 
 #[cfg(feature = "tokio")]
@@ -24,18 +25,18 @@ use crate::clock::Clock;
 use crate::component::ComponentReport;
 use crate::counts::{PhaseCell, Totals};
 use crate::exit_statuses::ExitStatuses;
-use crate::follow::Follow;
+use crate::follow::{Follow, Item, PATIENCE};
 use crate::hooks::Hooks;
 use crate::kept::{Kept, MOST_KEPT};
 use crate::machine::{
     ComponentId, GroupId, Input, Limits, Machine, Origin, Phase, RELAY, ScopeId, ShieldId, Time, Verdict,
 };
+use crate::runner::Runner;
 use crate::scope::{CutWork, ScopeShared};
 use crate::shield::{LiveShield, Shards, ShieldReport};
 use crate::signal::Signal;
-use crate::watch::Watchers;
+use crate::watch::{Watch, Watchers};
 use crate::work::Account;
-use attempt::Attempt;
 use effects::News;
 use groups::GroupClose;
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,6 +61,8 @@ pub(crate) struct Core {
     state: Mutex<State>,
     moved_on: Condvar,
     watchers: Watchers,
+    /// Closes what blocks, where no other thread can be had.
+    closing: Arc<Runner>,
     /// Of each phase.
     #[cfg(feature = "tokio")]
     bells: [Bell; Phase::ALL.len()],
@@ -133,7 +136,7 @@ impl Core {
     ) -> Arc<Self> {
         let machine = Machine::new(limits, clock.now());
         let (phase, clock) = (Arc::new(PhaseCell::new()), Arc::new(clock));
-        let follow = Arc::new(Follow::new());
+        let follow = Arc::clone(hooks.follow());
         Arc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             shields: Shards::new(&phase, &clock, me),
@@ -170,6 +173,7 @@ impl Core {
             }),
             moved_on: Condvar::new(),
             watchers: Watchers::default(),
+            closing: Arc::default(),
             #[cfg(feature = "tokio")]
             bells: std::array::from_fn(|_| Bell::default()),
         })
@@ -199,10 +203,6 @@ impl Core {
 
     pub(crate) fn clock(&self) -> &Clock {
         &self.clock
-    }
-
-    pub(crate) fn watchers(&self) -> &Watchers {
-        &self.watchers
     }
 
     pub(crate) fn hooks(&self) -> &Hooks {
@@ -275,15 +275,43 @@ impl Core {
             locked.state.cause.get_or_insert(Cause::Signal(received));
             let origin = locked.state.origin(received, at);
             let before = locked.state.machine.attempts();
-            locked.apply(Input::Signal { signal, origin, at });
+            let effects = locked.state.machine.apply(self.clock.now(), Input::Signal { signal, origin, at });
+            let attempt = locked.state.machine.attempts();
+            let counts = attempt != before;
+            let attempt = Attempt { received, attempt, max_attempts: self.max_attempts, counts, first };
+            // Told before what comes of it.
+            locked.state.follow.push(Item::Attempt(attempt));
+            locked.carry_out(effects);
             if received.sender.ends_us() {
                 locked.apply(Input::SystemEnds { at });
             }
-            let attempt = locked.state.machine.attempts();
-            let counts = attempt != before;
-            locked.news.attempt =
-                Some(Attempt { received, attempt, max_attempts: self.max_attempts, counts, first });
         });
+    }
+
+    /// Waits until everybody was told everything, a second at most if somebody blocks.
+    pub(crate) fn flush(&self) {
+        if !self.is_forked() {
+            let begun = Instant::now();
+            self.follow.flush();
+            self.watchers.flush(PATIENCE.saturating_sub(begun.elapsed()));
+        }
+    }
+
+    /// The lifecycle is over: what is left is told, and the threads that are there for foreign code end.
+    pub(crate) fn close_runners(&self) {
+        if !self.is_forked() {
+            self.closing.close();
+            self.watchers.close();
+            self.follow.close();
+        }
+    }
+
+    /// Has `act` called, beside the stop, whenever it has moved on.
+    pub(crate) fn on_change(&self, act: Arc<dyn Fn() + Send + Sync>) -> Watch {
+        if matches!(self.alarm, Alarm::Hub) && !self.is_forked() {
+            self.watchers.start();
+        }
+        self.watchers.add(act)
     }
 
     /// When the system has ended the process at the latest, if it has said that it will.

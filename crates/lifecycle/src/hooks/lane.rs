@@ -1,11 +1,11 @@
 //! Jobs that wait for one thread.
 
 use super::set::Checked;
-use crate::cause::Failure;
+use crate::cause::{Failure, in_words};
+use crate::foreign::foreign;
 use crate::signal::Signal;
 use std::collections::VecDeque;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
 
 /// How many jobs may wait. Beyond, a delivery replaces the last of its signal that waits, as the kernel merges what
@@ -44,17 +44,17 @@ impl Job {
     /// Runs it, and answers how it failed.
     pub(super) fn run(self) -> Option<Failure> {
         let name = self.name.unwrap_or_default();
-        let failure = match catch_unwind(AssertUnwindSafe(self.run)) {
+        let error = match foreign(self.run) {
             Ok(Ok(())) => return None,
-            Ok(Err(error)) => Failure::new(name, &*error),
-            Err(panic) => {
-                let text = panic.downcast_ref::<&str>().copied();
-                let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-                Failure { name, error: format!("panicked: {}", text.unwrap_or("no message")) }
+            Ok(Err(error)) => {
+                let told = in_words(&*error);
+                // Its words are what matters of it.
+                _ = foreign(|| drop(error));
+                told
             }
+            Err(panic) => panic,
         };
-        tracing::error!(target: "exeunt::lifecycle", hook = failure.name, error = failure.error, "hook failed");
-        Some(failure)
+        Some(Failure { name, error })
     }
 }
 
@@ -77,14 +77,13 @@ impl Lane {
         self.thread.is_some()
     }
 
-    pub(super) fn push(&mut self, job: Job) {
-        if self.jobs.len() >= WAITING
-            && let Some(merge) = job.merge
-            && let Some(waiting) = self.jobs.iter().rposition(|waiting| waiting.merge == Some(merge))
-        {
-            self.jobs.remove(waiting);
-        }
+    /// Answers the one that it replaces.
+    pub(super) fn push(&mut self, job: Job) -> Option<Job> {
+        let merge = job.merge.filter(|_| self.jobs.len() >= WAITING);
+        let same = merge.and_then(|merge| self.jobs.iter().rposition(|other| other.merge == Some(merge)));
+        let replaced = same.and_then(|same| self.jobs.remove(same));
         self.jobs.push_back(job);
+        replaced
     }
 
     /// Nothing more comes.
@@ -110,15 +109,16 @@ impl Lane {
         self.closed && self.jobs.is_empty() && !self.running
     }
 
-    /// Lets go of the thread and of what waits; answers the names of what was not done.
-    pub(super) fn abandon(&mut self) -> Vec<String> {
+    /// Lets go of the thread; answers the names of what was not done, and what waited.
+    pub(super) fn abandon(&mut self) -> (Vec<String>, VecDeque<Job>) {
         if self.running {
             self.thread = None;
         }
-        let waiting = self.jobs.drain(..).filter_map(|job| job.name);
+        let jobs = std::mem::take(&mut self.jobs);
+        let waiting = jobs.iter().filter_map(|job| job.name.clone());
         let mut names: Vec<String> = self.running_name.clone().into_iter().chain(waiting).collect();
         names.dedup();
-        names
+        (names, jobs)
     }
 
     /// The thread, if it is about to end.
@@ -148,20 +148,21 @@ mod tests {
     #[test]
     fn jobs_run_in_the_order_in_which_they_came() {
         let mut lane = Lane::default();
-        [job(10, 0), job(12, 0), job(10, 0)].into_iter().for_each(|job| lane.push(job));
+        [job(10, 0), job(12, 0), job(10, 0)].into_iter().for_each(|job| drop(lane.push(job)));
         assert_eq!(names(&mut lane), ["10.0", "12.0", "10.0"]);
     }
 
     #[test]
     fn what_is_too_much_is_merged_with_the_last_of_its_kind() {
         let mut lane = Lane::default();
-        lane.push(job(12, 0));
-        for _ in 0..WAITING {
-            lane.push(job(10, 0));
+        let mut push = |job| lane.push(job).and_then(|replaced| replaced.name);
+        assert_eq!(push(job(12, 0)), None);
+        for waiting in 1..=WAITING {
+            assert_eq!(push(job(10, 0)).is_some(), waiting == WAITING);
         }
-        lane.push(job(12, 1));
-        lane.push(Job::own(|| {}));
-        lane.push(job(10, 0));
+        assert_eq!(push(job(12, 1)), None);
+        assert_eq!(push(Job::own(|| {})), None);
+        assert_eq!(push(job(10, 0)).as_deref(), Some("10.0"));
         assert_eq!(lane.jobs.len(), WAITING + 2, "none is lost that is the only one of its kind");
         let names = names(&mut lane);
         assert_eq!(names.first().map(String::as_str), Some("12.0"));
@@ -175,17 +176,18 @@ mod tests {
         assert_eq!(text(job(10, 0)), None);
         assert_eq!(text(Job::hook(String::new(), || Err("no disk".into()))), Some("no disk".to_owned()));
         assert_eq!(text(Job::own(|| panic!("at {}", 1))), Some("panicked: at 1".to_owned()));
-        assert_eq!(text(Job::own(|| std::panic::panic_any(1))), Some("panicked: no message".to_owned()));
+        assert_eq!(text(Job::own(|| std::panic::panic_any(1))), Some("panicked".to_owned()));
     }
 
     #[test]
     fn what_is_abandoned_is_named_once() {
         let mut lane = Lane::default();
-        [job(10, 0), job(10, 0), Job::own(|| {})].into_iter().for_each(|job| lane.push(job));
+        [job(10, 0), job(10, 0), Job::own(|| {})].into_iter().for_each(|job| drop(lane.push(job)));
         drop(lane.next());
         lane.close();
         assert!(!lane.is_finished());
-        assert_eq!(lane.abandon(), ["10.0"]);
+        let (names, jobs) = lane.abandon();
+        assert_eq!((names, jobs.len()), (vec!["10.0".to_owned()], 2));
         lane.done();
         assert!(lane.is_finished());
     }

@@ -8,7 +8,7 @@
 //!    are over, whatever still runs. `over` is set once, and whoever set it wakes those who wait.
 //! 2. A hang-up leaves `hangups` once, by its hook's return or `PATIENCE` after its delivery, and whoever takes it out
 //!    passes it on.
-//! 3. No foreign code runs under the lock, and no lock is taken in a forked child (L17).
+//! 3. No foreign code runs under the lock, none is dropped under it, and no lock is taken in a forked child (L17).
 
 mod lane;
 mod set;
@@ -18,11 +18,14 @@ pub(crate) use set::{HookSet, SignalHook, end_hook, signal_hook};
 
 use crate::cause::{Failure, Received};
 use crate::core::Core;
+use crate::follow::{Follow, Item};
+use crate::foreign::Leftover;
 use crate::kept::Kept;
 use crate::report::Report;
 use crate::signal::Signal;
 use crate::stop::Stop;
 use lane::{Job, Lane};
+use std::any::Any;
 use std::cell::Cell;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -43,6 +46,8 @@ thread_local! {
 #[derive(Clone, Debug)]
 pub(crate) struct Hooks {
     shared: Arc<Shared>,
+    /// Told what fails, and left what is to be dropped.
+    follow: Arc<Follow>,
     process: u32,
     re_raise: bool,
 }
@@ -77,6 +82,12 @@ struct Hangup {
     due: Instant,
 }
 
+/// What nobody waits for any more, to be told and let go of without the lock.
+struct GivenUp {
+    late: Vec<Failure>,
+    jobs: Vec<Job>,
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Which {
     Signals,
@@ -93,7 +104,13 @@ impl Hooks {
             #[cfg(feature = "tokio")]
             over: tokio::sync::watch::Sender::new(false),
         };
-        Self { shared: Arc::new(shared), process: std::process::id(), re_raise }
+        let follow = Arc::new(Follow::new());
+        Self { shared: Arc::new(shared), follow, process: std::process::id(), re_raise }
+    }
+
+    /// Who tells of the lifecycle.
+    pub(crate) fn follow(&self) -> &Arc<Follow> {
+        &self.follow
     }
 
     /// Starts the threads that the hooks need, now rather than when there may be none left.
@@ -121,10 +138,11 @@ impl Hooks {
     /// Ends the threads of a lifecycle that came to nothing; no hook has been called.
     pub(crate) fn dismiss(&self) {
         if let Some(mut state) = self.state() {
-            state.set = HookSet::default();
+            let set = std::mem::take(&mut state.set);
             state.signals.close();
             state.ending.close();
             drop(state);
+            drop(set);
             self.shared.changed.notify_all();
             self.join();
         }
@@ -133,13 +151,17 @@ impl Hooks {
     /// Takes back a hook whose signal could not be handled.
     pub(crate) fn remove(&self, hook: &SignalHook) {
         if let Some(mut state) = self.state() {
-            state.set.on_signal.retain(|(_, kept)| !Arc::ptr_eq(kept, hook));
+            let taken = state.set.on_signal.extract_if(.., |(_, kept)| Arc::ptr_eq(kept, hook));
+            let taken: Vec<_> = taken.collect();
+            drop(state);
+            drop(taken);
         }
     }
 
     /// A signal was delivered; `stops`: it is a stop signal of this lifecycle.
     pub(crate) fn deliver(&self, core: &Arc<Core>, received: Received, at: Instant, stops: bool) {
         let Some(mut state) = self.state() else { return };
+        let mut replaced = Vec::new();
         let hangs_up = received.signal == Signal::HANGUP && !state.set.before_hup.is_empty();
         if hangs_up {
             self.hang_up(&mut state, core, received, at, stops);
@@ -149,10 +171,11 @@ impl Hooks {
             let stop = Stop::new(Arc::clone(core));
             let name = format!("on_signal {}", received.signal);
             let job = Job::hook(name, move || hook(received, &stop)).merged((received.signal, number));
-            state.signals.push(job);
+            replaced.extend(state.signals.push(job));
         }
         drop(state);
         self.shared.changed.notify_all();
+        self.let_go(replaced);
         // After its hooks are asked for, since it may bring the end at once; it waits for none of them.
         if stops && !hangs_up {
             core.signal(received, at);
@@ -162,6 +185,7 @@ impl Hooks {
     fn hang_up(&self, state: &mut State, core: &Arc<Core>, received: Received, at: Instant, stops: bool) {
         for hook in state.set.before_hup.clone() {
             let stop = Stop::new(Arc::clone(core));
+            // Neither this nor the next is of a kind that replaces another.
             state.signals.push(Job::hook("before_hup".to_owned(), move || hook(received, &stop)));
         }
         if stops {
@@ -190,15 +214,12 @@ impl Hooks {
         let now = Instant::now();
         let Some(mut state) = self.state() else { return };
         let due = state.take_hangups(|hangup| hangup.due <= now);
-        if !due.is_empty() {
-            state.fail_late("before_hup".to_owned());
-        }
-        let over = state.until.is_some_and(|until| until <= now) && state.give_up();
+        let late = (!due.is_empty()).then(|| state.fail_late("before_hup".to_owned())).flatten();
+        let given_up = state.until.is_some_and(|until| until <= now).then(|| state.give_up()).flatten();
         drop(state);
         due.into_iter().for_each(|hangup| core.signal(hangup.received, hangup.at));
-        if over {
-            self.shared.publish_over();
-        }
+        self.tell(late);
+        self.given_up(given_up);
     }
 
     /// The lifecycle is at its end: `before_termination` begins, once.
@@ -217,17 +238,19 @@ impl Hooks {
         for hook in &set.before_termination {
             let (core, hook) = (Arc::clone(core), Arc::clone(hook));
             let job = move || hook(&Report::of(&core));
+            // Never one that replaces another.
             state.ending.push(Job::hook("before_termination".to_owned(), job));
         }
         state.signals.close();
         state.ending.close();
         let over = state.settle();
         drop(state);
-        drop(set);
         self.shared.changed.notify_all();
         if over {
             self.shared.publish_over();
         }
+        let are_some = set.needs_signals() || set.needs_ending();
+        self.let_go(are_some.then_some(set));
     }
 
     /// Once the phase is `Stopped`: blocks until the hooks are over, which have all returned, or `PATIENCE` has passed
@@ -242,9 +265,9 @@ impl Hooks {
             // Without a time the end is decided, and being told to us by another thread.
             let left = until.unwrap_or(PATIENCE);
             if left.is_zero() {
-                state.give_up();
+                let given_up = state.give_up();
                 drop(state);
-                self.shared.publish_over();
+                self.given_up(given_up);
                 return self.join();
             }
             let waited = self.shared.changed.wait_timeout(state, left);
@@ -284,6 +307,29 @@ impl Hooks {
         failures.unwrap_or_default()
     }
 
+    fn given_up(&self, given_up: Option<GivenUp>) {
+        if let Some(GivenUp { late, jobs }) = given_up {
+            self.shared.publish_over();
+            self.tell(late);
+            self.let_go(jobs);
+        }
+    }
+
+    /// Not under the lock: it is foreign code that listens.
+    fn tell(&self, failures: impl IntoIterator<Item = Failure>) {
+        failures.into_iter().for_each(|failure| self.follow.push(Item::HookFailed(failure)));
+        self.follow.tell();
+    }
+
+    /// Nothing of it is dropped here, which may be the signal thread.
+    fn let_go<T: Any + Send>(&self, what: impl IntoIterator<Item = T>) {
+        let leftovers: Vec<_> = what.into_iter().map(|what| Leftover::new("a hook", what)).collect();
+        if !leftovers.is_empty() {
+            self.follow.push(Item::Leftovers(leftovers));
+            self.follow.tell();
+        }
+    }
+
     /// Waits for the threads that are about to end.
     fn join(&self) {
         let Some(mut state) = self.state() else { return };
@@ -301,9 +347,9 @@ impl Hooks {
             Which::Ending => "exeunt-ending",
         };
         if !state.lane(which).has_thread() {
-            let shared = Arc::clone(&self.shared);
+            let (shared, follow) = (Arc::clone(&self.shared), Arc::clone(&self.follow));
             let thread = std::thread::Builder::new().name(name.to_owned());
-            let thread = thread.spawn(move || shared.run(which))?;
+            let thread = thread.spawn(move || shared.run(which, &follow))?;
             state.lane(which).start(thread);
         }
         Ok(())
@@ -321,18 +367,25 @@ impl Shared {
     }
 
     /// The life of a lane's thread.
-    fn run(&self, which: Which) {
+    fn run(&self, which: Which, follow: &Arc<Follow>) {
         RUNS_HOOKS.set(true);
         let mut state = self.lock();
         loop {
             if let Some(job) = state.lane(which).next() {
                 drop(state);
                 let failure = job.run();
+                let told = failure.clone();
                 state = self.lock();
                 state.lane(which).done();
                 // Once given up on, it is among the failures already.
                 if !state.over {
                     failure.into_iter().for_each(|failure| state.failures.push(failure));
+                }
+                if let Some(failure) = told {
+                    drop(state);
+                    follow.push(Item::HookFailed(failure));
+                    follow.tell();
+                    state = self.lock();
                 }
             } else if state.lane(which).is_finished() {
                 break;
@@ -373,25 +426,27 @@ impl State {
         first
     }
 
-    /// Leaves alone what still runs; true for whoever does so first.
-    fn give_up(&mut self) -> bool {
+    /// Leaves alone what still runs, for whoever does so first.
+    fn give_up(&mut self) -> Option<GivenUp> {
         if self.over {
-            return false;
+            return None;
         }
         self.over = true;
-        for name in self.signals.abandon().into_iter().chain(self.ending.abandon()) {
-            self.fail_late(name);
-        }
-        true
+        let [(mut names, mut jobs), (more_names, more_jobs)] =
+            [self.signals.abandon(), self.ending.abandon()];
+        names.extend(more_names);
+        jobs.extend(more_jobs);
+        let late = names.into_iter().filter_map(|name| self.fail_late(name)).collect();
+        Some(GivenUp { late, jobs: jobs.into() })
     }
 
-    fn fail_late(&mut self, name: String) {
+    fn fail_late(&mut self, name: String) -> Option<Failure> {
         let failure = Failure { name, error: "did not return in time".to_owned() };
         // A hang-up that took effect without its hook has said so already.
         if self.failures.kept().contains(&failure) {
-            return;
+            return None;
         }
-        tracing::error!(target: "exeunt::lifecycle", hook = failure.name, error = failure.error, "hook failed");
-        self.failures.push(failure);
+        self.failures.push(failure.clone());
+        Some(failure)
     }
 }

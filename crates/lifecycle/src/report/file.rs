@@ -4,11 +4,12 @@ use super::Report;
 use super::last_stop::LastStop;
 use crate::bounded::within;
 use crate::config::Config;
+use crate::follow::{Follow, Item};
 use serde::Serialize;
 use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 impl Config {
@@ -86,18 +87,23 @@ impl ReportFile {
     }
 
     /// Writes it if nobody has; why it could not be, if it could not.
-    pub(crate) fn write(&self, report: &Report) -> Option<String> {
+    pub(crate) fn write(&self, report: &Report, follow: &Arc<Follow>) -> Option<String> {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = written.is_none();
         let result = written.get_or_insert_with(|| {
             let (path, report) = (self.path.clone(), report.clone());
             let replaced = within(PATIENCE, "exeunt-report-file", move || replace(&path, &report));
             replaced.unwrap_or_else(|| Err(io::Error::other(TOO_SLOW))).map_err(|error| {
-                let error = format!("the report could not be written to {}: {error}", self.path.display());
-                tracing::error!(target: "exeunt::lifecycle", error, "report");
-                error
+                format!("the report could not be written to {}: {error}", self.path.display())
             })
         });
-        result.clone().err()
+        let error = result.clone().err();
+        drop(written);
+        if let (true, Some(error)) = (first, &error) {
+            follow.push(Item::NotWritten(error.clone()));
+            follow.tell();
+        }
+        error
     }
 }
 

@@ -83,7 +83,8 @@ pub struct Report {
     pub failures: Vec<Failure>,
     /// How many failures more there were.
     pub failures_left_out: u64,
-    /// Hooks that failed, panicked or did not return; they change neither the verdict nor the exit status.
+    /// Hooks that failed, panicked or did not return, and panics of what else was told of the stop (`on_progress`,
+    /// `on_change`, a subscriber: `tracing`) or was dropped; they change neither the verdict nor the exit status.
     pub hook_failures: Vec<Failure>,
     /// How many failures of hooks more there were.
     pub hook_failures_left_out: u64,
@@ -211,17 +212,15 @@ impl Report {
 
     /// The report of a stop that is over, once everybody has been told everything.
     pub(crate) fn last(core: &Core) -> Self {
-        if !core.is_forked() {
-            core.follow().flush();
-        }
+        core.flush();
         #[cfg_attr(not(feature = "report-file"), expect(unused_mut, reason = "a file may change it"))]
         let mut report = Self::of(core);
         #[cfg(feature = "report-file")]
         if let (Some(file), false) = (core.report_file(), core.is_forked()) {
-            report.not_written = file.write(&report);
+            report.not_written = file.write(&report, core.follow());
         }
         #[cfg(feature = "metrics")]
-        crate::metrics::report(&report);
+        core.follow().contained("metrics", || crate::metrics::report(&report));
         report
     }
 
@@ -231,6 +230,7 @@ impl Report {
                 let mut report = Self::build(&state);
                 drop(state);
                 (report.hook_failures, report.hook_failures_left_out) = core.hooks().failures();
+                report.hook_failures.extend(core.follow().failures());
                 report.ends_by = report.ending_signal().filter(|_| core.hooks().re_raise());
                 report
             }

@@ -86,7 +86,7 @@ pub(crate) fn failure<R: Outcome>(
     match ended.map(Outcome::outcome) {
         Ok(Ok(())) => None,
         Ok(Err(error)) => Some(Failure::new(name(), &*error)),
-        Err(panic) => Some(Failure { name: name(), error: panicked(&*panic) }),
+        Err(panic) => Some(Failure { name: name(), error: crate::foreign::in_words(panic) }),
     }
 }
 
