@@ -9,6 +9,7 @@ use crate::session::{Http, Protocol, Raw, Session};
 use exeunt_listener::{Accept, Address, CloseOptions, Connection as Accepted, Step};
 use mio::net::{TcpStream, UnixStream};
 use mio::unix::SourceFd;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Instant;
 
@@ -90,8 +91,8 @@ impl Reactor {
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(target: "exeunt::manager", %error, "TCP_NODELAY was refused");
                 }
-                let local = stream.local_addr().ok().map(Address::from);
-                (Stream::Tcp(TcpStream::from_std(stream)), local, Some(Address::from(peer)))
+                let local = stream.local_addr().ok().map(plain);
+                (Stream::Tcp(TcpStream::from_std(stream)), local, Some(plain(peer)))
             }
             Accepted::Unix { stream } => {
                 (Stream::Unix(UnixStream::from_std(stream)), listener.local_address(), None)
@@ -162,5 +163,13 @@ impl Reactor {
                 }
             }
         }
+    }
+}
+
+/// An IPv4 client of a socket for both families is an IPv4 client (RFC 4291 §2.5.5.2).
+fn plain(address: SocketAddr) -> Address {
+    match address.ip().to_canonical() {
+        ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()).into(),
+        IpAddr::V6(_) => address.into(),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::support::{LAST, LIMIT, Polled, address, echo, hello, to_end, wait_until};
 use exeunt_listener::Address;
-use exeunt_manager::{Listen, Manager};
+use exeunt_manager::{Event, Listen, Manager};
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -31,6 +31,20 @@ fn a_name_and_everywhere_are_listened_on() {
         (&client).write_all(LAST.as_bytes()).unwrap();
         assert!(to_end(client).ends_with("hello"), "{url}");
     }
+}
+
+#[test]
+fn an_ipv4_client_is_one_on_a_socket_for_both_families() {
+    let polled = Polled::new(|conn, event| {
+        if let Event::HttpMessage(_) = event {
+            let addresses = [conn.local_address(), conn.remote_address()];
+            let addresses = addresses.map(|address| address.unwrap().as_socket_addr().unwrap().is_ipv4());
+            conn.reply(200, &[], format!("{addresses:?}"));
+        }
+    });
+    let port = polled.listen("http://*:0").port();
+    let text = to_end(crate::support::asking(([127, 0, 0, 1], port).into(), LAST));
+    assert!(text.ends_with("[true, true]"), "{text}");
 }
 
 #[test]
