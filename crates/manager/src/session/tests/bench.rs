@@ -102,6 +102,11 @@ impl Bench {
         self.goes_on()
     }
 
+    /// The same, as a handle does it: on what is open.
+    pub(super) fn does_if_open(&mut self, act: impl FnOnce(&mut Session, &Core)) -> &mut Self {
+        if self.session.is_open() { self.does(act) } else { self }
+    }
+
     pub(super) fn enters(&mut self, stage: Stage) -> &mut Self {
         self.core.enter(stage);
         let next = self.session.enter(&self.core, self.now, stage);

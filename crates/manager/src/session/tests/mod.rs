@@ -1,6 +1,7 @@
 //! Connections on memory: tables of what comes, what the program is told, and what goes out.
 
 mod answers;
+mod any_order;
 mod bench;
 mod drain;
 mod raw;

@@ -1,0 +1,163 @@
+//! Whatever happens in whatever order.
+
+use super::super::Session;
+use super::bench::{Bench, silent};
+use crate::Limits;
+use crate::core::Stage;
+use proptest::prelude::*;
+use std::time::Duration;
+
+#[derive(Clone, Debug)]
+enum Happens {
+    Arrives(&'static str),
+    PeerEnds,
+    Window(usize),
+    Reply(u16),
+    Streams,
+    Chunk(&'static str),
+    Sends(&'static str),
+    Event,
+    Consumes,
+    Drain,
+    Close,
+    Panic,
+    /// The time of its deadline comes.
+    Tick {
+        finds: &'static str,
+    },
+    /// Time goes by.
+    Later(u64),
+    Stage(Stage),
+}
+
+fn anything() -> impl Strategy<Value = Happens> {
+    let bytes = prop_oneof![
+        Just("GET /a HTTP/1.1\r\nHost: a\r\n\r\n"),
+        Just("HEAD /h HTTP/1.0\r\n\r\n"),
+        Just("GET /b HTTP/1.1\r\nHo"),
+        Just("st: a\r\n\r\n"),
+        Just("POST /c HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"),
+        Just("hello"),
+        Just("PUT /d HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"),
+        Just("0\r\n\r\n"),
+        Just("GET /e HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET /f"),
+        Just("nonsense\r\n\r\n"),
+    ];
+    let raw = prop_oneof![
+        Just("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"),
+        Just("HTTP/1.1 200 OK\r\nConte"),
+        Just("HTTP/1.1 101 Switching Protocols\r\n\r\n"),
+        Just("words"),
+    ];
+    let happens = prop_oneof![
+        6 => bytes.prop_map(Happens::Arrives),
+        1 => Just(Happens::PeerEnds),
+        2 => prop_oneof![Just(0), 1_usize..200, Just(usize::MAX)].prop_map(Happens::Window),
+        4 => prop::sample::select(vec![100, 101, 103, 200, 204, 304, 404, 408, 503]).prop_map(Happens::Reply),
+        2 => Just(Happens::Streams),
+        2 => prop_oneof![Just("piece"), Just("")].prop_map(Happens::Chunk),
+        2 => raw.prop_map(Happens::Sends),
+        1 => Just(Happens::Event),
+        1 => Just(Happens::Consumes),
+        1 => Just(Happens::Drain),
+        1 => Just(Happens::Panic),
+    ];
+    let ends = prop_oneof![
+        1 => Just(Happens::Close),
+        8 => prop_oneof![Just(""), Just("GET /found HTTP/1.1\r\nHost: a\r\n\r\n")]
+            .prop_map(|finds| Happens::Tick { finds }),
+        4 => (0..40_000_u64).prop_map(Happens::Later),
+        1 => Just(Happens::Stage(Stage::Draining)),
+        1 => Just(Happens::Stage(Stage::Cut)),
+    ];
+    prop_oneof![3 => happens, 1 => ends]
+}
+
+fn limits() -> Limits {
+    Limits { answer: Some(Duration::from_secs(20)), receive_bytes: 50, send_pause: 300, ..Limits::default() }
+}
+
+fn happens(bench: &mut Bench, now: &mut u64, what: &Happens) {
+    match what {
+        Happens::Arrives(text) => _ = bench.arrives(text),
+        Happens::PeerEnds if bench.reads && bench.end.is_none() => _ = bench.peer_ends(),
+        Happens::PeerEnds => {}
+        Happens::Window(window) => {
+            bench.window = *window;
+            bench.does(|_, _| {});
+        }
+        Happens::Reply(status) => {
+            _ = bench.does_if_open(|session, core| _ = session.reply(core, *status, &[], b"body"))
+        }
+        Happens::Streams => {
+            let chunked = [("Transfer-Encoding", "chunked")];
+            bench.does_if_open(|session, core| _ = session.reply(core, 200, &chunked, b""));
+        }
+        Happens::Chunk(text) => {
+            _ = bench.does_if_open(|session, core| _ = session.chunk(core, text.as_bytes()))
+        }
+        Happens::Sends(text) => {
+            _ = bench.does_if_open(|session, core| _ = session.send(core, text.as_bytes()))
+        }
+        Happens::Event => _ = bench.does_if_open(|session, core| _ = session.sse(core, "", "data")),
+        Happens::Consumes => _ = bench.does_if_open(|session, _| _ = session.consume(30)),
+        Happens::Drain => _ = bench.does_if_open(Session::drain),
+        Happens::Close => _ = bench.does_if_open(|session, _| session.close()),
+        Happens::Panic => _ = bench.does_if_open(Session::panicked),
+        Happens::Tick { finds } => {
+            if let (Some(at), None) = (bench.wakes_at(), bench.end) {
+                *now = (*now).max(at as u64);
+                bench.ticks_at_and_finds(*now, finds.as_bytes());
+                let ahead = |bench: &Bench| bench.wakes_at().is_none_or(|at| at as u64 > *now);
+                if !finds.is_empty() && !ahead(bench) {
+                    // What a look has found may call for another, which finds no more.
+                    bench.ticks_at(*now);
+                }
+                assert!(bench.end.is_some() || ahead(bench), "a tick leaves no time behind");
+            }
+        }
+        Happens::Later(ms) => {
+            // Not past its deadline: that is never overlooked.
+            let most = bench.wakes_at().map_or(u64::MAX, |at| at as u64);
+            *now = (*now + ms).min(most.max(*now));
+            bench.at(*now);
+        }
+        Happens::Stage(stage) => {
+            if bench.core.stage() < *stage && bench.end.is_none() {
+                bench.enters(*stage);
+            }
+        }
+    }
+}
+
+fn one_life(mut bench: Bench, what: &[Happens]) {
+    let mut now = 0;
+    for what in what {
+        happens(&mut bench, &mut now, what);
+    }
+    // The stop: after its deadline, ticks alone bring the end, in the time that a peer has to take its 503.
+    for stage in [Stage::Draining, Stage::Cut] {
+        happens(&mut bench, &mut now, &Happens::Stage(stage));
+    }
+    let cut = now;
+    while bench.end.is_none() {
+        let at = bench.wakes_at().expect("somebody wakes it") as u64;
+        assert!(at <= cut + 4000, "{at} after a cut at {cut}");
+        happens(&mut bench, &mut now, &Happens::Tick { finds: "" });
+    }
+    let closes = bench.told.iter().filter(|told| *told == "close").count();
+    assert_eq!((closes, bench.told.last().map(String::as_str)), (1, Some("close")), "{:?}", bench.told);
+    assert!(!bench.session.is_open() && bench.session.received_len() == 0);
+}
+
+proptest! {
+    #[test]
+    fn any_order_is_borne_by_http(what in prop::collection::vec(anything(), 0..40)) {
+        one_life(Bench::with_limits(limits(), silent), &what);
+    }
+
+    #[test]
+    fn any_order_is_borne_by_bytes(what in prop::collection::vec(anything(), 0..40)) {
+        one_life(Bench::raw(limits(), silent), &what);
+    }
+}
