@@ -507,6 +507,13 @@ impl ScopeShared {
         }
     }
 
+    /// Calls something foreign, without a lock; its panic is in the report.
+    pub(crate) fn contained(&self, name: &str, act: impl FnOnce()) {
+        if let Some(core) = self.core.upgrade() {
+            core.follow().contained(name, act);
+        }
+    }
+
     /// Without a lock. What wakes others is called through `wake`, which lets no panic of theirs pass.
     pub(crate) fn publish(&self, notice: Notice, wake: impl Fn(&dyn Fn())) {
         let act = self.on_notice.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -119,6 +119,19 @@ fn a_follower_is_let_go_of_with_its_lifecycle() {
 }
 
 #[test]
+fn l12_work_that_fails_is_a_failure_whatever_panics_over_that() {
+    let said = said("work-fails", 1);
+    contains(
+        &said,
+        &["job 2\n", "poller failed: no route", "tracing failed: panicked: nobody reads the log"],
+    );
+    contains(
+        &said,
+        &["pool: pool #1 failed: an error that cannot be told", "pool: pool #2 failed: panicked"],
+    );
+}
+
+#[test]
 fn what_blocks_is_closed_though_no_thread_can_be_had() {
     let mut command = Command::new(program());
     command.args(["foreign", "no-threads"]);

@@ -34,6 +34,7 @@ pub(crate) fn run(scenario: &str) -> ExitCode {
         "waker-asks" => waker_asks(),
         "owns-another" => owns_another(),
         "holds-itself" => holds_itself(),
+        "work-fails" => work_fails(),
         "no-threads" => no_threads(),
         other => panic!("no scenario {other:?}"),
     };
@@ -396,4 +397,25 @@ fn no_threads() -> Report {
     rustix::process::setrlimit(rustix::process::Resource::Nproc, one).unwrap();
     println!("a thread {}", thread::Builder::new().spawn(|| ()).is_ok());
     lifecycle.close()
+}
+
+/// Work that fails in ways that cannot be told: each failure is one, and stops the program if it is to.
+fn work_fails() -> Report {
+    subscribe(|| panic!("nobody reads the log"));
+    let lifecycle = install(base());
+    let pool = lifecycle.pool("pool").workers(1).start(|job: u32, _| match job {
+        0 => Err(Panics),
+        1 => std::panic::panic_any(DropPanics),
+        _ => {
+            println!("job {job}");
+            Ok(())
+        }
+    });
+    let pool = pool.unwrap();
+    (0..3).for_each(|job| pool.push(job).unwrap());
+    while pool.in_flight() > 0 {
+        thread::sleep(Duration::from_millis(1));
+    }
+    lifecycle.thread("poller", |_| Err::<(), _>("no route"));
+    lifecycle.wait()
 }

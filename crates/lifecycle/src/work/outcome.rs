@@ -1,6 +1,7 @@
 //! How a piece of work ended.
 
-use crate::cause::Failure;
+use crate::cause::{Failure, in_words};
+use crate::foreign::{self, foreign};
 use std::any::Any;
 use std::error::Error;
 
@@ -83,11 +84,15 @@ pub(crate) fn failure<R: Outcome>(
     name: impl FnOnce() -> String,
     ended: Result<R, Box<dyn Any + Send>>,
 ) -> Option<Failure> {
-    match ended.map(Outcome::outcome) {
-        Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(Failure::new(name(), &*error)),
-        Err(panic) => Some(Failure { name: name(), error: crate::foreign::in_words(panic) }),
-    }
+    let told = match ended {
+        Ok(ended) => foreign(|| ended.outcome().map_err(|error| in_words(&*error))),
+        Err(panic) => Err(foreign::in_words(panic)),
+    };
+    let error = match told {
+        Ok(Ok(())) => return None,
+        Ok(Err(error)) | Err(error) => error,
+    };
+    Some(Failure { name: name(), error })
 }
 
 pub(crate) fn panicked(panic: &(dyn Any + Send)) -> String {

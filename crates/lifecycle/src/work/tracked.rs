@@ -248,11 +248,7 @@ impl Live {
     }
 
     fn fail(self, failure: Failure, then: OnFailure) {
-        tracing::error!(target: "exeunt::lifecycle", name = failure.name, error = failure.error, "work failed");
-        #[cfg(feature = "metrics")]
-        if let Some(scope) = self.work.scope() {
-            crate::metrics::work_failed(&scope.name);
-        }
+        let (of, told) = (self.work.scope(), failure.clone());
         let input: fn(ScopeId) -> Input = match then {
             OnFailure::GoOn => |_| Input::WorkFailed,
             OnFailure::Stop => |_| Input::Stop(Wish::Failure),
@@ -263,6 +259,14 @@ impl Live {
             }
             note(state, scope, failure);
         });
+        // Afterwards, so that a subscriber that blocks or panics costs the thread of this work, and not the stop.
+        if let Some(scope) = of {
+            scope.contained("tracing", || {
+                tracing::error!(target: "exeunt::lifecycle", name = told.name, error = told.error, "work failed");
+            });
+            #[cfg(feature = "metrics")]
+            scope.contained("metrics", || crate::metrics::work_failed(&scope.name));
+        }
     }
 }
 
