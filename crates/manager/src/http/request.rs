@@ -1,6 +1,7 @@
 //! A request, as the program sees it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -11,6 +12,11 @@ use super::{Head, Version, form};
 /// Cloning is cheap: the bytes are shared. A request stays valid, and unchanged, for as long as it is kept.
 #[derive(Clone)]
 pub struct Request {
+    /// Shared as a whole, since it is handed on from place to place.
+    parts: Arc<Parts>,
+}
+
+struct Parts {
     raw: Bytes,
     head: Head,
     body: Bytes,
@@ -19,20 +25,20 @@ pub struct Request {
 impl Request {
     /// `raw`: what `head` was parsed from, up to the request's end. `body`: its decoded content.
     pub(crate) fn new(raw: Bytes, head: Head, body: Bytes) -> Self {
-        Self { raw, head, body }
+        Self { parts: Arc::new(Parts { raw, head, body }) }
     }
 
     /// The method, as it was sent: methods are case-sensitive (RFC 9110 §9.1).
     #[must_use]
     pub fn method(&self) -> &str {
-        text(self.head.method.of(&self.raw))
+        text(self.parts.head.method.of(&self.parts.raw))
     }
 
     /// The path as it was sent, without the query and not decoded. Of CONNECT its authority, `host:port`; of
     /// `OPTIONS *` the `*`; of `GET http://host/path` the path.
     #[must_use]
     pub fn uri(&self) -> &str {
-        match text(self.head.uri.of(&self.raw)) {
+        match text(self.parts.head.uri.of(&self.parts.raw)) {
             "" => "/",
             uri => uri,
         }
@@ -41,13 +47,13 @@ impl Request {
     /// What stands behind the `?`, not decoded; empty if nothing does.
     #[must_use]
     pub fn query(&self) -> &str {
-        self.head.query.map_or("", |query| text(query.of(&self.raw)))
+        self.parts.head.query.map_or("", |query| text(query.of(&self.parts.raw)))
     }
 
     /// The request target, as it was sent (RFC 9112 §3.2).
     #[must_use]
     pub fn target(&self) -> &str {
-        text(self.head.target.of(&self.raw))
+        text(self.parts.head.target.of(&self.parts.raw))
     }
 
     /// The first variable of that name in the query, with `+` and percent escapes decoded. Bytes that are not UTF-8 become
@@ -60,13 +66,13 @@ impl Request {
     /// The same in the body, taken for an urlencoded form whatever its `Content-Type` says.
     #[must_use]
     pub fn form_var(&self, name: &str) -> Option<String> {
-        form::variable(&self.body, name)
+        form::variable(&self.parts.body, name)
     }
 
     /// The version in the request line.
     #[must_use]
     pub fn version(&self) -> Version {
-        self.head.version
+        self.parts.head.version
     }
 
     /// The first field of that name, in any case, without the blanks around it. None if there is none, or if it is not
@@ -80,39 +86,49 @@ impl Request {
     #[must_use]
     pub fn header_bytes(&self, name: &str) -> Option<&[u8]> {
         let found = self
+            .parts
             .head
             .fields
             .iter()
-            .find(|field| field.name.of(&self.raw).eq_ignore_ascii_case(name.as_bytes()))?;
-        Some(found.value.of(&self.raw))
+            .find(|field| field.name.of(&self.parts.raw).eq_ignore_ascii_case(name.as_bytes()))?;
+        Some(found.value.of(&self.parts.raw))
     }
 
     /// All fields, in order, with their names as they were sent.
     pub fn headers(&self) -> impl ExactSizeIterator<Item = (&str, &[u8])> {
-        self.head.fields.iter().map(|field| (text(field.name.of(&self.raw)), field.value.of(&self.raw)))
+        self.parts
+            .head
+            .fields
+            .iter()
+            .map(|field| (text(field.name.of(&self.parts.raw)), field.value.of(&self.parts.raw)))
     }
 
     /// The content, without chunks.
     #[must_use]
     pub fn body(&self) -> &Bytes {
-        &self.body
+        &self.parts.body
     }
 
     /// The whole request as it was sent.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        self.raw.get(self.head.start..).unwrap_or_default()
+        self.parts.raw.get(self.parts.head.start..).unwrap_or_default()
+    }
+
+    /// As it came, with empty lines before it.
+    pub(crate) fn raw(&self) -> &[u8] {
+        &self.parts.raw
     }
 
     /// The request line and the fields as they were sent, with the empty line.
     #[must_use]
     pub fn head_bytes(&self) -> &[u8] {
-        self.raw.get(self.head.start..self.head.len).unwrap_or_default()
+        self.parts.raw.get(self.parts.head.start..self.parts.head.len).unwrap_or_default()
     }
 
     #[cfg(any(fuzzing, test))]
     pub(crate) fn head(&self) -> &Head {
-        &self.head
+        &self.parts.head
     }
 }
 
@@ -122,7 +138,7 @@ impl fmt::Debug for Request {
             .field("method", &self.method())
             .field("target", &self.target())
             .field("version", &self.version())
-            .field("body", &self.body.len())
+            .field("body", &self.parts.body.len())
             .finish_non_exhaustive()
     }
 }

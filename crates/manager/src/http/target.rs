@@ -49,7 +49,7 @@ pub(crate) fn is_authority(text: &[u8], port: bool) -> bool {
             }
         }
         _ => {
-            let end = memchr::memchr(b':', text).unwrap_or(text.len());
+            let end = text.iter().position(|byte| *byte == b':').unwrap_or(text.len());
             let (name, rest) = text.split_at_checked(end).unwrap_or_default();
             (is_registered_name(name), rest)
         }
@@ -84,8 +84,10 @@ fn absolute(target: &[u8]) -> Result<usize, Refusal> {
 
 fn is_registered_name(name: &[u8]) -> bool {
     name.iter().all(|byte| token::is_host_byte(*byte))
-        && memchr::memchr_iter(b'%', name)
-            .all(|at| name.get(at + 1..at + 3).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit)))
+        && name
+            .split(|byte| *byte == b'%')
+            .skip(1)
+            .all(|behind| behind.get(..2).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit)))
 }
 
 fn is_ipv6(address: &[u8]) -> bool {

@@ -143,7 +143,7 @@ fn advance(core: &Core, entry: &mut Entry, now: Instant) -> io::Result<Ahead> {
 /// Ends work, outside of all locks, since whoever follows the stop is told in here.
 pub(super) fn settle(over: Option<Over>) {
     match over {
-        Some(Over { work, cut: Some(cut) }) => work.cut(cut),
+        Some(Over { work, cut: Some(cut) }) => work.cut(*cut),
         Some(Over { work, cut: None }) => drop(work),
         None => {}
     }

@@ -388,8 +388,9 @@ impl Http {
             return None;
         }
         let content = if head.framing == Framing::None { Bytes::new() } else { body.body(&raw, head.len) };
-        buffers.told = Some(raw.clone());
-        Some(Step::Message { request: Request::new(raw, head, content), announced })
+        let request = Request::new(raw, head, content);
+        buffers.told = Some(request.clone());
+        Some(Step::Message { request, announced })
     }
 
     /// The request is none, or too large: it is answered so, and nothing is read behind it.
@@ -501,7 +502,7 @@ impl Http {
         self.asked_is_over(None);
     }
 
-    fn asked_is_over(&mut self, cut: Option<CutWork>) {
+    fn asked_is_over(&mut self, cut: Option<Box<CutWork>>) {
         if let Some(work) = self.asked.take().and_then(|asked| asked.work) {
             self.over = Some(Over { work, cut });
         }
@@ -576,7 +577,7 @@ impl Http {
         };
         core.account().cut(what.clone());
         if let Some(work) = asked.work.take() {
-            self.over = Some(Over { work, cut: Some(what) });
+            self.over = Some(Over { work, cut: Some(Box::new(what)) });
         }
     }
 }

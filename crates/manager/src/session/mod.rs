@@ -6,7 +6,7 @@ use crate::error::{AnswerError, SendError};
 use crate::handler::{Handler, discard};
 use crate::http::Request;
 use crate::limits::Limits;
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 use exeunt_lifecycle::{CutWork, Work};
 use exeunt_listener::Address;
 use mio::net::UdpSocket;
@@ -54,7 +54,7 @@ pub(crate) enum Protocol {
 pub(crate) struct Buffers {
     pub(crate) recv: BytesMut,
     /// The request that the program is being told of, as it came.
-    pub(crate) told: Option<Bytes>,
+    pub(crate) told: Option<Request>,
     pub(crate) send: BytesMut,
     /// The peer has ended its side.
     pub(crate) ended: bool,
@@ -90,7 +90,8 @@ pub(crate) enum Turn {
 /// A request's work that has come to its end, and what was cut of it, if it was.
 pub(crate) struct Over {
     pub(crate) work: Work,
-    pub(crate) cut: Option<CutWork>,
+    /// In a box, since this is moved with each request, and hardly any is cut.
+    pub(crate) cut: Option<Box<CutWork>>,
 }
 
 /// Something to tell the program.
@@ -232,16 +233,19 @@ impl Session {
     }
 }
 
+/// What an idle connection keeps of its send buffer, at most, in bytes: most heads of answers fit.
+const KEPT: usize = 512;
+
 /// For the program.
 impl Session {
     pub(crate) fn received(&self, most: usize) -> Vec<u8> {
         let Buffers { told, recv, .. } = &self.buffers;
-        let told = told.as_deref().unwrap_or_default();
+        let told = told.as_ref().map_or(&[][..], Request::raw);
         told.iter().chain(recv.iter()).take(most).copied().collect()
     }
 
     pub(crate) fn received_len(&self) -> usize {
-        self.buffers.told.as_ref().map_or(0, Bytes::len) + self.buffers.recv.len()
+        self.buffers.told.as_ref().map_or(0, |told| told.raw().len()) + self.buffers.recv.len()
     }
 
     pub(crate) fn consume(&mut self, bytes: usize) -> usize {
@@ -417,7 +421,10 @@ impl Session {
 
     /// That much of it is with the kernel.
     pub(crate) fn sent(&mut self, now: Instant, bytes: usize) {
-        self.buffers.send.advance(bytes);
+        match bytes == self.buffers.send.len() {
+            true => self.buffers.send.clear(), // from its beginning again
+            false => self.buffers.send.advance(bytes),
+        }
         self.buffers.stalled = Some(now).filter(|_| !self.buffers.send.is_empty());
         self.buffers.release();
     }
@@ -555,12 +562,12 @@ impl Buffers {
         self.recv.len() >= room || self.send.len() >= limits.send_pause
     }
 
-    /// Gives back what is empty: an idle connection keeps no buffer.
+    /// Gives back what is empty: an idle connection keeps no buffer, but a small one for its next answer.
     pub(crate) fn release(&mut self) {
         if self.recv.is_empty() && self.recv.capacity() > 0 {
             self.recv = BytesMut::new();
         }
-        if self.send.is_empty() && self.send.capacity() > 0 {
+        if self.send.is_empty() && self.send.capacity() > KEPT {
             self.send = BytesMut::new();
         }
     }
