@@ -1,6 +1,8 @@
 //! Where the time comes from.
 
 use crate::machine::Time;
+#[cfg(feature = "tokio")]
+use std::sync::OnceLock;
 use std::time::Instant;
 
 /// The clock of one lifecycle, counting from its beginning.
@@ -12,6 +14,10 @@ pub(crate) struct Clock {
     /// Tokio's clock, which tests can pause; otherwise the system's monotonic one.
     #[cfg(feature = "tokio")]
     runtime: Option<tokio::runtime::Handle>,
+    /// When the runtime was gone, on both clocks: from then on it is the system's, even if tokio's was paused, since
+    /// nobody could move that on any more.
+    #[cfg(feature = "tokio")]
+    left: OnceLock<(Time, Instant)>,
 }
 
 impl Clock {
@@ -21,19 +27,27 @@ impl Clock {
             epoch: Instant::now(),
             #[cfg(feature = "tokio")]
             runtime: None,
+            #[cfg(feature = "tokio")]
+            left: OnceLock::new(),
         }
     }
 
     #[cfg(feature = "tokio")]
     pub(crate) fn of(runtime: tokio::runtime::Handle) -> Self {
         let epoch = instant(Some(&runtime));
-        Self { epoch, coarse_epoch: 0, runtime: Some(runtime) }
+        Self { epoch, coarse_epoch: 0, runtime: Some(runtime), left: OnceLock::new() }
     }
 
-    /// The runtime on whose clock this is.
+    /// The runtime on whose clock this is, as long as it is there.
     #[cfg(feature = "tokio")]
     pub(crate) fn runtime(&self) -> Option<&tokio::runtime::Handle> {
-        self.runtime.as_ref()
+        self.runtime.as_ref().filter(|_| self.left.get().is_none())
+    }
+
+    /// The runtime is gone.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn leave_runtime(&self) {
+        self.left.get_or_init(|| (self.now(), Instant::now()));
     }
 
     /// The time in milliseconds, some of them ago at most, for a few nanoseconds.
@@ -48,6 +62,10 @@ impl Clock {
 
     pub(crate) fn now(&self) -> Time {
         #[cfg(feature = "tokio")]
+        if let Some((then, left)) = self.left.get() {
+            return then.after(left.elapsed());
+        }
+        #[cfg(feature = "tokio")]
         let now = instant(self.runtime.as_ref());
         #[cfg(not(feature = "tokio"))]
         let now = Instant::now();
@@ -60,6 +78,10 @@ impl Clock {
 
     /// `None` beyond the end of the clock.
     pub(crate) fn instant(&self, time: Time) -> Option<Instant> {
+        #[cfg(feature = "tokio")]
+        if let Some((then, left)) = self.left.get().filter(|(then, _)| time >= *then) {
+            return left.checked_add(time.since(*then));
+        }
         self.epoch.checked_add(time.0)
     }
 }

@@ -290,7 +290,8 @@ impl Core {
     ) -> std::io::Result<()> {
         #[cfg(feature = "tokio")]
         if let Some(runtime) = self.clock.runtime() {
-            runtime.spawn_blocking(job);
+            let job = crate::runtime::Handed::new(name, job);
+            runtime.spawn_blocking(|| job.run());
             return Ok(());
         }
         std::thread::Builder::new().name(name.to_owned()).spawn(job).map(drop)
