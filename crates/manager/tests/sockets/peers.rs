@@ -1,9 +1,9 @@
 //! Slow and hostile peers.
 
 use crate::support::{
-    GET, LAST, LIMIT, Log, Polled, asking, client, hello, name, read_to, to_end, wait_until,
+    GET, LAST, LIMIT, Log, Polled, asking, client, hello, name, poll_until, read_to, to_end, wait_until,
 };
-use exeunt_manager::{Connection, Event};
+use exeunt_manager::{Connection, Event, Manager};
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
 use std::time::Duration;
@@ -170,4 +170,21 @@ fn a_connection_that_closes_reads_on_so_that_the_answer_arrives() {
     client.set_read_timeout(Some(LIMIT)).unwrap();
     client.read_to_end(&mut text).unwrap();
     assert!(text.len() > 100_000, "D7: no reset ate it");
+}
+
+#[test]
+fn an_end_that_comes_with_the_last_bytes_is_seen() {
+    let log = Log::default();
+    let told = log.clone();
+    let mut manager = Manager::new(move |_: &Connection, event: Event<'_>| told.push(name(&event)));
+    let listener = manager.listen("tcp://127.0.0.1:0").unwrap();
+    let mut client = client(crate::support::address(&listener));
+    poll_until(&mut manager, "the client", || log.has("accept"));
+    manager.poll(Duration::from_millis(10)).unwrap();
+    // One edge for both.
+    client.write_all(b"last").unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    std::thread::sleep(Duration::from_millis(20));
+    poll_until(&mut manager, "the end", || log.has("close"));
+    assert_eq!(log.count("read"), 1);
 }

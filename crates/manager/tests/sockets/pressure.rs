@@ -165,3 +165,23 @@ fn limits_of_each_request_are_those_given() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request:?}: {answer}");
     }
 }
+
+#[test]
+fn what_waits_before_the_first_pass_is_had_to_its_end_though_one_turn_is_not_enough() {
+    let mut manager = Manager::new(|conn: &Connection, event: Event<'_>| {
+        if let Event::Read(bytes) = event {
+            conn.consume(bytes.len());
+            let before = conn.data::<usize>().map_or(0, |before| *before);
+            conn.set_data(before + bytes.len());
+        }
+    });
+    let listener = manager.listen("tcp://127.0.0.1:0").unwrap();
+    // More than the accepts of one turn, and in one of them more than its reads.
+    let mut clients: Vec<_> = (0..150).map(|_| client(address(&listener))).collect();
+    let written = fill(&mut clients[0], 20_000_000);
+    let handle = manager.handle();
+    poll_until(&mut manager, "all clients", || handle.connections().len() == 151);
+    let first = handle.connection(listener.id() + 1).unwrap();
+    poll_until(&mut manager, "all bytes", || first.data::<usize>().is_some_and(|read| *read == written));
+    assert!(written > 16 * 65_536, "{written} bytes are no more than one turn's");
+}

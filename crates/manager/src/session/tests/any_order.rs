@@ -87,17 +87,17 @@ fn happens(bench: &mut Bench, now: &mut u64, what: &Happens) {
             bench.does(|_, _| {});
         }
         Happens::Reply(status) => {
-            _ = bench.does_if_open(|session, core| _ = session.reply(core, *status, &[], b"body"))
+            _ = bench.does_if_open(|session, core| _ = session.reply(core, *status, &[], b"body"));
         }
         Happens::Streams => {
             let chunked = [("Transfer-Encoding", "chunked")];
             bench.does_if_open(|session, core| _ = session.reply(core, 200, &chunked, b""));
         }
         Happens::Chunk(text) => {
-            _ = bench.does_if_open(|session, core| _ = session.chunk(core, text.as_bytes()))
+            _ = bench.does_if_open(|session, core| _ = session.chunk(core, text.as_bytes()));
         }
         Happens::Sends(text) => {
-            _ = bench.does_if_open(|session, core| _ = session.send(core, text.as_bytes()))
+            _ = bench.does_if_open(|session, core| _ = session.send(core, text.as_bytes()));
         }
         Happens::Event => _ = bench.does_if_open(|session, core| _ = session.sse(core, "", "data")),
         Happens::Consumes => _ = bench.does_if_open(|session, _| _ = session.consume(30)),
