@@ -146,6 +146,31 @@ fn a_listener_that_comes_in_the_drain_does_not_hold_it_up() {
 }
 
 #[test]
+fn a_stop_at_any_moment_ends_the_run() {
+    for round in 0..150_u64 {
+        let lifecycle = Lifecycle::install(Config::default()).unwrap();
+        let mut manager = Manager::new(hello);
+        let listener = manager.listen("http://127.0.0.1:0").unwrap();
+        let (stop, address) = (lifecycle.stop(), address(&listener));
+        let thread = std::thread::spawn(move || {
+            // From before the run begins to some way into it; with a client every now and then.
+            std::thread::sleep(Duration::from_micros(round * 7));
+            let client = (round % 5 == 0).then(|| asking(address, GET));
+            stop.request_stop("at any moment");
+            client.map(to_end)
+        });
+        let began = Instant::now();
+        let drained = manager.run(&lifecycle).unwrap();
+        assert!(drained.is_clean() && began.elapsed() < LIMIT, "{drained}");
+        if let Some(answer) = thread.join().unwrap() {
+            assert!(answer.ends_with("hello"), "round {round}: {answer}");
+        }
+        drop(manager);
+        assert_eq!(lifecycle.close().exit_status(), 0);
+    }
+}
+
+#[test]
 fn a_run_counts_requests_as_work_and_a_vanished_client_is_none() {
     let lifecycle = Lifecycle::install(Config::default()).unwrap();
     let kept: Arc<Mutex<Vec<Connection>>> = Arc::default();
