@@ -38,17 +38,26 @@ fn main() -> ExitCode {
 }
 
 fn serve(conn: &Connection, event: Event<'_>) {
-    let Event::HttpMessage(request) = event else { return };
+    let request = match event {
+        Event::HttpMessage(request) => request,
+        Event::Drain if conn.data::<Slow>().is_some() => return answer_later(conn),
+        _ => return,
+    };
     match request.uri() {
         "/" => conn.reply(200, &[], "hello"),
         "/large" => conn.reply(200, &[], vec![b'x'; 20_000_000]),
-        "/slow" => {
-            let (conn, after) = (conn.clone(), Schedule::once(Duration::from_millis(300)));
-            if let Some(manager) = conn.manager() {
-                _ = manager.timer(after, move |_| conn.reply(200, &[], "slow"));
-            }
-        }
+        "/slow" => conn.set_data(Slow),
         "/never" => {}
         _ => panic!("what shall I do with {}", request.uri()),
+    }
+}
+
+/// Asked for what is in flight when a stop begins, however long that takes.
+struct Slow;
+
+fn answer_later(conn: &Connection) {
+    let (conn, after) = (conn.clone(), Schedule::once(Duration::from_millis(200)));
+    if let Some(manager) = conn.manager() {
+        _ = manager.timer(after, move |_| conn.reply(200, &[], "slow"));
     }
 }

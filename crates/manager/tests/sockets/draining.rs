@@ -2,7 +2,7 @@
 
 use crate::support::{GET, LIMIT, Log, address, asking, client, hello, name, poll_until, read_to, to_end};
 use exeunt_lifecycle::{Config, Lifecycle};
-use exeunt_manager::{Connection, Event, Manager, Schedule};
+use exeunt_manager::{Connection, Event, Limits, Manager, Schedule};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -69,22 +69,18 @@ fn what_is_not_answered_in_time_is_cut_and_reported() {
         Event::HttpMessage(request) if request.uri() == "/stream" => {
             _ = conn.sse("", "one");
         }
+        // More than its peer takes, who does not read: it has no time to be silent.
+        Event::Read(b"more") => conn.send(vec![b'x'; 20_000_000]).unwrap(),
         _ => {}
     });
     let web = manager.listen("http://127.0.0.1:0").unwrap();
     let raw = manager.listen("tcp://127.0.0.1:0").unwrap();
     let owed = asking(address(&web), "GET /owed HTTP/1.1\r\nHost: a\r\n\r\n");
     let mut stream = asking(address(&web), "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n");
-    let bytes = client(address(&raw));
+    let bytes = asking(address(&raw), "more");
     let handle = manager.handle();
     poll_until(&mut manager, "all", || handle.connections().len() == 5);
-    // The raw one is not silent: it would go after its grace.
-    let talker = bytes.try_clone().unwrap();
-    let talks = std::thread::spawn(move || {
-        while (&talker).write_all(b"x").is_ok() {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    });
+    poll_until(&mut manager, "more", || handle.connections().iter().any(Connection::is_writable));
     let report = manager.drain(Instant::now() + Duration::from_millis(600)).unwrap();
     assert!(!report.is_clean());
     let mut cut: Vec<_> = report.cut.iter().map(|cut| format!("{} {}", cut.kind, cut.name)).collect();
@@ -98,7 +94,7 @@ fn what_is_not_answered_in_time_is_cut_and_reported() {
     assert!(text.starts_with("HTTP/1.1 503 ") && text.contains("Connection: close\r\n"), "{text}");
     let torn = stream.read_to_end(&mut Vec::new()).unwrap_err();
     assert_eq!(torn.kind(), ErrorKind::ConnectionReset);
-    talks.join().unwrap();
+    drop(bytes);
 }
 
 #[test]
@@ -251,7 +247,10 @@ fn a_drain_may_be_repeated_and_closes_what_is_left() {
 
 #[test]
 fn a_kept_connection_is_told_by_its_next_answer() {
-    let mut manager = Manager::new(hello);
+    // However long its client is kept from running, it is not silent.
+    let mut limits = Limits::default();
+    limits.drain.idle_grace = LIMIT;
+    let mut manager = Manager::with_limits(limits, hello);
     let listener = manager.listen("http://127.0.0.1:0").unwrap();
     let address = address(&listener);
     let thread = std::thread::spawn(move || {

@@ -32,10 +32,11 @@ fn a_program_that_does_not_consume_holds_its_peer_back() {
     let limits = limits(|limits| limits.receive_bytes = 100_000);
     let polled = Polled::of(Manager::with_limits(limits, |_, _| {}));
     let mut client = client(polled.listen("tcp://127.0.0.1:0"));
+    wait_until("the client", || polled.handle.connections().len() == 2);
+    let conn = polled.handle.connections().pop().unwrap();
     let written = fill(&mut client, 100_000_000);
     assert!(written < 100_000_000, "nobody held it back");
-    let conn = polled.handle.connections().pop().unwrap();
-    assert!(conn.is_full());
+    wait_until("a full buffer", || conn.is_full());
     assert!((100_000..200_000).contains(&conn.received_len()), "{}", conn.received_len());
     let mut consumed = 0;
     wait_until("all of it", || {
@@ -57,10 +58,11 @@ fn a_peer_that_does_not_read_is_not_read_either() {
     };
     let polled = Polled::of(Manager::with_limits(limits, echo));
     let mut client = client(polled.listen("tcp://127.0.0.1:0"));
+    wait_until("the client", || polled.handle.connections().len() == 2);
+    let conn = polled.handle.connections().pop().unwrap();
     let written = fill(&mut client, 100_000_000);
     assert!(written < 100_000_000);
-    let conn = polled.handle.connections().pop().unwrap();
-    assert!(conn.is_full() && conn.is_writable());
+    wait_until("a full buffer", || conn.is_full() && conn.is_writable());
     assert!(conn.unsent_len() < 300_000, "{}", conn.unsent_len());
     let mut back = vec![0; written];
     client.read_exact(&mut back).unwrap();
