@@ -1,7 +1,7 @@
 //! Where the time comes from.
 
 use crate::machine::Time;
-#[cfg(feature = "tokio")]
+#[cfg(any(feature = "tokio", not(target_os = "linux")))]
 use std::sync::OnceLock;
 use std::time::Instant;
 
@@ -110,6 +110,6 @@ fn coarse_millis() -> u64 {
 
 #[cfg(not(target_os = "linux"))]
 fn coarse_millis() -> u64 {
-    static EPOCH: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    static EPOCH: OnceLock<Instant> = OnceLock::new();
     u64::try_from(EPOCH.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX)
 }

@@ -8,8 +8,8 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::thread;
-use std::time::Duration;
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
 
 /// What happens if the stop is over and the program does not notice: if its main thread is stuck in something that
 /// blocks, and never takes the [`Report`] from [`close`](crate::Lifecycle::close), say.
@@ -40,6 +40,7 @@ pub enum Force {
 #[derive(Debug)]
 pub(crate) struct LastResort {
     watch: Arc<AtomicU8>,
+    thread: Thread,
     process: u32,
 }
 
@@ -66,10 +67,10 @@ impl LastResort {
             Force::ExitAfter(last_words) => last_words,
         };
         let (core, watch) = (Arc::clone(core), Arc::new(AtomicU8::new(WATCHING)));
-        let last_resort = Self { watch: Arc::clone(&watch), process: std::process::id() };
+        let theirs = Arc::clone(&watch);
         let thread = thread::Builder::new().name("exeunt-last-resort".to_owned());
-        thread.spawn(move || wait(&core, &watch, last_words))?;
-        Ok(Some(last_resort))
+        let thread = thread.spawn(move || wait(&core, &theirs, last_words))?.thread().clone();
+        Ok(Some(Self { watch, thread, process: std::process::id() }))
     }
 
     /// The program has noticed, and ends by itself.
@@ -82,6 +83,7 @@ impl LastResort {
         while moved == Err(ENDING) {
             thread::park();
         }
+        self.thread.unpark();
     }
 }
 
@@ -95,7 +97,14 @@ impl Drop for LastResort {
 fn wait(core: &Arc<Core>, watch: &AtomicU8, last_words: fn(&Report)) {
     core.wait_for(Phase::Stopped, None);
     core.hooks().wait();
-    thread::sleep(PATIENCE);
+    let begun = Instant::now();
+    while watch.load(Ordering::SeqCst) == WATCHING {
+        let left = PATIENCE.saturating_sub(begun.elapsed());
+        if left.is_zero() {
+            break;
+        }
+        thread::park_timeout(left);
+    }
     if watch.compare_exchange(WATCHING, ENDING, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
         let report = within(REPORT, "exeunt-report", {
             let core = Arc::clone(core);

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's panic is its failure")]
 
-use exeunt_lifecycle::{Config, CutWork, Lifecycle, Phase, Report, ShieldOutcome};
+use exeunt_lifecycle::{Config, CutWork, Lifecycle, Report};
 use std::time::Duration;
 
 const KEPT: usize = 1_000;
@@ -173,7 +173,7 @@ fn a_queue_without_end_takes_no_room_before_jobs_come() {
 #[cfg(target_os = "linux")]
 #[test]
 fn l6_shields_that_the_very_first_signal_overrides_are_named() {
-    use exeunt_lifecycle::Signal;
+    use exeunt_lifecycle::{Phase, ShieldOutcome, Signal};
     use rustix::process::{Signal as Raw, getpid, kill_process};
     let config = Config::default().max_attempts(1).signals([Signal::USER1]);
     let lifecycle = Lifecycle::install(config).unwrap();
