@@ -227,7 +227,8 @@ impl Core {
     fn close_in_a_thread(&self, component: ComponentId, close: Job) {
         #[cfg(feature = "tokio")]
         if let Some(runtime) = self.clock.runtime() {
-            runtime.spawn_blocking(close);
+            let close = crate::runtime::Handed::new("exeunt-close", close);
+            runtime.spawn_blocking(|| close.run());
             return;
         }
         let Err((close, error)) = detached("exeunt-close", close) else { return };
