@@ -142,6 +142,34 @@ fn a_listener_that_comes_in_the_drain_does_not_hold_it_up() {
 }
 
 #[test]
+fn whoever_is_accepted_late_in_the_drain_is_told_and_does_not_hold_it_up() {
+    let (log, late) = (Log::default(), Arc::new(Mutex::new(Vec::new())));
+    let (told, clients) = (log.clone(), Arc::clone(&late));
+    let mut manager = Manager::new(move |conn: &Connection, event: Event<'_>| {
+        if conn.is_listening() {
+            return;
+        }
+        told.push(format!("{} {}", conn.id(), name(&event)));
+        let mut clients = clients.lock().unwrap();
+        if let (Event::Drain, true, Some(manager)) = (event, clients.is_empty(), conn.manager()) {
+            // The loop sees this listener behind the beginning of the drain; its client is in the queue by then.
+            let listener = manager.listen("tcp://127.0.0.1:0").unwrap();
+            clients.push(client(address(&listener)));
+        }
+    });
+    let listener = manager.listen("tcp://127.0.0.1:0").unwrap();
+    let _first = client(address(&listener));
+    let handle = manager.handle();
+    poll_until(&mut manager, "the first", || handle.connections().len() == 2);
+    let report = manager.drain(Instant::now() + LIMIT).unwrap();
+    assert!(report.is_clean() && report.duration < LIMIT / 2, "{report}");
+    let told = log.all();
+    let last: Vec<_> = told.iter().filter(|line| line.starts_with("4 ")).collect();
+    assert_eq!(last, ["4 open", "4 accept", "4 drain", "4 close"]);
+    drop(late);
+}
+
+#[test]
 fn a_stop_at_any_moment_ends_the_run() {
     for round in 0..150_u64 {
         let lifecycle = Lifecycle::install(Config::default()).unwrap();
