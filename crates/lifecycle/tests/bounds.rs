@@ -185,3 +185,29 @@ fn l6_shields_that_the_very_first_signal_overrides_are_named() {
     assert_eq!((overridden.name.as_deref(), overridden.outcome), (Some("transfer"), ShieldOutcome::Forced));
     assert_eq!((lifecycle.stop().phase(), shield.allow_break().is_err()), (Phase::Stopped, true));
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_daemon_whose_reload_fails_keeps_the_first_thousand_failures() {
+    use exeunt_lifecycle::Signal;
+    use rustix::process::{Signal as Raw, getpid, kill_process};
+    use std::sync::mpsc::channel;
+    let (say, hear) = channel();
+    let reload = move |_, _: &_| {
+        say.send(()).unwrap();
+        Err::<(), _>("the file is gone")
+    };
+    let config = Config::default().on_signal(Signal::USER2, reload);
+    let lifecycle = install(config.before_termination(|_| Err::<(), _>("the last one")));
+    for _ in 0..MORE {
+        kill_process(getpid(), Raw::USR2).unwrap();
+        // One after the other, since the kernel merges those that are pending.
+        hear.recv_timeout(Duration::from_secs(60)).unwrap();
+    }
+    let report = lifecycle.close();
+    // The stop has room for its own; the last reload may be among those.
+    let (kept, left_out) = (report.hook_failures.len(), report.hook_failures_left_out);
+    assert_eq!((kept as u64 + left_out, left_out.clamp(6, 7)), (MORE as u64 + 1, left_out));
+    assert!(report.hook_failures.iter().any(|failure| failure.error == "the last one"), "{report}");
+    says(&report, &format!("and {left_out} failures of hooks more"));
+}

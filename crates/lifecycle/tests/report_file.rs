@@ -3,7 +3,7 @@
 #![cfg(feature = "report-file")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's panic is its failure")]
 
-use exeunt_lifecycle::{Config, CutWork, LastStop, LastStopError, Lifecycle, Report};
+use exeunt_lifecycle::{Config, CutWork, LastStop, LastStopError, Lifecycle, OnFailure, Report};
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -122,6 +122,23 @@ fn where_it_cannot_be_written_the_stop_is_as_ever_and_the_report_says_so() {
         assert_eq!(lifecycle.close().not_written, report.not_written);
     }
     assert!(!cfg!(unix) || !fs::metadata("/dev/null").unwrap().is_file());
+}
+
+#[test]
+fn what_was_left_out_is_counted_by_the_next_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("report.json");
+    let lifecycle = install(&path);
+    let scope = lifecycle.scope("http");
+    for _ in 0..1_200 {
+        let (name, age) = ("GET /".to_owned(), Duration::ZERO);
+        scope.begin().cut(CutWork { name, kind: "request", peer: None, age, site: None });
+        scope.track("job", "copy").fail("the disk is full", OnFailure::GoOn);
+    }
+    drop(scope);
+    assert_eq!(lifecycle.close().not_written, None);
+    let last = LastStop::read(&path).unwrap().unwrap();
+    assert_eq!((last.cut, last.failures.len(), last.failures_left_out), (1_200, 1_000, 200));
 }
 
 #[cfg(unix)]
