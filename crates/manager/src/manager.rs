@@ -141,6 +141,9 @@ impl Manager {
         self.follow(&stop);
         self.core.count_in(Some(lifecycle.scope("manager")));
         let report = self.serve(&stop);
+        if let (Err(_), Ok(reactor)) = (&report, &mut self.reactor) {
+            reactor.close();
+        }
         // Nothing will begin any more.
         self.core.count_in(None);
         self.watch = None;

@@ -33,7 +33,8 @@ impl Schedule {
         Self { period: after, repeat: false, at_once: false }
     }
 
-    /// Every so often, first after one period. If the loop is late, a period is counted from the late firing: nothing is made up for.
+    /// Every so often, first after one period; with a period of zero, in each pass. If the loop is late, a period is
+    /// counted from the late firing: nothing is made up for.
     #[must_use]
     pub fn every(period: Duration) -> Self {
         Self { period, repeat: true, at_once: false }

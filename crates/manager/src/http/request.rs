@@ -95,6 +95,7 @@ impl Request {
     }
 
     /// All fields, in order, with their names as they were sent.
+    #[must_use]
     pub fn headers(&self) -> impl ExactSizeIterator<Item = (&str, &[u8])> {
         self.parts
             .head
