@@ -5,6 +5,7 @@ use exeunt_lifecycle::{Config, Lifecycle, Report, Signal, Stop};
 use rustix::process::{Signal as Raw, getpid, kill_process};
 use std::future::Future;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
@@ -134,6 +135,15 @@ impl Clone for Blocks {
     }
 }
 
+static BLOCKED: AtomicBool = AtomicBool::new(false);
+
+/// Waits until somebody is in such a drop.
+fn until_blocked() {
+    while !BLOCKED.load(Ordering::SeqCst) {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
 impl Blocks {
     fn new() -> Self {
         Self(false)
@@ -148,6 +158,7 @@ impl Drop for Blocks {
     fn drop(&mut self) {
         if self.0 {
             println!("dropped on {}", thread::current().name().unwrap_or_default());
+            BLOCKED.store(true, Ordering::SeqCst);
             hang();
         }
     }
@@ -288,7 +299,7 @@ fn late_start_blocks() -> Report {
     let database = lifecycle.component_blocking("database", start, |_| ());
     _ = database.start_timeout(Duration::from_millis(1)).start().err();
     drop(release);
-    thread::sleep(Duration::from_millis(50));
+    until_blocked();
     for signal in [Raw::TERM, Raw::INT, Raw::QUIT] {
         kill(signal);
     }
@@ -322,6 +333,7 @@ fn drop_blocks() -> Report {
     let report = forced.wait();
     kill(Raw::TERM);
     println!("the other {}", other.wait().cause.unwrap());
+    until_blocked();
     report
 }
 
