@@ -109,6 +109,11 @@ fn a_waker_may_ask_the_lifecycle_when_a_start_is_given_up() {
 }
 
 #[test]
+fn a_waker_that_panics_costs_nobody_else_a_wake_up_nor_a_close() {
+    contains(&said("waker-panics", 0), &["closed\n", "a waker failed: panicked: while it wakes"]);
+}
+
+#[test]
 fn l18_a_follower_may_own_another_lifecycle() {
     said("owns-another", 0);
 }

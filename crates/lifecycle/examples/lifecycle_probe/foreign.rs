@@ -32,6 +32,7 @@ pub(crate) fn run(scenario: &str) -> ExitCode {
         "drop-panics" => drop_panics(),
         "hooks-drop" => hooks_drop(),
         "given-up-hooks-drop" => given_up_hooks_drop(),
+        "waker-panics" => waker_panics(),
         "waker-asks" => waker_asks(),
         "owns-another" => owns_another(),
         "holds-itself" => holds_itself(),
@@ -117,6 +118,12 @@ impl std::error::Error for Asks {}
 
 #[derive(Debug)]
 struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        panic!("while it wakes")
+    }
+}
 
 impl fmt::Display for Panics {
     fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -377,6 +384,20 @@ fn waker_asks() -> Report {
     assert!(database.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
     drop(database);
     lifecycle.close()
+}
+
+/// Who waits for something else, and what is to be closed, does not notice.
+fn waker_panics() -> Report {
+    block_on(async {
+        let lifecycle = install(base());
+        let stop = lifecycle.stop();
+        let mut requested = Box::pin(stop.requested());
+        let waker = Waker::from(Arc::new(Panics));
+        assert!(requested.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        lifecycle.component("database", async { OPEN() }, async |()| println!("closed")).await.unwrap();
+        kill(Raw::TERM);
+        lifecycle.finished().await
+    })
 }
 
 fn owns_another() -> Report {

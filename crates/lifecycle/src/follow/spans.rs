@@ -1,6 +1,7 @@
 //! What the log says, in the spans of the stop and its phases.
 
 use super::{HeldUp, Progress};
+use crate::foreign::foreign;
 use crate::machine::Phase;
 use crate::scope::CutWork;
 use tracing::Span;
@@ -13,7 +14,8 @@ pub(super) struct Spans {
 
 impl Spans {
     pub(super) fn new() -> Self {
-        Self { stop: Span::none(), phase: phase_span(None, Phase::Starting) }
+        let starting = foreign(|| phase_span(None, Phase::Starting));
+        Self { stop: Span::none(), phase: starting.unwrap_or_else(|_| Span::none()) }
     }
 
     pub(super) fn trace(&mut self, progress: &Progress) {

@@ -5,6 +5,7 @@ use super::last_stop::LastStop;
 use crate::bounded::within;
 use crate::config::Config;
 use crate::follow::{Follow, Item};
+use crate::foreign::foreign;
 use serde::Serialize;
 use std::fs;
 use std::io::{self, ErrorKind, Write};
@@ -71,13 +72,15 @@ impl ReportFile {
             Ok(last) => last,
             Err(error) => {
                 let source = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::warn!(target: "exeunt::lifecycle", %error, source, "nothing is known of the last stop");
+                _ = foreign(|| {
+                    tracing::warn!(target: "exeunt::lifecycle", %error, source, "nothing is known of the last stop");
+                });
                 None
             }
         };
         #[cfg(feature = "metrics")]
         if let Some(last) = &last {
-            last.record_metrics();
+            _ = foreign(|| last.record_metrics());
         }
         Self { path, last, written: Mutex::new(None) }
     }
