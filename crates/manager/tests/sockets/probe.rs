@@ -55,6 +55,18 @@ impl Probe {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// Sends it a signal until it ends: of three at the very same time, the kernel may make one.
+    #[allow(dead_code, reason = "not each of its users asks")]
+    pub(crate) fn forced(mut self, signal: Signal) -> (ExitStatus, String) {
+        let began = Instant::now();
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(began.elapsed() < LIMIT, "it survives {signal:?}");
+            self.send(signal);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        self.end()
+    }
+
     /// Waits for its end; with the rest of what it said.
     pub(crate) fn end(mut self) -> (ExitStatus, String) {
         let began = Instant::now();
