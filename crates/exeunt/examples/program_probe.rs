@@ -89,6 +89,18 @@ fn main() -> Exit {
             thread::sleep(FOR_EVER);
             Ok(())
         }),
+        // What is in stdout's buffer is flushed at the exit, to somebody who does not read.
+        "unflushed" => exeunt::main_blocking_with(config, |app| {
+            print!("half a line");
+            app.done();
+            Ok(())
+        }),
+        "unflushed-and-stuck" => exeunt::main_blocking_with(config, |app| {
+            print!("half a line");
+            app.done();
+            thread::sleep(FOR_EVER);
+            Ok(())
+        }),
         "slow-follower" => slow_follower(config.force(Force::Exit)),
         "panicking-job" => exeunt::main_blocking(|_| panic!("no such shop")),
         "hung-close" => exeunt::main_with(config, hung_close),

@@ -29,7 +29,7 @@ pub enum Force {
     #[default]
     Notify,
     /// The process ends, with the report's exit status, half a second after the stop is over and its hooks are done
-    /// with. No destructor runs, and nothing is flushed. For whoever owns the process.
+    /// with. No destructor runs. Exit handlers (atexit(3)) and stdout's last line have 5 s. For whoever owns the process.
     Exit,
     /// The same, after some last words. They have a second: what blocks in them, stderr that nobody reads say, does
     /// not keep the process.
@@ -49,6 +49,9 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// How long last words may take.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How long the exit itself may take.
+const EXIT: Duration = Duration::from_secs(5);
 
 /// Longer than the report needs, which gives its followers and its file a time each.
 const REPORT: Duration = Duration::from_secs(4);
@@ -114,6 +117,11 @@ fn wait(core: &Arc<Core>, watch: &AtomicU8, last_words: fn(&Report)) {
         let status = report.exit_status();
         // The very thing that the program is stuck in may be what its last words need: a lock, a pipe.
         within(LAST_WORDS, "exeunt-last-words", move || last_words(&report));
+        // It flushes stdout, which may be a pipe that nobody reads, and runs whatever the program has left for its exit.
+        _ = thread::Builder::new().name("exeunt-exit".to_owned()).spawn(move || {
+            thread::sleep(EXIT);
+            exeunt_sys::process::exit_now(status);
+        });
         std::process::exit(status.into());
     }
 }

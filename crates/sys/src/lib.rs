@@ -1,9 +1,10 @@
-//! The only unsafe code of Exeunt: signal handlers, and on Windows the console's.
+//! The only unsafe code of Exeunt: signal handlers, on Windows the console's, and the end of a process that is stuck.
 //!
 //! Everything above a small safe surface; every `unsafe` block states what it relies on. What a signal *means*
 //! is not decided here: [`signal`] says which signal came, from whom and when, and no more. It is one interface with
 //! two insides: signals on Unix, console events on Windows.
 
+pub mod process;
 #[cfg(unix)]
 pub mod signal;
 #[cfg(windows)]

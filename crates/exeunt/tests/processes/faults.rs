@@ -205,6 +205,17 @@ fn l19_stderr_that_nobody_reads_does_not_keep_the_program() {
 }
 
 #[test]
+fn l19_stdout_that_nobody_reads_does_not_keep_the_program() {
+    for (scenario, status) in [("unflushed", 0), ("unflushed-and-stuck", 3)] {
+        let (unread, mut full) = std::io::pipe().unwrap();
+        full.write_all(&vec![b'.'; rustix::pipe::fcntl_getpipe_size(&full).unwrap()]).unwrap();
+        let ended = probe(scenario).end_saying_to(full.into());
+        assert_eq!(ended.code(), Some(status), "{scenario}");
+        drop(unread);
+    }
+}
+
+#[test]
 fn l4_a_hung_close_does_not_keep_the_others_from_closing() {
     let ended = terminated("hung-close");
     assert_eq!(

@@ -97,6 +97,26 @@ impl Program {
         self.spawn(command, stderr)
     }
 
+    /// Runs it to its end with this stdout, and without stderr.
+    #[track_caller]
+    pub(crate) fn end_saying_to(&self, stdout: Stdio) -> ExitStatus {
+        let mut command = Command::new(self.path());
+        command.args(&self.arguments).stdin(Stdio::null()).stdout(stdout).stderr(Stdio::null());
+        let (mut child, begun) = (command.spawn().unwrap(), Instant::now());
+        // Its own copy of what it says it to.
+        drop(command);
+        loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                return status;
+            }
+            if begun.elapsed() > LIMIT {
+                child.kill().unwrap();
+                panic!("{} {:?} hangs", self.name, self.arguments);
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     /// By another program, such as a shell that ignores a signal first.
     pub(crate) fn start_by(&self, command: Command) -> Running {
         self.spawn(command, Stdio::piped())
