@@ -80,6 +80,11 @@ fn main() -> Exit {
             say_ready(())
         }),
         "stuck-with-force" => stuck(config.force(Force::Exit)),
+        "stuck-with-endless-words" => stuck(config.force(Force::ExitAfter(|_| {
+            loop {
+                thread::park();
+            }
+        }))),
         "stuck-with-notice" => stuck(config),
         // Stuck in whatever it says, in an `eprintln!` to a full pipe, say.
         "held-stderr" => exeunt::main_blocking_with(config, |app| {

@@ -175,6 +175,11 @@ fn l19_a_library_ends_the_process_only_for_whom_asks() {
 }
 
 #[test]
+fn l19_last_words_that_never_end_do_not_keep_the_program() {
+    terminated("stuck-with-endless-words").status_is(0);
+}
+
+#[test]
 fn l19_a_program_that_has_noticed_its_end_is_not_ended_from_outside() {
     let ended = probe("slow-follower").start().end();
     ended.status_is(0);
