@@ -11,11 +11,12 @@ use anyhow::{Context as _, Result, ensure};
 use std::fmt;
 
 /// Who takes turns.
-const SEATS: [(&str, Kind); 4] = [
+const SEATS: [(&str, Kind); 5] = [
     ("ours", Kind::Manager),
     ("bare hyper, current_thread", Kind::Hyper),
     ("bare mio loop", Kind::Mio),
     ("ours, with 10,000 open", Kind::Manager),
+    ("bare mio, no other thread", Kind::MioAlone),
 ];
 
 /// What came of it.
@@ -24,14 +25,15 @@ pub(crate) struct Comparison {
     requests: u32,
     connections: u32,
     /// Medians, in microseconds of CPU per request; and how often the server had nothing to do, per request.
-    costs: [(f64, f64); 4],
+    costs: [(f64, f64); SEATS.len()],
     of_hyper: Ratio,
     of_mio: Ratio,
     of_few: Ratio,
+    of_alone: Ratio,
 }
 
 /// In one turn: microseconds and sleeps per request, of each.
-type Round = [(f64, f64); 4];
+type Round = [(f64, f64); SEATS.len()];
 
 /// Runs all servers and lets them take turns.
 pub(crate) fn compare(arguments: &Arguments) -> Result<Comparison> {
@@ -59,6 +61,7 @@ pub(crate) fn compare(arguments: &Arguments) -> Result<Comparison> {
         of_hyper: ratio(0, 1)?,
         of_mio: ratio(0, 2)?,
         of_few: ratio(3, 0)?,
+        of_alone: ratio(0, 4)?,
     })
 }
 
@@ -101,9 +104,9 @@ impl fmt::Display for Comparison {
         writeln!(f, "CPU time per request of the event loop, GET answered with 11 bytes from memory")?;
         writeln!(
             f,
-            "method: {} rounds of interleaved turns of {} requests over {} kept connections; servers on core 0, client on\n\
-             \x20       core 1, one thread each; the same bytes from all; CPU time from /proc/PID/task/*/schedstat;\n\
-             \x20       ratio = geometric mean over the rounds, Student's t",
+            "method: {} rounds of interleaved turns of {} requests over {} kept connections; one thread of each server serves,\n\
+             \x20       on core 0, and one sleeps; the client is on core 1, and never sleeps; the same bytes from all;\n\
+             \x20       CPU time from /proc/PID/task/*/schedstat; ratio = geometric mean over the rounds, Student's t",
             self.pairs, self.requests, self.connections
         )?;
         for ((name, _), (cost, slept)) in SEATS.iter().zip(self.costs) {
@@ -111,6 +114,7 @@ impl fmt::Display for Comparison {
         }
         writeln!(f, "  ours / bare hyper           {} (wanted: 0.97 at most)", self.of_hyper)?;
         writeln!(f, "  ours / bare mio loop        {} (wanted: 1.10 at most)", self.of_mio)?;
+        writeln!(f, "  ours / bare mio, alone      {}", self.of_alone)?;
         write!(
             f,
             "  10,000 open / {:<13} {} (wanted: 1.3 at most)",

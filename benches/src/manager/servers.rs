@@ -1,5 +1,5 @@
 //! The servers under measurement: the same answer, byte for byte but for the order and the case of its two fields, by one
-//! thread, with `TCP_NODELAY`.
+//! thread, beside which there is one that sleeps, with `TCP_NODELAY`.
 
 use crate::servers::announce;
 use anyhow::{Result, ensure};
@@ -30,14 +30,25 @@ pub(crate) enum Kind {
     Hyper,
     /// A loop on mio that reads, parses with httparse and writes an answer that was made before.
     Mio,
+    /// The same, in a process that has no other thread.
+    MioAlone,
 }
 
 /// Runs a server until it is ended; its first line says where it listens.
 pub(crate) fn serve(kind: Kind) -> Result<()> {
+    if matches!(kind, Kind::Hyper | Kind::Mio) {
+        // As the lifecycle's signal thread: the kernel looks descriptors up at less cost (`fdget`), and the C library enters
+        // system calls at less, in a process that has one thread only.
+        std::thread::spawn(|| {
+            loop {
+                std::thread::park();
+            }
+        });
+    }
     match kind {
         Kind::Manager => manager(),
         Kind::Hyper => hyper(),
-        Kind::Mio => bare(),
+        Kind::Mio | Kind::MioAlone => bare(),
     }
 }
 
