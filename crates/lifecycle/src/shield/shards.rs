@@ -102,7 +102,8 @@ impl Shards {
         let number = shard_of_this_thread();
         // The number is in range, so the first one is never taken instead.
         let shard = self.shards.get(number).unwrap_or(&self.shards[0]);
-        let (now, site) = (shard.clock.coarse_millis(), sites::number(site));
+        let is_forked = || shard.core.upgrade().is_none_or(|core| core.is_forked());
+        let (now, site) = (shard.clock.coarse_millis(), sites::number(site, is_forked));
         let until = until(now, budget);
         for (index, slot) in shard.slots.iter().enumerate() {
             if let Some(tag) = slot.take(site, now, until) {
