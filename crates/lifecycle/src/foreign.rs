@@ -9,6 +9,8 @@
 
 use crate::runner::detached;
 use crate::work::panicked;
+#[cfg(feature = "tokio")]
+use futures_util::FutureExt as _;
 use std::any::Any;
 use std::fmt;
 use std::mem::forget;
@@ -18,6 +20,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub(crate) fn foreign<R>(act: impl FnOnce() -> R) -> Result<R, String> {
     // What a panic leaves behind belongs to whoever panicked.
     catch_unwind(AssertUnwindSafe(act)).map_err(in_words)
+}
+
+/// Polls it; a panic is answered in words, and what it left behind is dropped.
+#[cfg(feature = "tokio")]
+pub(crate) async fn foreign_async<R>(act: impl Future<Output = R>) -> Result<R, String> {
+    AssertUnwindSafe(act).catch_unwind().await.map_err(in_words)
 }
 
 /// What a panic said.

@@ -4,9 +4,8 @@
 use crate::bell::{Bell, Waiting};
 use crate::core::{Core, State};
 use crate::counts::{SHARDS, Shard, Totals};
-use crate::follow::{Item, Progress};
 use crate::loom::{AtomicU8, Ordering};
-use crate::machine::{GroupId, Input, Notice, ScopeId, Time};
+use crate::machine::{GroupId, Input, Notice, Phase, ScopeId, Time};
 use crate::shield::{Shield, StopImminent};
 use crate::site::Site;
 use crate::stop::Stop;
@@ -206,7 +205,7 @@ impl Scope {
     /// Cancel safe; waiting again after the fact completes at once.
     #[cfg(feature = "tokio")]
     pub fn cut_requested(&self) -> impl Future<Output = ()> + use<'_> {
-        self.shared.cut_requested()
+        self.shared.cut.wait(|| self.is_cut() || self.shared.is_forked())
     }
 
     /// Completes when the drain has begun: accept nothing new, and finish what there is.
@@ -232,7 +231,7 @@ impl Scope {
     /// Cancel safe; waiting again after the fact completes at once.
     #[cfg(feature = "tokio")]
     pub fn drain_requested(&self) -> impl Future<Output = ()> + use<'_> {
-        self.shared.told.wait(|| self.shared.is_told())
+        self.shared.told.wait(|| self.is_draining() || self.shared.is_forked())
     }
 }
 
@@ -299,16 +298,7 @@ impl Work {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn cut(self, what: CutWork) {
-        self.end_as(Input::WorkCut, |state, id| {
-            if let Some(entry) = state.scopes.get(&id) {
-                let (scope, group) = (entry.shared.name.clone(), entry.shared.group);
-                state.follow.push(Item::News(Progress::Cut { scope, work: what.clone() }));
-                state.tell_groups_of_cut(group, &what);
-                if let Some(entry) = state.scopes.get_mut(&id) {
-                    entry.cut.push(what);
-                }
-            }
-        });
+        self.end_as(Input::WorkCut, |state, id| state.cut(id, what));
     }
 
     /// Protects a part of this work from the stop, such as a transaction, until the [`Shield`] is dropped, and for
@@ -455,6 +445,11 @@ impl ScopeShared {
         self.notice.load(Ordering::SeqCst) >= Notice::Cut as u8
     }
 
+    /// A stop is requested.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.core.upgrade().is_some_and(|core| core.phase() >= Phase::LameDuck)
+    }
+
     pub(crate) fn is_forked(&self) -> bool {
         self.core.upgrade().is_some_and(|core| core.is_forked())
     }
@@ -484,6 +479,9 @@ impl ScopeShared {
 
     /// Calls `act` for each notice from now on, and once for the one that was given already.
     pub(crate) fn on_notice(&self, act: &OnNotice) {
+        if self.is_forked() {
+            return;
+        }
         *self.on_notice.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(act));
         if self.is_cut() {
             act(Notice::Cut);
@@ -496,6 +494,16 @@ impl ScopeShared {
     pub(crate) fn seal(&self) {
         self.shards.iter().for_each(|shard| shard.count.seal());
         self.look_if_idle();
+    }
+
+    /// Somebody was told that no more work begins.
+    pub(crate) fn turned_away(&self) {
+        let Some(core) = self.core.upgrade() else { return };
+        core.apply_if(|state| {
+            let entry = state.machine.requested().and_then(|_| state.scopes.get_mut(&self.id))?;
+            entry.account.turned_away += 1;
+            None
+        });
     }
 
     /// Called after work has begun: in a scope that seals itself when it is told, that may have been idle.

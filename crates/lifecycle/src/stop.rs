@@ -262,7 +262,7 @@ impl Stop {
     }
 
     /// [`sleep`](Self::sleep) for async code: waits for `time`, or until the stop is requested; true if the time
-    /// has passed, false if the program is to end.
+    /// has passed, false if the program is to end (in a forked child, always and at once).
     ///
     /// ```
     /// # use exeunt_lifecycle::{Config, Lifecycle};
@@ -375,7 +375,7 @@ impl Stop {
         crate::component::run_at_exit_async(&self.core, name.into(), work)
     }
 
-    /// Completes when the stop is requested.
+    /// Completes when the stop is requested; in a forked child, where that would never come, at once.
     ///
     /// ```
     /// # use exeunt_lifecycle::{Config, Lifecycle};
@@ -402,7 +402,7 @@ impl Stop {
         self.reached(Phase::LameDuck)
     }
 
-    /// Completes when `phase` is reached.
+    /// Completes when `phase` is reached; in a forked child, where that would never come, at once.
     ///
     /// ```
     /// # use exeunt_lifecycle::{Config, Lifecycle, Phase};
@@ -426,7 +426,7 @@ impl Stop {
     #[cfg(feature = "tokio")]
     pub fn reached(&self, phase: Phase) -> impl Future<Output = ()> + use<'_> {
         // The bell lives in the core, so this cannot end without the phase.
-        self.core.bell(phase).wait(|| self.phase() >= phase)
+        self.core.bell(phase).wait(|| self.phase() >= phase || self.core.is_forked())
     }
 
     /// Has `act` called after each step of the stop (a phase began, work was told, or cut), until the [`Watch`] is
@@ -466,5 +466,45 @@ impl Stop {
 impl fmt::Debug for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stop").field("phase", &self.phase()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, feature = "tokio"))]
+mod tests {
+    use crate::{Config, Lifecycle, Phase};
+    use futures_util::FutureExt as _;
+    use std::sync::atomic::Ordering;
+    use std::time::Duration;
+
+    const FOR_EVER: Duration = Duration::MAX;
+
+    #[tokio::test(start_paused = true)]
+    async fn l17_in_a_forked_child_nothing_is_waited_for() {
+        let lifecycle = Lifecycle::on_runtime(Config::default()).unwrap();
+        let (stop, scope) = (lifecycle.stop(), lifecycle.scope("scope"));
+        assert!(stop.requested().now_or_never().is_none() && scope.cut_requested().now_or_never().is_none());
+        stop.core().seems_forked.store(true, Ordering::SeqCst);
+        assert_eq!(stop.sleep_async(FOR_EVER).now_or_never(), Some(false));
+        assert!(!stop.sleep(FOR_EVER));
+        let waits = [stop.requested().now_or_never(), stop.reached(Phase::Stopped).now_or_never()];
+        assert_eq!(waits, [Some(()); 2]);
+        let waits = [scope.drain_requested().now_or_never(), scope.cut_requested().now_or_never()];
+        assert_eq!(waits, [Some(()); 2]);
+        assert!(!stop.is_requested());
+        stop.core().seems_forked.store(false, Ordering::SeqCst);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn l17_a_forked_child_has_nothing_of_its_parents_pool() {
+        let lifecycle = Lifecycle::on_runtime(Config::default()).unwrap();
+        let pool = lifecycle.pool("pool").hand_back().start_async(async |_: u32, _| ()).unwrap();
+        pool.try_push(1).unwrap();
+        let stop = lifecycle.stop();
+        stop.request_stop("enough");
+        let forked = &stop.core().seems_forked;
+        forked.store(true, Ordering::SeqCst);
+        assert!(pool.take_rest().is_empty() && pool.try_push(2).is_err());
+        forked.store(false, Ordering::SeqCst);
+        assert_eq!(pool.take_rest(), [1]);
     }
 }

@@ -3,7 +3,9 @@
 #![cfg(feature = "tokio")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's panic is its failure")]
 
-use exeunt_lifecycle::{ComponentOutcome, Config, Group, GroupReport, Lifecycle, Phase, StartError};
+use exeunt_lifecycle::{
+    ComponentOutcome, Config, Group, GroupReport, Lifecycle, Phase, PoolBuilder, PushError, StartError, Stop,
+};
 use futures_util::FutureExt as _;
 use std::convert::Infallible;
 use std::future::pending;
@@ -123,6 +125,47 @@ async fn l12_at_its_drain_deadline_the_work_of_a_group_is_cut_and_named() {
     assert_eq!((report.took, report.is_clean()), (9 * SECOND + SECOND / 4, false));
     lifecycle.stop().request_stop("enough");
     assert_eq!(lifecycle.finished().await.exit_status(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn l13_a_pool_of_a_group_is_finished_handed_back_or_cut_as_its_group_closes() {
+    // Policy; how long a job takes; what is done; what is given back. The last is cut at 16 s.
+    let cases: [(bool, u32, u64, &[u32]); 3] =
+        [(false, 1, 3, &[]), (true, 1, 1, &[2, 3]), (false, 7, 2, &[])];
+    for (hand_back, takes, done, rest) in cases {
+        let cut: &[_] = if takes == 7 { &["tenant/pool #3"] } else { &[] };
+        let (lifecycle, order) = (install(), Order::default());
+        let (tenant, begun) = (lifecycle.group("tenant"), Instant::now());
+        order.component(&tenant, "cache").await;
+        let count = Arc::new(Mutex::new(0));
+        let counted = Arc::clone(&count);
+        let pool = PoolBuilder::new(tenant.scope("pool")).workers(1);
+        let pool = if hand_back { pool.hand_back() } else { pool.finish_queue() };
+        let pool = pool
+            .start_async(move |_: u32, _: Stop| {
+                let count = Arc::clone(&counted);
+                async move {
+                    sleep(takes * SECOND).await;
+                    *count.lock().unwrap() += 1;
+                }
+            })
+            .unwrap();
+        for job in 1..=3 {
+            pool.push_async(job).await.unwrap();
+        }
+        tokio::task::yield_now().await; // the first is begun
+        let report = tenant.close(20 * SECOND).await;
+        assert_eq!((*count.lock().unwrap(), pool.take_rest()), (done, rest.to_vec()));
+        let named: Vec<_> = report.cut.iter().map(|job| job.name.as_str()).collect();
+        assert_eq!((named.as_slice(), order.names()), (cut, vec!["cache"]), "{report:?}");
+        let worked = u32::try_from(done).unwrap() * takes;
+        let drained = if cut.is_empty() { worked } else { 16 };
+        assert_eq!(begun.elapsed(), (drained + 1) * SECOND);
+        assert!(matches!(pool.try_push(4), Err(PushError::Draining(4))));
+        assert!(!lifecycle.stop().is_requested());
+        lifecycle.stop().request_stop("enough");
+        assert_eq!(lifecycle.finished().await.exit_status(), if cut.is_empty() { 0 } else { 3 });
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -396,7 +396,7 @@ impl State {
 
     fn component_failed(&mut self, component: ComponentId, failure: Failure) {
         self.tell_groups_of_failure(component, &failure);
-        self.failures.push(failure);
+        self.keep_failure(failure);
     }
 
     /// The exit's cause, if nothing else was before.

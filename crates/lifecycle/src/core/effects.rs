@@ -70,6 +70,7 @@ impl Locked<'_> {
                 Effect::WakeAt(_) => self.news.alarm = true,
                 Effect::Exit(verdict) => {
                     self.state.verdict = Some(verdict);
+                    self.state.settle();
                     let exit_status = self.state.exit_statuses.of(verdict);
                     self.state.follow.push(Item::News(Progress::Stopped { verdict, exit_status }));
                     self.news.exit = Some(verdict);

@@ -13,6 +13,7 @@ mod attempt;
 mod components;
 mod effects;
 mod groups;
+mod settled;
 mod shields;
 
 pub(crate) use attempt::Attempt;
@@ -39,6 +40,7 @@ use crate::watch::{Watch, Watchers};
 use crate::work::Account;
 use effects::News;
 use groups::GroupClose;
+use settled::Settled;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -52,6 +54,9 @@ pub(crate) struct Core {
     shields: Shards,
     /// Whoever installed this; any other process is a forked child.
     process: u32,
+    /// Nothing here may fork, so that tests can only say so.
+    #[cfg(test)]
+    pub(crate) seems_forked: std::sync::atomic::AtomicBool,
     alarm: Alarm,
     hooks: Hooks,
     follow: Arc<Follow>,
@@ -104,6 +109,8 @@ pub(crate) struct State {
     /// When the stop will be over at the latest, if shields have moved that.
     pub(crate) extended: Option<Time>,
     pub(crate) verdict: Option<Verdict>,
+    /// What the report says of each scope, once there is a verdict.
+    pub(crate) settled: Option<Settled>,
     pub(crate) exit_statuses: ExitStatuses,
     next_scope: usize,
     next_component: usize,
@@ -143,6 +150,8 @@ impl Core {
             phase,
             clock,
             process: std::process::id(),
+            #[cfg(test)]
+            seems_forked: std::sync::atomic::AtomicBool::new(false),
             alarm,
             hooks,
             follow: Arc::clone(&follow),
@@ -165,6 +174,7 @@ impl Core {
                 expired_shields: BTreeSet::new(),
                 extended: None,
                 verdict: None,
+                settled: None,
                 exit_statuses,
                 next_scope: 0,
                 next_component: 0,
@@ -184,6 +194,10 @@ impl Core {
     }
 
     pub(crate) fn is_forked(&self) -> bool {
+        #[cfg(test)]
+        if self.seems_forked.load(std::sync::atomic::Ordering::SeqCst) {
+            return true;
+        }
         self.process != std::process::id()
     }
 
@@ -260,7 +274,7 @@ impl Core {
         let mut first = false;
         self.apply(Input::Stop(cause.wish()), |state| {
             if let Cause::Failure(failure) = &cause {
-                state.failures.push(failure.clone());
+                state.keep_failure(failure.clone());
             }
             first = state.cause.is_none();
             state.cause.get_or_insert(cause);
@@ -440,6 +454,13 @@ impl ScopeEntry {
 }
 
 impl State {
+    /// One after the end is not kept where the verdict says that nothing failed.
+    pub(crate) fn keep_failure(&mut self, failure: Failure) {
+        if !matches!(self.verdict, Some(Verdict::Clean | Verdict::Cut)) {
+            self.failures.push(failure);
+        }
+    }
+
     /// Whether a scope that is idle before the stop is kept, since some of its work was cut.
     fn keeps(&self, id: ScopeId) -> bool {
         let is_kept = |entry: &ScopeEntry| entry.idle_since.is_some() && !entry.cut.is_empty();

@@ -18,7 +18,7 @@ use crate::cause::{Cause, Failure};
 use crate::component::ComponentReport;
 use crate::core::{Core, ScopeEntry, State};
 use crate::kept::MOST_KEPT;
-use crate::machine::{Phase, Verdict};
+use crate::machine::{Phase, ScopeId, Verdict};
 use crate::scope::CutWork;
 use crate::shield::ShieldReport;
 use crate::signal::Signal;
@@ -254,13 +254,13 @@ impl Report {
         let took =
             log.last().zip(state.machine.requested()).map(|((_, over), requested)| over.since(requested));
         let verdict = state.verdict.unwrap_or(Verdict::Clean);
-        let (scopes, scopes_left_out) = ScopeReport::all(state);
+        let settled = state.settled.as_ref();
         Self {
             cause: state.cause.clone(),
             phases: phases.collect(),
             took: took.unwrap_or_default(),
-            scopes,
-            scopes_left_out,
+            scopes: settled.map(|settled| settled.scopes.clone()).unwrap_or_default(),
+            scopes_left_out: settled.map(|settled| settled.scopes_left_out).unwrap_or_default(),
             components: state.component_reports.kept().to_vec(),
             components_left_out: state.component_reports.left_out(),
             shields: state.shield_reports.kept().to_vec(),
@@ -314,16 +314,17 @@ const MOST_NAMED: usize = 10 * MOST_KEPT;
 
 impl ScopeReport {
     /// Of so many, those with trouble first; and how many more there were.
-    fn all(state: &State) -> (Vec<Self>, u64) {
-        let mut entries: Vec<_> = state.scopes.values().collect();
+    pub(crate) fn all(state: &State) -> (Vec<(ScopeId, Self)>, u64) {
+        let mut entries: Vec<_> = state.scopes.iter().collect();
         if entries.len() > MOST_KEPT {
             let is_well = |entry: &ScopeEntry| entry.idle_since.is_some() && entry.cut.is_empty();
-            entries.sort_by_key(|entry| is_well(entry));
+            entries.sort_by_key(|(_, entry)| is_well(entry));
         }
         let left_out = count(entries.get(MOST_KEPT..).unwrap_or_default());
         let mut room = MOST_NAMED;
         let kept = entries.into_iter().take(MOST_KEPT);
-        (kept.map(|entry| Self::build(entry, state, &mut room)).collect(), left_out + state.scopes_left_out)
+        let kept = kept.map(|(id, entry)| (*id, Self::build(entry, state, &mut room)));
+        (kept.collect(), left_out + state.scopes_left_out)
     }
 
     fn build(entry: &ScopeEntry, state: &State, room: &mut usize) -> Self {
@@ -332,11 +333,13 @@ impl ScopeReport {
             *room -= named;
             named
         };
+        // What begins in a scope that was found idle, and has not been found busy, is after the end.
+        let is_busy = entry.idle_since.is_none();
         // Named work is counted: looked at in this order, no name is left that is not counted.
-        let mut left_behind = entry.shared.live(MOST_KEPT);
+        let mut left_behind = if is_busy { entry.shared.live(MOST_KEPT) } else { Vec::new() };
         left_behind.truncate(named(left_behind.len()));
         let now = entry.shared.totals();
-        let Account { failed, refused, handed_back } = &entry.account;
+        let Account { failed, refused, turned_away, handed_back } = &entry.account;
         let ended = now.ended.saturating_sub(entry.at_stop.ended);
         let cut_in_the_stop = entry.cut.count() - entry.cut_before;
         let otherwise = failed + refused + handed_back.count() + cut_in_the_stop;
@@ -349,15 +352,34 @@ impl ScopeReport {
             in_flight_at_stop: entry.at_stop.in_flight(),
             finished: ended.saturating_sub(otherwise),
             failed: *failed,
-            refused: *refused,
+            refused: refused + turned_away,
             handed_back_left_out: handed_back.count() - count(&back),
             handed_back: back,
             cut_left_out: entry.cut.count() - count(&cut),
             cut,
-            left: now.in_flight(),
+            left: if is_busy { now.in_flight() } else { 0 },
             left_behind,
             held: held.map(|(idle, requested)| idle.since(requested)),
         }
+    }
+
+    /// What was left behind is cut after all; false: it was not among that.
+    pub(crate) fn cut_late(&mut self, what: &CutWork) -> bool {
+        let is_it = |left: &LiveWork| {
+            Some(left.site) == what.site && left.kind == what.kind && left.name == what.name
+        };
+        match self.left_behind.iter().position(is_it) {
+            Some(index) => _ = self.left_behind.remove(index),
+            None if self.left > count(&self.left_behind) => {}
+            None => return false,
+        }
+        self.left -= 1;
+        if self.cut.len() < MOST_KEPT {
+            self.cut.push(what.clone());
+        } else {
+            self.cut_left_out += 1;
+        }
+        true
     }
 }
 

@@ -9,6 +9,8 @@ pub(crate) struct Account {
     pub(crate) failed: u64,
     /// Given back to whoever brought it.
     pub(crate) refused: u64,
+    /// The same, before it was counted in.
+    pub(crate) turned_away: u64,
     /// Not begun, and given back to the owner.
     pub(crate) handed_back: Kept<LiveWork>,
 }

@@ -18,6 +18,11 @@ impl Guard {
         Self { tracked, then }
     }
 
+    #[cfg(feature = "tokio")]
+    fn panicked_in_its_drop(&mut self, panic: &str) {
+        self.tracked.end_badly(format!("{panic} (while it was dropped)"), self.then);
+    }
+
     /// Runs it here.
     pub(super) fn run<R: Outcome>(mut self, work: impl FnOnce() -> R) {
         // What a panic leaves behind belongs to the work alone.
@@ -42,12 +47,9 @@ impl Handover {
 }
 
 impl Drop for Guard {
+    /// Whatever panics meanwhile, such as a runtime's owner, is not this work.
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.tracked.end::<()>(Err(Box::new("panicked while it was dropped")), self.then);
-        } else {
-            self.tracked.end_cut();
-        }
+        self.tracked.end_cut();
     }
 }
 
@@ -57,6 +59,7 @@ pub(super) use run::Run;
 #[cfg(feature = "tokio")]
 mod run {
     use super::{AssertUnwindSafe, Guard, Outcome, catch_unwind};
+    use crate::foreign::foreign;
     use crate::stop::Stop;
     use pin_project_lite::pin_project;
     use std::pin::Pin;
@@ -69,6 +72,15 @@ mod run {
             #[pin]
             stage: Stage<T, F>,
             guard: Guard,
+        }
+
+        impl<T, F> PinnedDrop for Run<T, F> {
+            fn drop(this: Pin<&mut Self>) {
+                let mut this = this.project();
+                if let Err(panic) = this.stage.as_mut().end() {
+                    this.guard.panicked_in_its_drop(&panic);
+                }
+            }
         }
     }
 
@@ -106,9 +118,21 @@ mod run {
                 Ok(polled) => Ok(ready!(polled)),
                 Err(panic) => Err(panic),
             };
-            this.stage.set(Stage::Over);
-            this.guard.tracked.end(ended, this.guard.then);
+            if let Err(panic) = this.stage.as_mut().end()
+                && ended.is_ok()
+            {
+                this.guard.panicked_in_its_drop(&panic);
+            } else {
+                this.guard.tracked.end(ended, this.guard.then);
+            }
             Poll::Ready(())
+        }
+    }
+
+    impl<T, F> Stage<T, F> {
+        /// Drops it; a panic is answered in words.
+        fn end(mut self: Pin<&mut Self>) -> Result<(), String> {
+            foreign(|| self.set(Stage::Over))
         }
     }
 

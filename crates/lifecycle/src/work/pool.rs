@@ -3,6 +3,9 @@
 use super::outcome::{OnFailure, Outcome};
 use super::queue::{Leftovers, NameOf, Queue, Queued};
 use super::registry::Name;
+use crate::foreign::foreign;
+#[cfg(feature = "tokio")]
+use crate::foreign::foreign_async;
 use crate::lifecycle::Lifecycle;
 use crate::scope::Scope;
 use crate::site::Site;
@@ -280,9 +283,12 @@ impl<J: Send + 'static> PoolBuilder<J> {
             let (work, queue, stop) = (Arc::clone(&work), pool.worker(), pool.owner.scope.stop());
             let thread = std::thread::Builder::new().name(format!("{} {number}", pool.thread_name()));
             thread.spawn(move || {
-                while let Some((job, guard)) = queue.next_blocking(then) {
-                    guard.run(|| work(job, &stop));
-                }
+                let next = || {
+                    let next = queue.next_blocking(then);
+                    next.map(|(job, guard)| guard.run(|| work(job, &stop)))
+                };
+                // Whatever panics, a worker goes on with the next job.
+                while foreign(next) != Ok(None) {}
             })?;
         }
         Ok(pool)
@@ -325,11 +331,15 @@ impl<J: Send + 'static> PoolBuilder<J> {
             let (work, queue, stop) = (Arc::clone(&work), pool.worker(), pool.owner.scope.stop());
             let scope = Arc::clone(pool.owner.scope.shared());
             runtime.spawn(async move {
-                while let Some((job, guard)) = queue.next(then).await {
+                let next = async || {
+                    let (job, guard) = queue.next(then).await?;
                     let work = Arc::clone(&work);
                     let run = super::guard::Run::new(move |stop| work(job, stop), stop.clone(), guard);
                     scope.unless_cut(run).await;
-                }
+                    Some(())
+                };
+                // Whatever panics, a worker goes on with the next job.
+                while foreign_async(next()).await != Ok(None) {}
             });
         }
         Ok(pool)
@@ -445,7 +455,9 @@ impl<J: Send + 'static> Pool<J> {
     /// ```
     #[must_use = "nobody else will do these jobs"]
     pub fn take_rest(&self) -> Vec<J> {
-        self.owner.queue.take_rest()
+        let Owner { scope, queue } = &*self.owner;
+        // A forked child's copies of them are its parent's (L17).
+        if scope.shared().is_forked() { Vec::new() } else { queue.take_rest() }
     }
 
     /// How many jobs wait.
@@ -492,6 +504,11 @@ impl<J: Send + 'static> Pool<J> {
         if scope.shared().is_forked() {
             return Err(PushError::Forked(job));
         }
+        if queue.is_closed() {
+            // Never counted in: whoever tries again and again would be in flight at the end.
+            scope.shared().turned_away();
+            return Err(PushError::Draining(job));
+        }
         let name = queue.name_of(&job).map_or_else(|| queue.number(), |name| Name::Text(name.into()));
         Ok(Queued::new(job, scope.track_as(name, "queued job", site)))
     }
@@ -508,7 +525,9 @@ impl<J: Send + 'static> Pool<J> {
 
 impl<J> Drop for Owner<J> {
     fn drop(&mut self) {
-        self.queue.abandon();
+        if !self.scope.shared().is_forked() {
+            self.queue.abandon();
+        }
     }
 }
 

@@ -36,34 +36,59 @@ pub(super) struct Queue<J> {
 /// What the report calls a job.
 pub(super) type NameOf<J> = Box<dyn Fn(&J) -> String + Send + Sync>;
 
-/// A job in the queue, or waiting to be. Dropped there, it never was.
+/// A job in the queue, or waiting to be.
 pub(super) struct Queued<J> {
     job: J,
     ticket: Ticket,
 }
 
-struct Ticket(Option<Tracked>);
+/// Dropped in the queue, as that is dropped with its last worker, it says that the job is cut; dropped by whoever
+/// waits for room, it says that the job never was.
+struct Ticket {
+    tracked: Option<Tracked>,
+    /// Whether whoever waited for room has gone away.
+    withdrawn: Option<Arc<AtomicBool>>,
+}
 
 impl<J> Queued<J> {
     pub(super) fn new(job: J, tracked: Tracked) -> Self {
-        Self { job, ticket: Ticket(Some(tracked)) }
+        Self { job, ticket: Ticket { tracked: Some(tracked), withdrawn: None } }
     }
 
     fn open(mut self) -> (J, Option<Tracked>) {
-        let tracked = self.ticket.0.take();
+        let tracked = self.ticket.tracked.take();
         (self.job, tracked)
     }
 
     fn refuse(self) -> J {
-        self.job
+        let (job, tracked) = self.open();
+        if let Some(tracked) = tracked {
+            tracked.refuse();
+        }
+        job
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if let Some(tracked) = self.0.take() {
-            tracked.refuse();
+        let withdrawn = self.withdrawn.as_ref().is_some_and(|withdrawn| withdrawn.load(Ordering::SeqCst));
+        match self.tracked.take() {
+            Some(tracked) if withdrawn => tracked.refuse(),
+            Some(tracked) => tracked.cut(),
+            None => {}
         }
+    }
+}
+
+/// Somebody who waits for room.
+struct Waiting {
+    withdrawn: Arc<AtomicBool>,
+    has_room: bool,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.withdrawn.store(!self.has_room, Ordering::SeqCst);
     }
 }
 
@@ -111,7 +136,19 @@ impl<J: Send + 'static> Queue<J> {
     }
 
     pub(super) async fn push_async(&self, queued: Queued<J>) -> Result<(), J> {
-        self.sender.send(queued).await.map_err(|refused| refused.0.refuse())
+        let mut queued = match self.sender.try_send(queued) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Closed(queued)) => return Err(queued.refuse()),
+            Err(TrySendError::Full(queued)) => queued,
+        };
+        let withdrawn = Arc::new(AtomicBool::new(false));
+        queued.ticket.withdrawn = Some(Arc::clone(&withdrawn));
+        let mut sent = std::pin::pin!(self.sender.send(queued));
+        // Behind the job, and so dropped before it.
+        let mut waiting = Waiting { withdrawn, has_room: false };
+        let result = sent.as_mut().await;
+        waiting.has_room = true;
+        result.map_err(|refused| refused.0.refuse())
     }
 
     /// The next job for a worker; `None` when there will be none.
@@ -137,6 +174,11 @@ impl<J: Send + 'static> Queue<J> {
 
     pub(super) fn take_rest(&self) -> Vec<J> {
         std::mem::take(&mut *self.rest.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether the pool accepts nothing more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
     }
 
     pub(super) fn waiting(&self) -> usize {

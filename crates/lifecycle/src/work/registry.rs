@@ -60,11 +60,15 @@ pub(crate) struct Entry {
 }
 
 /// Where an entry is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
     slot: usize,
     /// Slots are used again; this tells one use from the next.
     sequence: u64,
+}
+
+impl Key {
+    const NOWHERE: Self = Self { slot: usize::MAX, sequence: u64::MAX };
 }
 
 /// The named work of one shard of a scope.
@@ -72,8 +76,16 @@ pub(crate) struct Key {
 pub(crate) struct Registry(Mutex<(Slab<Entry>, u64)>);
 
 impl Registry {
-    pub(crate) fn insert(&self, name: Name, kind: &'static str, since: Time, site: Site) -> Key {
-        let mut slots = self.slots();
+    /// In a forked child the work may go without its name, as in [`remove`](Self::remove).
+    pub(crate) fn insert(
+        &self,
+        name: Name,
+        kind: &'static str,
+        since: Time,
+        site: Site,
+        is_forked: impl FnOnce() -> bool,
+    ) -> Key {
+        let Some(mut slots) = self.slots_unless(is_forked) else { return Key::NOWHERE };
         let (entries, next) = &mut *slots;
         let sequence = *next;
         *next += 1;
@@ -92,12 +104,7 @@ impl Registry {
     /// A forked child may have been left a lock that is held by a thread it does not have; to ask whether we are one
     /// takes a system call, so only if the lock is held.
     pub(crate) fn remove(&self, key: Key, is_forked: impl FnOnce() -> bool) -> Option<Entry> {
-        let mut slots = match self.0.try_lock() {
-            Ok(slots) => slots,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) if is_forked() => return None,
-            Err(TryLockError::WouldBlock) => self.slots(),
-        };
+        let mut slots = self.slots_unless(is_forked)?;
         let (entries, _) = &mut *slots;
         entries.get(key.slot).filter(|entry| entry.sequence == key.sequence)?;
         entries.try_remove(key.slot)
@@ -133,6 +140,15 @@ impl Registry {
         }
     }
 
+    fn slots_unless(&self, is_forked: impl FnOnce() -> bool) -> Option<MutexGuard<'_, (Slab<Entry>, u64)>> {
+        match self.0.try_lock() {
+            Ok(slots) => Some(slots),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) if is_forked() => None,
+            Err(TryLockError::WouldBlock) => Some(self.slots()),
+        }
+    }
+
     fn slots(&self) -> MutexGuard<'_, (Slab<Entry>, u64)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -144,29 +160,21 @@ pub(crate) fn oldest<'a>(
     now: Time,
     most: usize,
 ) -> Vec<LiveWork> {
-    let mut live = Vec::new();
-    for registry in registries {
-        let slots = registry.slots();
-        let mut entries: Vec<_> = slots.0.iter().map(|(_, entry)| entry).collect();
-        // No more of one shard are among the oldest of all, and to copy the names of the others takes its time.
-        if entries.len() > most {
-            entries.select_nth_unstable_by_key(most, |entry| (entry.since, entry.sequence));
-            entries.truncate(most);
-        }
-        live.extend(
-            entries
-                .into_iter()
-                .map(|entry| (entry.since, entry.sequence, entry.name.clone(), entry.kind, entry.site)),
-        );
+    let slots: Vec<_> = registries.map(Registry::slots).collect();
+    let mut live: Vec<&Entry> =
+        slots.iter().flat_map(|slots| slots.0.iter().map(|(_, entry)| entry)).collect();
+    let age = |entry: &&Entry| (entry.since, entry.sequence);
+    if most < live.len() {
+        live.select_nth_unstable_by_key(most, age);
+        live.truncate(most);
     }
-    live.sort_by_key(|(since, sequence, ..)| (*since, *sequence));
-    live.truncate(most);
+    live.sort_by_key(age);
     let live = live.into_iter();
-    live.map(|(since, _, name, kind, site)| LiveWork {
-        name: name.to_string(),
-        kind,
-        age: now.since(since),
-        site,
+    live.map(|entry| LiveWork {
+        name: entry.name.to_string(),
+        kind: entry.kind,
+        age: now.since(entry.since),
+        site: entry.site,
     })
     .collect()
 }
@@ -194,7 +202,7 @@ mod tests {
 
     fn insert(registry: &Registry, name: &'static str, since: u64) -> Key {
         let since = Time(Duration::from_secs(since));
-        registry.insert(Name::Text(name.into()), "task", since, Site::here())
+        registry.insert(Name::Text(name.into()), "task", since, Site::here(), || false)
     }
 
     #[test]
@@ -216,7 +224,10 @@ mod tests {
         let key = insert(&registry, "a parent's", 0);
         let held = registry.slots();
         assert!(registry.remove(key, || true).is_none());
+        let nameless = Name::Text("a child's".into());
+        let nowhere = registry.insert(nameless, "task", Time::default(), Site::here(), || true);
         drop(held);
+        assert!(registry.remove(nowhere, || true).is_none());
         assert!(registry.remove(key, || true).is_some(), "it only looks where it would wait");
     }
 

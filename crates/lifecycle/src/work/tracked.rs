@@ -1,6 +1,6 @@
 //! Work that has a name while it is in flight.
 
-use super::outcome::{OnFailure, Outcome, failure};
+use super::outcome::{Ended, OnFailure, Outcome, ended};
 #[cfg(feature = "tokio")]
 use super::registry::Abort;
 use super::registry::{Entry, Key, Name};
@@ -92,7 +92,8 @@ impl Scope {
     pub(crate) fn track_as(&self, name: Name, kind: &'static str, site: Site) -> Tracked {
         let work = self.begin_in_turn();
         self.shared().busy_again();
-        let key = work.shard().registry().insert(name, kind, self.now(), site);
+        let is_forked = || self.shared().is_forked();
+        let key = work.shard().registry().insert(name, kind, self.now(), site, is_forked);
         Tracked { live: Some(Live { key, work }) }
     }
 }
@@ -134,7 +135,10 @@ impl Tracked {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn fail(mut self, error: impl Into<Box<dyn std::error::Error + Send + Sync>>, then: OnFailure) {
-        self.end::<Result<(), _>>(Ok(Err(error.into())), then);
+        match ended(Ok(Err::<(), _>(error.into()))) {
+            Ended::Well => {}
+            Ended::ByStop(error) | Ended::Badly(error) => self.end_badly(error, then),
+        }
     }
 
     /// Whether work must end now: the drain deadline has come, or the end is forced.
@@ -172,12 +176,23 @@ impl Tracked {
     }
 
     /// It ended by itself, well or not.
-    pub(crate) fn end<R: Outcome>(&mut self, ended: Result<R, Box<dyn Any + Send>>, then: OnFailure) {
-        let Some((live, entry)) = self.take() else { return };
-        match failure(|| live.name(entry), ended) {
-            Some(failure) => live.fail(failure, then),
-            None => drop(live.work),
+    pub(crate) fn end<R: Outcome>(&mut self, result: Result<R, Box<dyn Any + Send>>, then: OnFailure) {
+        match ended(result) {
+            Ended::Well => drop(self.take()),
+            Ended::ByStop(_) if self.is_stopping() => drop(self.take()),
+            Ended::ByStop(error) | Ended::Badly(error) => self.end_badly(error, then),
         }
+    }
+
+    pub(super) fn end_badly(&mut self, error: String, then: OnFailure) {
+        let Some((live, entry)) = self.take() else { return };
+        let name = live.name(entry);
+        live.fail(Failure { name, error }, then);
+    }
+
+    /// A stop is requested: of another lifecycle is not enough.
+    fn is_stopping(&self) -> bool {
+        self.live.as_ref().and_then(|live| live.work.scope()).is_some_and(|scope| scope.is_stopping())
     }
 
     /// It was ended before it was finished.
@@ -274,7 +289,7 @@ fn note(state: &mut State, scope: ScopeId, failure: Failure) {
     if let (Some(_), Some(entry)) = (state.machine.requested(), state.scopes.get_mut(&scope)) {
         entry.account.failed += 1;
     }
-    state.failures.push(failure);
+    state.keep_failure(failure);
 }
 
 impl Drop for Tracked {
