@@ -25,7 +25,7 @@ fn a_listener_opens_inside_listen() {
     let manager = Manager::new(logging(&log, |_, _| {}));
     let listener = manager.listen("http://127.0.0.1:0").unwrap();
     assert_eq!(log.all(), ["listener open"]);
-    assert!(listener.is_listening());
+    assert!(listener.is_listening() && !listener.is_full());
     assert_ne!(address(&listener).port(), 0);
     drop(manager);
     assert_eq!(log.all(), ["listener open", "listener close"]);

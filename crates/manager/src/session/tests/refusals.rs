@@ -74,12 +74,25 @@ fn a_body_that_is_none_beside_a_stream_ends_behind_the_stream() {
         }
     });
     bench.arrives(head).arrives("nonsense\r\n");
-    assert_eq!(bench.end, None);
+    assert_eq!((bench.end, bench.reads), (None, false));
     bench.does(|session, core| {
         session.chunk(core, b"all").unwrap();
         session.chunk(core, b"").unwrap();
     });
     assert!(bench.text().ends_with("3\r\nall\r\n0\r\n\r\n"));
+    assert!(bench.lingers);
+}
+
+#[test]
+fn a_refused_peer_is_not_read_while_its_answer_waits() {
+    let mut bench = Bench::http(echo);
+    bench.window = 0;
+    bench.arrives("nonsense\r\n\r\n");
+    assert!(!bench.reads && !bench.lingers);
+    assert_eq!(bench.session.received_len(), 0);
+    bench.window = usize::MAX;
+    bench.does(|_, _| {});
+    assert_eq!(bench.statuses(), [400]);
     assert!(bench.lingers);
 }
 
