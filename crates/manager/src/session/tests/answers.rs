@@ -191,12 +191,20 @@ fn interim_answers_come_before_the_answer() {
 }
 
 #[test]
-fn an_error_may_be_answered_where_nothing_was_asked() {
+fn an_answer_may_come_where_nothing_was_asked() {
     let mut fresh = Bench::http(silent);
     fresh.does(|session, core| session.reply(core, 503, &[], b"later").unwrap());
     assert_eq!(fresh.statuses(), [503]);
     assert!(fresh.text().contains("Connection: close\r\n"));
     assert!(fresh.lingers);
+
+    let mut early = Bench::http(silent);
+    early.does(|session, core| session.reply(core, 200, &[], b"welcome").unwrap());
+    assert_eq!(
+        (early.statuses(), early.lingers),
+        (vec![200], true),
+        "nobody can take it for a second answer"
+    );
 
     let mut kept = asked(GET);
     kept.does(|session, core| session.reply(core, 200, &[], b"one").unwrap());
