@@ -89,6 +89,7 @@ impl Connection {
         match input {
             Input::Bytes(bytes) => self.bytes(now, bytes),
             Input::HeadDone(framing) => self.head_done(framing),
+            Input::Request(framing) => self.request(now, framing),
             Input::ResponseHead { stopping } => self.response_head(stopping),
             Input::ResponseDone => self.response_done(now),
             Input::Eof => self.eof(),
@@ -156,6 +157,13 @@ impl Connection {
         }
         self.leave_request(now);
         None
+    }
+
+    fn request(&mut self, now: Instant, framing: Framing) -> Option<Effect> {
+        self.last_byte = now;
+        // As of a request that was read ahead: nothing of it is still to come, and nothing is known to be behind it.
+        self.boundary = Boundary::default();
+        self.head_done(framing)
     }
 
     fn head_done(&mut self, framing: Framing) -> Option<Effect> {

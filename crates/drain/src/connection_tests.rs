@@ -409,3 +409,43 @@ proptest! {
         prop_assert!(at <= begun + 75_000 + 2000, "{at} after {begun}");
     }
 }
+
+#[test]
+fn a_request_told_as_a_whole_is_as_one_whose_bytes_are_told() {
+    const POST: &[u8] = b"POST / HTTP/1.1\r\ncontent-length: 5\r\n\r\nabcde";
+    const CHUNKED: &[u8] = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n";
+    let stories: &[&[(u64, Input<'static>)]] = &[
+        &[(2, Input::ResponseHead { stopping: false }), (3, Input::ResponseDone), (80_000, Input::Tick)],
+        &[
+            (2, Input::Draining),
+            (3, Input::ResponseHead { stopping: false }),
+            (4, Input::ResponseDone),
+            (260, Input::Tick),
+        ],
+        &[
+            (2, Input::Cut),
+            (3, Input::ResponseHead { stopping: true }),
+            (4, Input::ResponseDone),
+            (5, Input::Finished),
+        ],
+        &[(2, Input::ResponseHead { stopping: false }), (3, Input::Cut)],
+        &[(2, Input::Eof), (3, Input::ResponseDone), (4, Input::Finished)],
+        &[
+            (3, Input::ResponseDone),
+            (4, Input::Bytes(&GET[..3])),
+            (40_000, Input::Tick),
+            (40_001, Input::NothingThere),
+        ],
+    ];
+    for (bytes, framing) in [(GET, Framing::None), (POST, Framing::Length(5)), (CHUNKED, Framing::Chunked)] {
+        for story in stories {
+            let (mut told, mut read) = (Bench::new(), Bench::new());
+            read.on(1, Input::Bytes(bytes));
+            assert_eq!(told.on(1, Input::Request(framing)), read.on(1, Input::HeadDone(framing)));
+            for (at, input) in *story {
+                assert_eq!(told.on(*at, *input), read.on(*at, *input), "{framing:?} {story:?} {input:?}");
+                assert_eq!(told.wakes_at(), read.wakes_at(), "{framing:?} {story:?} {input:?}");
+            }
+        }
+    }
+}

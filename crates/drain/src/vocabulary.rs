@@ -10,6 +10,10 @@ pub enum Input<'a> {
     Bytes(&'a [u8]),
     /// A request head is whole, and the request was handed to the program; its body, if any, is framed so.
     HeadDone(Framing),
+    /// A whole request came, in a read of its own with nothing behind it, and was handed to the program:
+    /// [`Bytes`](Self::Bytes) and [`HeadDone`](Self::HeadDone) in one, for an HTTP layer that knows where requests end. It
+    /// saves the machine its own look at the bytes.
+    Request(Framing),
     /// The head of the final response is about to be written. `stopping`: a stop has been requested by now.
     /// Answered with [`Effect::SayClose`] when the head must announce the end (D2).
     ResponseHead {

@@ -1,13 +1,12 @@
 //! The head of a request: found, parsed, checked.
 
 use std::mem::MaybeUninit;
-use std::sync::Arc;
 
 use exeunt_drain::Framing;
 
 use super::facts::Facts;
 use super::target::Target;
-use super::{Refusal, Version};
+use super::{Refusal, Version, token};
 
 /// Looks for a request's head in what has arrived.
 ///
@@ -44,8 +43,7 @@ pub(crate) struct Head {
     /// See [`Target::uri`].
     pub(crate) uri: Span,
     pub(crate) query: Option<Span>,
-    /// Shared by the clones of a request. In one allocation, since moving sixteen of them about costs more.
-    pub(crate) fields: Arc<[Field]>,
+    pub(crate) fields: Fields,
 }
 
 /// A range in the bytes that were parsed.
@@ -55,11 +53,12 @@ pub(crate) struct Span {
     end: u32,
 }
 
-/// Where a field's name and its trimmed value are.
+/// Where the fields are. They are found anew whenever they are asked for: most programs ask for few, and a list of them would
+/// be one more allocation for each request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Field {
-    pub(crate) name: Span,
-    pub(crate) value: Span,
+pub(crate) struct Fields {
+    start: u32,
+    count: u32,
 }
 
 impl HeadParser {
@@ -118,6 +117,29 @@ impl Span {
     fn new(start: usize, len: usize) -> Self {
         Self { start: start as u32, end: (start + len) as u32 } // `parse` gives no more than u32::MAX bytes
     }
+}
+
+impl Fields {
+    /// The name of each and its trimmed value, in order, in the bytes that the head was parsed from.
+    pub(crate) fn of<'a>(
+        &self,
+        bytes: &'a [u8],
+    ) -> impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        let mut rest = bytes.get(self.start as usize..).unwrap_or_default();
+        // The parser took nothing but lines of a name, a colon at once, and a value without CR or LF, each with CRLF.
+        (0..self.count).map(move |_| {
+            let (line, behind) = split_behind(rest, b'\n');
+            let (name, value) = split_behind(line, b':');
+            rest = behind;
+            let value = value.strip_suffix(b"\r\n").unwrap_or(value);
+            (name.strip_suffix(b":").unwrap_or(name), token::trim(value))
+        })
+    }
+}
+
+fn split_behind(bytes: &[u8], end: u8) -> (&[u8], &[u8]) {
+    let at = memchr::memchr(end, bytes).map_or(bytes.len(), |at| at + 1);
+    bytes.split_at_checked(at).unwrap_or((bytes, &[]))
 }
 
 /// Where the first empty line ends, given that none ends before `from`. LF alone ends a line here, too: whoever finds the
@@ -200,11 +222,10 @@ fn checked(
         target,
         uri: within(parts.uri),
         query: parts.query.map(within),
-        fields: request
-            .headers
-            .iter()
-            .map(|header| Field { name: at(header.name.as_bytes()), value: at(header.value) })
-            .collect(),
+        fields: Fields {
+            start: request.headers.first().map_or(0, |first| at(first.name.as_bytes()).start),
+            count: request.headers.len() as u32, // `FIELDS` at most
+        },
     })
 }
 

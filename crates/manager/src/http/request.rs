@@ -85,23 +85,14 @@ impl Request {
     /// The first field of that name, in any case, without the blanks around it.
     #[must_use]
     pub fn header_bytes(&self, name: &str) -> Option<&[u8]> {
-        let found = self
-            .parts
-            .head
-            .fields
-            .iter()
-            .find(|field| field.name.of(&self.parts.raw).eq_ignore_ascii_case(name.as_bytes()))?;
-        Some(found.value.of(&self.parts.raw))
+        let mut fields = self.parts.head.fields.of(&self.parts.raw);
+        fields.find(|(other, _)| other.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
     }
 
     /// All fields, in order, with their names as they were sent.
     #[must_use]
     pub fn headers(&self) -> impl ExactSizeIterator<Item = (&str, &[u8])> {
-        self.parts
-            .head
-            .fields
-            .iter()
-            .map(|field| (text(field.name.of(&self.parts.raw)), field.value.of(&self.parts.raw)))
+        self.parts.head.fields.of(&self.parts.raw).map(|(name, value)| (text(name), value))
     }
 
     /// The content, without chunks.

@@ -265,20 +265,24 @@ impl Http {
         bytes: &[u8],
     ) -> Option<Step> {
         self.seen = now;
-        self.drain.on(now, Input::Bytes(bytes));
-        if let Reading::Body(incoming) = &mut self.reading {
-            incoming.last_byte = now;
-        }
         // A request that came whole in one read needs no buffer.
         if buffers.recv.is_empty() && self.awaits_head() {
             return match self.parser.parse(bytes, core.limits.head_bytes) {
                 Ok(Some(head)) => self.begin(core, buffers, head, Some(bytes)),
                 Ok(None) => {
+                    self.drain.on(now, Input::Bytes(bytes));
                     buffers.recv.extend_from_slice(bytes);
                     None
                 }
-                Err(refusal) => self.refuse(core, buffers, refusal),
+                Err(refusal) => {
+                    self.drain.on(now, Input::Bytes(bytes));
+                    self.refuse(core, buffers, refusal)
+                }
             };
+        }
+        self.drain.on(now, Input::Bytes(bytes));
+        if let Reading::Body(incoming) = &mut self.reading {
+            incoming.last_byte = now;
         }
         buffers.recv.extend_from_slice(bytes);
         self.step(core, buffers)
@@ -329,6 +333,15 @@ impl Http {
             Framing::None => Ok(Some(0)),
             _ => body.read(behind),
         };
+        let nothing_behind = matches!(length, Ok(Some(length)) if head.len + length == bytes.len());
+        let input = match fresh {
+            Some(_) if nothing_behind => Input::Request(head.framing),
+            Some(fresh) => {
+                self.drain.on(self.seen, Input::Bytes(fresh));
+                Input::HeadDone(head.framing)
+            }
+            None => Input::HeadDone(head.framing),
+        };
         let length = match length {
             Ok(length) => length,
             Err(refusal) => return self.refuse(core, buffers, refusal),
@@ -345,7 +358,7 @@ impl Http {
             request: None,
             work: core.begin_work(),
         });
-        if self.drain.on(self.seen, Input::HeadDone(head.framing)) == Some(Effect::Answer503) {
+        if self.drain.on(self.seen, input) == Some(Effect::Answer503) {
             self.give_up(core, buffers, 503);
             return None;
         }
