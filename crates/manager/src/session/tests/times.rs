@@ -60,6 +60,7 @@ fn a_body_that_stalls_behind_its_answer_gets_no_second_one() {
     });
     bench.arrives(POST);
     assert_eq!(bench.statuses(), [200]);
+    assert_eq!(bench.wakes_at(), Some(30_000), "sooner than it would be idle");
     bench.ticks_at(30_000);
     assert_eq!(bench.statuses(), [200], "408 would be taken for the answer to the next request");
     assert!(bench.lingers || bench.end.is_some());
