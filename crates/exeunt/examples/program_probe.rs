@@ -106,6 +106,13 @@ fn main() -> Exit {
             thread::sleep(FOR_EVER);
             Ok(())
         }),
+        "unflushed-with-force" => {
+            print!("half a line");
+            let lifecycle = Lifecycle::install(config.force(Force::Exit)).unwrap();
+            lifecycle.stop().request_stop("all is done");
+            thread::sleep(FOR_EVER);
+            Exit::of(lifecycle)
+        }
         "slow-follower" => slow_follower(config.force(Force::Exit)),
         "panicking-job" => exeunt::main_blocking(|_| panic!("no such shop")),
         "hung-close" => exeunt::main_with(config, hung_close),

@@ -5,7 +5,7 @@ use exeunt_lifecycle::{Lifecycle, Report, Verdict};
 use std::fmt;
 use std::io::Write as _;
 use std::process::{ExitCode, Termination};
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use std::time::Duration;
 /// unless the stop was clean and the report is where it was to be written. A clean stop says nothing.
 /// [`always_tell`](Self::always_tell) and [`never_tell`](Self::never_tell) change that. Nothing else of Exeunt ever
 /// prints. It has a second to say so: if nobody reads stderr, or a thread that is stuck holds its lock, the process ends
-/// without. If nobody reads stdout, what is left in its buffer, and exit handlers (atexit(3)), have 5 s.
+/// without. Neither does stdout that nobody reads keep it.
 ///
 /// Until the process is over, further stop signals do nothing: the default action of one that comes when all is
 /// done would make a clean stop look like a crash. Dropping an `Exit` restores the signals.
@@ -149,9 +149,8 @@ impl Exit {
             .map_or(true, |report| report.verdict != Verdict::Clean || report.not_written.is_some())
     }
 
-    /// Says on stderr how it ended, if that is wanted, and flushes stdout; waits a second at most. False if that was not
-    /// enough.
-    pub(crate) fn tell(&self) -> bool {
+    /// Says on stderr how it ended, if that is wanted, and flushes stdout; waits a second at most.
+    pub(crate) fn tell(&self) {
         let wanted = match self.tell {
             Tell::Always => true,
             Tell::Never => false,
@@ -163,26 +162,21 @@ impl Exit {
             let text = text.clone();
             move || {
                 say(&text);
-                // As the exit will.
+                // As the exit would, with signals that are still ours. A flush that blocks keeps stdout's lock, and then the
+                // exit leaves it alone.
                 _ = std::io::stdout().flush();
                 drop(said);
             }
         });
         match thread {
-            Ok(_) => hear.recv_timeout(LAST_WORDS) != Err(RecvTimeoutError::Timeout),
-            Err(_) => {
-                // That there are no threads left is likelier than that stderr blocks, too.
-                say(&text);
-                true
-            }
+            Ok(_) => _ = hear.recv_timeout(LAST_WORDS),
+            // That there are no threads left is likelier than that stderr blocks, too.
+            Err(_) => say(&text),
         }
     }
 }
 
-/// How long the exit itself may take where something blocks: what is left in stdout, and exit handlers (atexit(3)).
-const EXIT: Duration = Duration::from_secs(5);
-
-/// How long stderr may take.
+/// How long stderr and stdout may take.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Nobody may be there to read it, which changes nothing about how it ended.
@@ -204,20 +198,12 @@ impl fmt::Display for Exit {
 
 impl Termination for Exit {
     fn report(self) -> ExitCode {
-        let in_time = self.tell();
+        self.tell();
         if let Ok(Report { ends_by: Some(signal), .. }) = &self.ended {
             let still_here = signal.end_process();
             tracing::warn!(target: "exeunt", error = %still_here, "cannot end by {signal}");
         }
-        let status = self.status();
-        if !in_time {
-            // What blocked may block the exit, which flushes stdout once more, and signals are still ours.
-            _ = thread::Builder::new().name("exeunt-exit".to_owned()).spawn(move || {
-                thread::sleep(EXIT);
-                exeunt_sys::process::exit_now(status);
-            });
-        }
-        let status = ExitCode::from(status);
+        let status = ExitCode::from(self.status());
         // The process is over in a moment.
         std::mem::forget(self.lifecycle);
         status

@@ -132,7 +132,7 @@ pub(crate) fn install(config: Config) -> Result<Lifecycle, NotStarted> {
 
 /// The main thread is stuck, and will not tell.
 fn last_words(report: &Report) {
-    _ = Exit::told(report.clone()).tell();
+    Exit::told(report.clone()).tell();
 }
 
 /// The body is counted, and named by the place that it was given to us at.

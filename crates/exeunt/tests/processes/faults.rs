@@ -211,7 +211,7 @@ fn l19_stderr_that_nobody_reads_does_not_keep_the_program() {
 
 #[test]
 fn l19_stdout_that_nobody_reads_does_not_keep_the_program() {
-    for (scenario, status) in [("unflushed", 0), ("unflushed-and-stuck", 3)] {
+    for (scenario, status) in [("unflushed", 0), ("unflushed-and-stuck", 3), ("unflushed-with-force", 0)] {
         let (unread, mut full) = std::io::pipe().unwrap();
         full.write_all(&vec![b'.'; rustix::pipe::fcntl_getpipe_size(&full).unwrap()]).unwrap();
         let ended = probe(scenario).end_saying_to(full.into());
