@@ -10,6 +10,7 @@ use exeunt_listener::Address;
 use std::any::Any;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -19,11 +20,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 /// so: questions answer no, buffers are empty, and what would send is an error. Two handles are equal if they are of the
 /// same connection.
 ///
+/// The handle that comes with [`Event::HttpHeaders`] and [`Event::HttpMessage`] is of that one request, too, and so are
+/// its clones: what answers ([`reply`](Self::reply), [`chunk`](Self::chunk), [`sse`](Self::sse), [`send`](Self::send))
+/// does so through it until that request is answered, and is refused afterwards, so that nothing said twice or late is
+/// taken for the answer to a later request. Other handles ([`Handle::connection`], other events) answer the request that
+/// is there when they are used. In everything else, and in comparisons, all are the same.
+///
 /// What is written is buffered, and goes to the kernel when the handler has returned; written by another thread, in the
 /// next pass of the loop, which is woken for it. (A datagram goes at once.)
 #[derive(Clone)]
 pub struct Connection {
     shared: Arc<Shared>,
+    /// The request that it answers; none: whichever there is.
+    request: Option<NonZeroU64>,
 }
 
 pub(crate) struct Shared {
@@ -200,16 +209,19 @@ impl Connection {
     ///
     /// See [`SendError`].
     pub fn send(&self, bytes: impl AsRef<[u8]>) -> Result<(), SendError> {
-        self.try_change(|session, core| session.send(core, bytes.as_ref()))?
+        self.try_change(|session, core| match session.has_answered(self.request) {
+            true => Err(SendError::Answered),
+            false => session.send(core, bytes.as_ref()),
+        })?
     }
 
     /// Answers the request, or does nothing about it if there is none that could be answered. For handlers that could do
-    /// nothing about an error; [`try_reply`](Self::try_reply) tells. An answer that is none (an illegal header) becomes
-    /// a 500.
+    /// nothing about an error; [`try_reply`](Self::try_reply) tells. An answer that is none (an illegal header), or that
+    /// is larger than may be sent, becomes a 500.
     pub fn reply(&self, status: u16, headers: &[(&str, &str)], body: impl AsRef<[u8]>) {
         let Err(error) = self.try_reply(status, headers, body) else { return };
         tracing::error!(target: "exeunt::manager", connection = self.id(), %error, "an answer was not sent");
-        if matches!(error, AnswerError::Reply(_)) {
+        if matches!(error, AnswerError::Reply(_) | AnswerError::Send(SendError::Full { .. })) {
             _ = self.try_reply(500, &[], "");
         }
     }
@@ -221,7 +233,7 @@ impl Connection {
     ///
     /// On a connection that has asked nothing yet, an answer is sent all the same, and closes it; between requests, 408 and
     /// 503 are, which say that it closes (RFC 9110 §15.5.9 has the client's side of it). Anything else would be a second
-    /// answer, and is refused.
+    /// answer, and is refused; so is any, 503 too, while an answer is under way, which it would break into.
     ///
     /// # Errors
     ///
@@ -232,7 +244,7 @@ impl Connection {
         headers: &[(&str, &str)],
         body: impl AsRef<[u8]>,
     ) -> Result<(), AnswerError> {
-        self.try_change(|session, core| session.reply(core, status, headers, body.as_ref()))?
+        self.answer(|session, core| session.reply(core, status, headers, body.as_ref()))
     }
 
     /// Sends one chunk of a chunked answer; an empty one ends it.
@@ -241,7 +253,7 @@ impl Connection {
     ///
     /// See [`AnswerError`].
     pub fn chunk(&self, bytes: impl AsRef<[u8]>) -> Result<(), AnswerError> {
-        self.try_change(|session, core| session.chunk(core, bytes.as_ref()))?
+        self.answer(|session, core| session.chunk(core, bytes.as_ref()))
     }
 
     /// Sends a server-sent event, of type `event` unless that is empty. If the request has no answer yet, this begins it,
@@ -251,11 +263,12 @@ impl Connection {
     ///
     /// See [`AnswerError`].
     pub fn sse(&self, event: &str, data: &str) -> Result<(), AnswerError> {
-        self.try_change(|session, core| session.sse(core, event, data))?
+        self.answer(|session, core| session.sse(core, event, data))
     }
 
     /// Ends it in peace: what was written is delivered, then the peer sees the end, and `Close` comes. Nothing more is
-    /// read, so that neither `Read` nor `HttpMessage` comes after this. A request that has no answer is answered with 503.
+    /// read, so that neither `Read` nor `HttpMessage` comes after this. A request that has no answer is answered with 503;
+    /// an answer of which nothing has gone yet says that the connection ends behind it.
     ///
     /// A listener stops accepting, and closes without losing anyone in its queue (rule D3): whom it still accepts is
     /// served. Does nothing on what is closed.
@@ -264,7 +277,8 @@ impl Connection {
     }
 
     /// Ends it at once: in the handler's own connection when the handler has returned, else by the next pass. What was
-    /// written and has not gone is lost. Does nothing on what is closed.
+    /// written and has not gone is lost; the peer sees a reset then, as it does if an answer was begun and not ended, so
+    /// that it takes no part for the whole. Does nothing on what is closed.
     pub fn close(&self) {
         self.change(|session, _| session.close());
     }
@@ -294,9 +308,14 @@ impl Connection {
         let plain = AtomicBool::new(session.is_plain());
         let session = Mutex::new(session);
         let shared = Shared { id: core.next_id(), kind, core: Arc::downgrade(core), plain, session };
-        let connection = Self { shared: Arc::new(shared) };
+        let connection = Self { shared: Arc::new(shared), request: None };
         core.open().insert(connection.id(), connection.clone());
         connection
+    }
+
+    /// A handle of that request; without one, of whichever there is.
+    pub(crate) fn of(&self, request: Option<NonZeroU64>) -> Self {
+        Self { shared: Arc::clone(&self.shared), request }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Session> {
@@ -345,6 +364,16 @@ impl Connection {
     /// Changes the session, and has the thread that polls look at it.
     fn change<T: Default>(&self, change: impl FnOnce(&mut Session, &Core) -> T) -> T {
         self.try_change(change).unwrap_or_default()
+    }
+
+    fn answer(
+        &self,
+        answer: impl FnOnce(&mut Session, &Core) -> Result<(), AnswerError>,
+    ) -> Result<(), AnswerError> {
+        self.try_change(|session, core| match session.has_answered(self.request) {
+            true => Err(AnswerError::Answered),
+            false => answer(session, core),
+        })?
     }
 
     fn try_change<T>(&self, change: impl FnOnce(&mut Session, &Core) -> T) -> Result<T, ConnectionClosed> {

@@ -178,7 +178,7 @@ impl Drop for Core {
 impl Core {
     /// Has the thread that polls do what the connection's state says.
     pub(crate) fn touch(&self, connection: &Connection) {
-        self.write_down(|inbox| inbox.touched.push(connection.clone()));
+        self.write_down(|inbox| inbox.touched.push(connection.of(None)));
     }
 
     /// Sends a payload to a connection's handler, by way of the thread that polls.

@@ -20,6 +20,9 @@ pub(crate) struct Entry {
     pub(crate) writable: bool,
     /// The peer is known to have ended its side, so that a short read is not the last.
     pub(crate) hung_up: bool,
+    /// The connection broke, or the peer has closed its socket: it takes nothing any more, though something may be to
+    /// be read.
+    pub(crate) broken: bool,
     /// The last read found nothing.
     pub(crate) looked_in_vain: bool,
     /// It is in the list of those to be looked at.
@@ -66,6 +69,7 @@ impl Entry {
             readable: true,
             writable: true,
             hung_up: false,
+            broken: false,
             looked_in_vain: false,
             listed: false,
             armed: None,

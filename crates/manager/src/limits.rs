@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// The limits of each connection and of all together, in service as in draining.
+/// The limits of each connection and of all together, in service as in draining. Of sizes, 0 is taken for 1, so that no
+/// limit makes the loop deaf.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -17,6 +18,10 @@ pub struct Limits {
     /// How long the program may take for its answer, from the whole request on. None by default, since only the program
     /// knows what it is doing; beyond it, 408 in the program's place, and the connection drains.
     pub answer: Option<Duration>,
+    /// How long a client that has ended its side may be left without a further byte of its answer. Default 10 s; then an
+    /// answer not begun is a 408, one begun is reset, and `Close` is told. Whoever ends his side may still read, or be gone:
+    /// only writing tells the two apart. It is shorter than a drain, so that whoever has gone holds none up to its deadline.
+    pub half_closed: Duration,
     /// What a raw connection may receive without the program consuming it. Default 1 MiB; then reading stops until
     /// there is room again, and the peer is held back by TCP's flow control.
     pub receive_bytes: usize,
@@ -40,6 +45,7 @@ impl Default for Limits {
             body_bytes: 8 * MIB,
             body_stall: Duration::from_secs(30),
             answer: None,
+            half_closed: Duration::from_secs(10),
             receive_bytes: MIB,
             send_pause: MIB,
             send_bytes: 256 * MIB,

@@ -54,7 +54,7 @@ pub fn chunked(bytes: &[u8]) {
     let head = reply.len();
     reply.extend_from_slice(bytes);
     let mut out = BytesMut::new();
-    let progress = Outgoing::new(false).write(&reply, &mut out, || false);
+    let progress = Outgoing::new(false, false).write(&reply, &mut out, || false);
     assert!(progress.done && !progress.closes);
     assert_eq!((out.len(), progress.surplus), (head + len, bytes.len() - len));
 }

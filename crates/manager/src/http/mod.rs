@@ -27,7 +27,7 @@ pub mod fuzzing;
 pub(crate) use body::BodyReader;
 pub use form::variable;
 pub(crate) use head::{Head, HeadParser};
-pub(crate) use outgoing::Outgoing;
+pub(crate) use outgoing::{Outgoing, announce_end};
 pub use reply_error::ReplyError;
 pub use request::Request;
 pub(crate) use response::{Answering, Form, Reply, chunk, write};

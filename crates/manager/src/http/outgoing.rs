@@ -15,6 +15,7 @@ use super::{status, token};
 #[derive(Clone, Debug)]
 pub(crate) struct Outgoing {
     head_only: bool,
+    connect: bool,
     state: State,
     progress: Progress,
 }
@@ -39,6 +40,10 @@ pub(crate) struct Progress {
     pub(crate) begun: bool,
     /// The reply is whole. Never said of one that lasts until the connection closes.
     pub(crate) done: bool,
+    /// Another protocol begins behind the head: a 101, or a 2xx to CONNECT.
+    pub(crate) switched: bool,
+    /// Where the final reply's head begins in what was written to, if the last write let it out.
+    pub(crate) head_at: Option<usize>,
     /// The connection closes behind the reply: it says so, or it has no other end.
     pub(crate) closes: bool,
     /// Bytes of the last write that were behind the reply's end, and not written: nobody has asked for them.
@@ -49,10 +54,12 @@ impl Outgoing {
     /// A head that is longer than this is let through as it is.
     const LONGEST_HEAD: usize = 256 * 1024;
 
-    /// `head_only`: the reply answers HEAD, and ends with its head.
-    pub(crate) fn new(head_only: bool) -> Self {
+    /// `head_only`: the reply answers HEAD, and ends with its head. `connect`: it answers CONNECT, and a 2xx begins a
+    /// tunnel.
+    pub(crate) fn new(head_only: bool, connect: bool) -> Self {
         Self {
             head_only,
+            connect,
             state: State::Head { held: BytesMut::new(), looked: 0 },
             progress: Progress::default(),
         }
@@ -69,6 +76,7 @@ impl Outgoing {
         must_close: impl FnOnce() -> bool,
     ) -> Progress {
         self.progress.surplus = 0;
+        self.progress.head_at = None;
         match mem::replace(&mut self.state, State::Done) {
             State::Head { held, looked } if held.is_empty() => {
                 if let Some(waits) = self.head(bytes, looked, out, must_close) {
@@ -91,9 +99,12 @@ impl Outgoing {
         self.progress
     }
 
-    /// Whether the beginning of a head is held back.
-    pub(crate) fn holds(&self) -> bool {
-        matches!(&self.state, State::Head { held, .. } if !held.is_empty())
+    /// The beginning of a head, which is held back.
+    pub(crate) fn held(&self) -> &[u8] {
+        match &self.state {
+            State::Head { held, .. } => held,
+            _ => &[],
+        }
     }
 
     /// Lets out what is held back, as it is: the program will send no more.
@@ -129,7 +140,13 @@ impl Outgoing {
                     out.extend_from_slice(head);
                     (rest, looked) = (behind, 0);
                 }
+                Some(says) if says.status == 101 || self.connect && (200..300).contains(&says.status) => {
+                    self.progress.switched = true;
+                    self.pass_all(rest, out);
+                    return None;
+                }
                 Some(says) if says.status >= 200 => {
+                    self.progress.head_at = Some(out.len());
                     let must_close = must_close();
                     self.begin(&says, must_close);
                     match must_close && !says.close {
@@ -139,7 +156,6 @@ impl Outgoing {
                     self.body(behind, out);
                     return None;
                 }
-                // Another protocol begins, or it was none of ours.
                 _ => {
                     self.pass_all(rest, out);
                     return None;
@@ -267,6 +283,19 @@ fn field(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let (name, value) = line.split_at_checked(memchr::memchr(b':', line)?)?;
     Some((token::trim(name), token::trim(value.get(1..)?)))
+}
+
+/// Has the reply whose head begins there say that the connection ends behind it.
+pub(crate) fn announce_end(out: &mut BytesMut, head_at: usize) {
+    if head_at >= out.len() {
+        return;
+    }
+    let reply = out.split_off(head_at);
+    let end = empty_line_end(&reply, 0).unwrap_or(0);
+    let (head, body) = reply.split_at_checked(end).unwrap_or((&[], &reply));
+    out.reserve(reply.len() + 19);
+    push_closing(out, head);
+    out.extend_from_slice(body);
 }
 
 /// The head, with `Connection: close` in place of any `Connection: keep-alive`.

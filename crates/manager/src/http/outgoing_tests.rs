@@ -5,9 +5,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::http::{Answering, Form, Reply, Version, chunk, write};
 
-const BEGUN: Progress = Progress { begun: true, done: false, closes: false, surplus: 0 };
+const BEGUN: Progress =
+    Progress { begun: true, done: false, switched: false, head_at: None, closes: false, surplus: 0 };
 const DONE: Progress = Progress { done: true, ..BEGUN };
 const LAST: Progress = Progress { closes: true, ..DONE };
+const SWITCHED: Progress = Progress { switched: true, ..OPEN };
 const OPEN: Progress = Progress { closes: true, ..BEGUN };
 
 /// What goes out of these writes, and what is known at the end.
@@ -16,13 +18,13 @@ fn follow<'a>(
     writes: impl IntoIterator<Item = &'a [u8]>,
     must_close: bool,
 ) -> (String, Progress) {
-    let mut outgoing = Outgoing::new(head_only);
+    let mut outgoing = Outgoing::new(head_only, false);
     let (mut out, mut progress, mut surplus) = (BytesMut::new(), Progress::default(), 0);
     for bytes in writes {
         progress = outgoing.write(bytes, &mut out, || must_close);
         surplus += progress.surplus;
     }
-    (String::from_utf8_lossy(&out).into_owned(), Progress { surplus, ..progress })
+    (String::from_utf8_lossy(&out).into_owned(), Progress { surplus, head_at: None, ..progress })
 }
 
 #[test]
@@ -51,7 +53,9 @@ fn replies_end_where_they_say() {
         // Interim ones.
         ("HTTP/1.1 100 Continue\r\n\r\n", Progress { begun: false, ..BEGUN }),
         ("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n", DONE),
-        ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n\0\x01", OPEN),
+        ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n\0\x01", SWITCHED),
+        ("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 101 Switching Protocols\r\n\r\nx", SWITCHED),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 36\r\n\r\nHTTP/1.1 101 Switching Protocols\r\n\r\n", DONE),
         // No HTTP.
         ("hello", OPEN),
         ("HTTP", Progress::default()),
@@ -97,6 +101,41 @@ fn a_reply_to_head_ends_with_its_head() {
 }
 
 #[test]
+fn a_tunnel_begins_behind_a_2xx_to_connect() {
+    for (text, tunnel) in [
+        ("HTTP/1.1 200 OK\r\n\r\nbytes", true),
+        ("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 299 x\r\nContent-Length: 2\r\n\r\nbytes", true),
+        ("HTTP/1.1 405 No\r\nContent-Length: 5\r\n\r\nbytes", false),
+    ] {
+        let mut out = BytesMut::new();
+        let progress = Outgoing::new(false, true).write(text.as_bytes(), &mut out, || false);
+        assert_eq!((progress.switched, progress.done), (tunnel, !tunnel), "{text}");
+        assert_eq!(out, text);
+    }
+}
+
+#[test]
+fn the_end_may_be_announced_afterwards() {
+    let table = [
+        (
+            "1234HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+            "1234HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi",
+        ),
+        (
+            "1234HTTP/1.1 200 OK\r\nConnection: keep-alive\r\n\r\n",
+            "1234HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n",
+        ),
+        ("1234no head", "1234no head"),
+        ("12", "12"),
+    ];
+    for (text, expected) in table {
+        let mut out = BytesMut::from(text);
+        announce_end(&mut out, 4);
+        assert_eq!(out, expected);
+    }
+}
+
+#[test]
 fn the_end_is_announced_where_the_program_has_not() {
     let table = [
         (
@@ -134,7 +173,7 @@ fn the_end_is_announced_where_the_program_has_not() {
 
 #[test]
 fn whether_to_close_is_asked_once_and_late() {
-    let mut outgoing = Outgoing::new(false);
+    let mut outgoing = Outgoing::new(false, false);
     let mut out = BytesMut::new();
     let never = || -> bool { panic!("asked too soon, or twice") };
     outgoing.write(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n", &mut out, never);
@@ -149,15 +188,15 @@ fn whether_to_close_is_asked_once_and_late() {
 
 #[test]
 fn what_is_held_back_can_be_let_out() {
-    let mut outgoing = Outgoing::new(false);
+    let mut outgoing = Outgoing::new(false, false);
     let mut out = BytesMut::new();
     outgoing.write(b"HTTP/1.1 200 OK\r\nA:", &mut out, || true);
-    assert!(outgoing.holds() && out.is_empty());
+    assert!(!outgoing.held().is_empty() && out.is_empty());
     assert_eq!(outgoing.release(&mut out), OPEN);
-    assert!(!outgoing.holds());
+    assert!(outgoing.held().is_empty());
     assert_eq!(out, "HTTP/1.1 200 OK\r\nA:");
 
-    let mut nothing = Outgoing::new(false);
+    let mut nothing = Outgoing::new(false, false);
     assert_eq!(nothing.release(&mut out), Progress::default());
 }
 
@@ -190,7 +229,7 @@ proptest! {
             fields.push(("Transfer-Encoding", "chunked"));
         }
         let mut text = BytesMut::new();
-        let answering = Answering { version: Version::Http11, head_only, close, date: "now" };
+        let answering = Answering { version: Version::Http11, head_only, connect: false, close, date: "now" };
         let form = write(&mut text, Reply { status, headers: &fields, body: &body }, answering).unwrap();
         if matches!(form, Form::Chunked { .. }) && !head_only {
             chunk(&mut text, b"more");
@@ -215,7 +254,7 @@ proptest! {
         text in "(HTTP/1\\.[01] (100|200|204|101)( OK)?\r?\n)?(([A-Z]:|Content-Length: |Transfer-Encoding: chunked|[0-9]|[a-z]|\r|\n|\r\n){0,12})",
         size in 1_usize..20,
     ) {
-        let mut outgoing = Outgoing::new(false);
+        let mut outgoing = Outgoing::new(false, false);
         let (mut out, mut surplus) = (BytesMut::new(), 0);
         for bytes in text.as_bytes().chunks(size) {
             surplus += outgoing.write(bytes, &mut out, || false).surplus;

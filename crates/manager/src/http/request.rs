@@ -28,6 +28,17 @@ impl Request {
         Self { parts: Arc::new(Parts { raw, head, body }) }
     }
 
+    /// The same for whoever wants its head alone, and for long: does not hold a large body.
+    pub(crate) fn slim(self) -> Self {
+        const SMALL: usize = 4096;
+        if self.parts.raw.len() <= SMALL {
+            return self;
+        }
+        let head = self.parts.head.clone();
+        let raw = Bytes::copy_from_slice(self.parts.raw.get(..head.len).unwrap_or_default());
+        Self::new(raw, head, Bytes::new())
+    }
+
     /// The method, as it was sent: methods are case-sensitive (RFC 9110 §9.1).
     #[must_use]
     pub fn method(&self) -> &str {

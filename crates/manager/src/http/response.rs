@@ -20,6 +20,8 @@ pub(crate) struct Answering<'a> {
     pub(crate) version: Version,
     /// The request was HEAD: the head is as for GET, and no body follows.
     pub(crate) head_only: bool,
+    /// The request was CONNECT: a 2xx has no body and no length, and behind it are the tunnel's bytes (RFC 9110 §9.3.6).
+    pub(crate) connect: bool,
     /// The connection does not persist: because the request said so, or because of a stop (D2).
     pub(crate) close: bool,
     /// `Date`, as RFC 9110 §5.6.7 writes it.
@@ -35,6 +37,8 @@ pub(crate) enum Form {
     Whole { close: bool },
     /// Chunks follow, up to an empty one (none are written if the request was HEAD).
     Chunked { close: bool },
+    /// Another protocol begins behind it: a 101, or a 2xx to CONNECT.
+    Switching,
     /// An HTTP/1.0 client cannot read chunks: what follows is the body as it is, up to the end of the connection.
     UntilClose,
 }
@@ -42,7 +46,7 @@ pub(crate) enum Form {
 impl Form {
     pub(crate) fn closes(self) -> bool {
         match self {
-            Self::Interim => false,
+            Self::Interim | Self::Switching => false,
             Self::Whole { close } | Self::Chunked { close } => close,
             Self::UntilClose => true,
         }
@@ -73,11 +77,15 @@ pub(crate) fn write(
         said.hear(name, value);
         size += name.len() + value.len() + 4;
     }
-    let switches = status == 101;
+    let tunnels = answering.connect && (200..300).contains(&status);
+    let switches = status == 101 || tunnels;
     let interim = status < 200 && !switches;
-    let bodiless = status::has_no_body(status);
-    let chunked = said.coding(bodiless)?;
-    let length = said.length(body.len(), answering.head_only || bodiless)?;
+    let bodiless = tunnels || status::has_no_body(status);
+    // Ends by its length as others do, but has no content (RFC 9110 §15.3.6).
+    let emptied = status == 205;
+    let chunked = said.coding(bodiless || emptied)?;
+    let length = said.length(body.len(), answering.head_only || bodiless || emptied)?;
+    let (body, length) = if emptied { (&[][..], None) } else { (body, length) };
 
     if interim && answering.version == Version::Http10 {
         return Ok(Form::Interim);
@@ -92,7 +100,7 @@ pub(crate) fn write(
         push(out, &[b"\r\nDate: ", answering.date.as_bytes()]);
     }
     for (name, value) in headers {
-        if !(said.special && is_left_out(name, value, bodiless || until_close, close)) {
+        if !(said.special && is_left_out(name, value, bodiless || emptied || until_close, close)) {
             push(out, &[b"\r\n", name.as_bytes(), b": ", value.as_bytes()]);
         }
     }
@@ -115,6 +123,7 @@ pub(crate) fn write(
         out.extend_from_slice(body);
     }
     Ok(match (interim, chunked, until_close) {
+        _ if switches => Form::Switching,
         (true, ..) => Form::Interim,
         (_, true, true) => Form::UntilClose,
         (_, true, false) => Form::Chunked { close },

@@ -8,9 +8,11 @@ fn reply<'a>(status: u16, headers: &'a [(&'a str, &'a str)], body: &'a str) -> R
     Reply { status, headers, body: body.as_bytes() }
 }
 
-const GET: Answering<'_> = Answering { version: Version::Http11, head_only: false, close: false, date: DATE };
+const GET: Answering<'_> =
+    Answering { version: Version::Http11, head_only: false, connect: false, close: false, date: DATE };
 const HEAD: Answering<'_> = Answering { head_only: true, ..GET };
 const CLOSE: Answering<'_> = Answering { close: true, ..GET };
+const CONNECT: Answering<'_> = Answering { connect: true, ..GET };
 const OLD: Answering<'_> = Answering { version: Version::Http10, ..GET };
 const OLD_CLOSE: Answering<'_> = Answering { close: true, ..OLD };
 
@@ -75,6 +77,22 @@ fn what_is_added_depends_on_the_request_and_the_status() {
             "HTTP/1.1 200 OK | Etag: d | X-Connecte: close | Content-Langth: 9 | Transfer-Encodang: gzip | Content-Length: 0 |  | ",
             whole,
         ),
+        // No content, and its length.
+        (205, &[], "lost", GET, "HTTP/1.1 205 Reset Content | Content-Length: 0 |  | ", whole),
+        (
+            205,
+            &[("Content-Length", "4")],
+            "lost",
+            GET,
+            "HTTP/1.1 205 Reset Content | Content-Length: 0 |  | ",
+            whole,
+        ),
+        (205, chunks, "lost", GET, "HTTP/1.1 205 Reset Content | Content-Length: 0 |  | ", whole),
+        // A tunnel.
+        (200, &[], "lost", CONNECT, "HTTP/1.1 200 OK |  | ", Form::Switching),
+        (299, chunks, "lost", Answering { close: true, ..CONNECT }, "HTTP/1.1 299  |  | ", Form::Switching),
+        (200, &[("Content-Length", "9")], "", CONNECT, "HTTP/1.1 200 OK |  | ", Form::Switching),
+        (405, &[], "no", CONNECT, "HTTP/1.1 405 Method Not Allowed | Content-Length: 2 |  | no", whole),
         // No body, and no length.
         (204, &[], "", GET, "HTTP/1.1 204 No Content |  | ", whole),
         (204, &[("Content-Length", "0")], "lost", GET, "HTTP/1.1 204 No Content |  | ", whole),
@@ -99,7 +117,7 @@ fn what_is_added_depends_on_the_request_and_the_status() {
             "",
             CLOSE,
             "HTTP/1.1 101 Switching Protocols | Connection: Upgrade | Upgrade: x |  | ",
-            whole,
+            Form::Switching,
         ),
         // Persistence.
         (200, &[], "", CLOSE, "HTTP/1.1 200 OK | Content-Length: 0 | Connection: close |  | ", last),

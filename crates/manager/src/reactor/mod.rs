@@ -117,6 +117,7 @@ impl Reactor {
             entry.readable |= event.is_readable() || event.is_error();
             entry.writable |= event.is_writable() || event.is_error();
             entry.hung_up |= event.is_read_closed() || event.is_error();
+            entry.broken |= event.is_error() || event.is_write_closed();
             list(&mut self.listed, entry, slot);
         }
     }
@@ -302,6 +303,11 @@ impl Reactor {
         entries.extend(std::mem::take(&mut self.entries).into_iter().map(|(_, entry)| entry));
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.connection.id()));
         for entry in entries {
+            if let Socket::Stream(stream) = &entry.socket
+                && entry.connection.lock().is_cut_short()
+            {
+                stream.reset_on_close();
+            }
             self.bury(entry);
         }
         self.streams = 0;

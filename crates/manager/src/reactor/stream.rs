@@ -35,6 +35,8 @@ pub(super) fn turn(
             }
         };
         match ahead {
+            // What it still asks could not be answered. (Bytes that a raw one waits to be rid of are another matter.)
+            Ahead::Rest(_) if entry.broken && entry.connection.lock().http() => return Fate::Gone,
             Ahead::Rest(wake_at) => return Fate::Rests(wake_at),
             Ahead::Then(Next::Tell(step)) => _ = tell(core, &entry.connection, step),
             Ahead::Then(Next::Wait) => {}
@@ -194,11 +196,13 @@ fn arrived(core: &Core, connection: &Connection, bytes: &[u8], now: Instant) -> 
 /// Whether it is served still when that is told.
 fn tell(core: &Core, connection: &Connection, step: Step) -> bool {
     let request = match step {
-        Step::Headers(request) => {
+        Step::Headers { request, number } => {
+            let connection = &connection.of(number);
             connection.tell(core, Event::HttpHeaders(&request));
             request
         }
-        Step::Message { request, announced } => {
+        Step::Message { request, number, announced } => {
+            let connection = &connection.of(number);
             if !announced {
                 connection.tell(core, Event::HttpHeaders(&request));
             }

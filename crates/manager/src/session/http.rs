@@ -7,14 +7,15 @@ use super::{Buffers, Next, Over, Step, Tick};
 use crate::core::{Core, Stage};
 use crate::error::{AnswerError, SendError};
 use crate::http::{
-    Answering, BodyReader, Form, Head, HeadParser, Outgoing, Refusal, Reply, Request, Version, chunk, sse,
-    write,
+    Answering, BodyReader, Form, Head, HeadParser, Outgoing, Refusal, Reply, Request, Version, announce_end,
+    chunk, sse, write,
 };
 use crate::limits::Limits;
 use bytes::{Bytes, BytesMut};
 use exeunt_drain::{Connection as Drain, Effect, Framing, Input};
 use exeunt_lifecycle::{CutWork, Work};
 use exeunt_listener::Address;
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 pub(crate) struct Http {
@@ -24,6 +25,10 @@ pub(crate) struct Http {
     reading: Reading,
     answer: Answer,
     asked: Option<Asked>,
+    /// Requests so far, the present one included.
+    requests: u64,
+    /// The answer to a HEAD was written in the program's own words: their body may follow, and is left out.
+    swallows: bool,
     /// The connection ends behind what is being sent.
     closes: bool,
     /// A request was asked, ever.
@@ -68,12 +73,13 @@ enum Answer {
 struct Asked {
     version: Version,
     head_only: bool,
+    connect: bool,
     close: bool,
     expects: bool,
     since: Instant,
     /// When it was whole.
     whole: Option<Instant>,
-    /// Kept only while the program has left it unanswered.
+    /// Once the program was told of it.
     request: Option<Request>,
     work: Option<Work>,
 }
@@ -87,11 +93,23 @@ impl Http {
             reading: Reading::Head,
             answer: Answer::Nothing,
             asked: None,
+            requests: 0,
+            swallows: false,
             closes: false,
             used: false,
             over: None,
             seen: now,
         }
+    }
+
+    /// The number of the request that was asked last.
+    pub(crate) fn number(&self) -> Option<NonZeroU64> {
+        NonZeroU64::new(self.requests)
+    }
+
+    /// Whether that request is the present one, and may have something to be written about it still.
+    pub(crate) fn answers(&self, number: NonZeroU64) -> bool {
+        number.get() == self.requests && (self.asked.is_some() || self.swallows)
     }
 
     pub(crate) fn reply(
@@ -102,18 +120,19 @@ impl Http {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Result<(), AnswerError> {
-        let (version, head_only, close) = match (&self.answer, &self.asked) {
+        let (version, head_only, connect, close) = match (&self.answer, &self.asked) {
             (Answer::Owed, Some(asked)) => {
-                (asked.version, asked.head_only, asked.close || self.leaves_body())
+                (asked.version, asked.head_only, asked.connect, asked.close || self.leaves_body())
             }
-            (Answer::Nothing, _) if self.is_unasked(status) => (Version::Http11, false, true),
+            (Answer::Nothing, _) if self.is_unasked(status) => (Version::Http11, false, false, true),
             _ => return Err(AnswerError::Answered),
         };
         let stopping = core.is_stopping();
-        let say_close = self.drain.would_say_close(stopping);
+        let close = close || self.drain.would_say_close(stopping);
         let reply = Reply { status, headers, body };
+        let head_at = buffers.send.len();
         let form = core.with_date(|date| {
-            let answering = Answering { version, head_only, close: close || say_close, date };
+            let answering = Answering { version, head_only, connect, close, date };
             write(&mut buffers.send, reply, answering)
         })?;
         if form == Form::Interim {
@@ -128,17 +147,19 @@ impl Http {
         self.answer = match form {
             Form::UntilClose if !head_only => Answer::UntilClose,
             Form::Chunked { .. } | Form::UntilClose => Answer::Chunked,
-            _ if status == 101 => Answer::Switching,
+            Form::Switching => Answer::Switching,
             _ => Answer::Whole,
         };
+        buffers.head_at = Some(head_at).filter(|_| form != Form::Switching);
         Ok(())
     }
 
     pub(crate) fn send(&mut self, core: &Core, buffers: &mut Buffers, bytes: &[u8]) -> Result<(), SendError> {
         if let (Answer::Owed, Some(asked)) = (&self.answer, &self.asked) {
-            self.answer = Answer::Raw(Box::new(Outgoing::new(asked.head_only)));
+            self.answer = Answer::Raw(Box::new(Outgoing::new(asked.head_only, asked.connect)));
         }
         match &mut self.answer {
+            Answer::Whole | Answer::Nothing if self.swallows => {}
             Answer::Whole => return Err(SendError::Answered),
             // Whatever comes next is taken for the answer to the next request.
             Answer::Nothing if self.used => return Err(SendError::Answered),
@@ -146,19 +167,19 @@ impl Http {
                 let (drain, seen) = (&mut self.drain, self.seen);
                 let (close, head_only) =
                     self.asked.as_ref().map_or((false, false), |asked| (asked.close, asked.head_only));
-                let before = buffers.send.len();
                 let progress = outgoing.write(bytes, &mut buffers.send, || {
                     let stopping = core.is_stopping();
                     drain.on(seen, Input::ResponseHead { stopping }) == Some(Effect::SayClose) || close
                 });
-                let written = buffers.send.get(before..).unwrap_or_default();
-                if written.starts_with(b"HTTP/1.1 101") {
+                if progress.switched {
                     self.answer = Answer::Switching;
                     return Ok(());
                 }
                 self.closes |= progress.closes;
+                buffers.head_at = progress.head_at.or(buffers.head_at);
                 if progress.done {
                     self.answer = Answer::Whole;
+                    self.swallows = head_only;
                 }
                 // What HEAD does not want is left out, as in a reply.
                 if progress.surplus > 0 && !head_only {
@@ -179,6 +200,7 @@ impl Http {
         let head_only = self.asked.as_ref().is_some_and(|asked| asked.head_only);
         match &self.answer {
             Answer::Chunked if head_only => {}
+            Answer::Whole | Answer::Nothing if self.swallows => return Ok(()),
             Answer::Chunked => chunk(&mut buffers.send, bytes),
             Answer::UntilClose => buffers.send.extend_from_slice(bytes),
             Answer::Raw(_) => {
@@ -225,9 +247,16 @@ impl Http {
     }
 
     /// The program wants the end. What it has not answered when its handler has returned, it will not answer.
-    pub(crate) fn drain(&mut self) {
+    /// An answer whose head is here still says that it is the last.
+    pub(crate) fn drain(&mut self, buffers: &mut Buffers) {
         if let Some(asked) = &mut self.asked {
             asked.close = true;
+        }
+        if let Some(head_at) = buffers.head_at.take()
+            && !self.closes
+        {
+            self.closes = true;
+            announce_end(&mut buffers.send, head_at);
         }
     }
 
@@ -246,6 +275,20 @@ impl Http {
     /// Whether an answer is begun that only the program can finish.
     pub(crate) fn is_torn(&self) -> bool {
         matches!(self.answer, Answer::Chunked | Answer::UntilClose | Answer::Raw(_) | Answer::Switching)
+    }
+
+    /// Whether a close would end an answer that is not whole, which the peer could take for whole.
+    pub(crate) fn is_cut_short(&self, buffers: &Buffers) -> bool {
+        let begun = matches!(self.answer, Answer::Chunked | Answer::UntilClose | Answer::Raw(_));
+        begun || !buffers.send.is_empty()
+    }
+
+    /// What is held back of an answer in the program's own words.
+    pub(crate) fn held(&self) -> &[u8] {
+        match &self.answer {
+            Answer::Raw(outgoing) => outgoing.held(),
+            _ => &[],
+        }
     }
 
     /// The client waits for our leave to send the body, and has an answer instead: it may send it or not (RFC 9110
@@ -346,11 +389,15 @@ impl Http {
             Ok(length) => length,
             Err(refusal) => return self.refuse(core, buffers, refusal),
         };
+        let method = head.method.of(bytes);
         self.used = true;
+        self.requests += 1;
+        self.swallows = false;
         self.answer = Answer::Owed;
         self.asked = Some(Asked {
             version: head.version,
-            head_only: bytes.get(head.start..).is_some_and(|line| line.starts_with(b"HEAD ")),
+            head_only: method == b"HEAD",
+            connect: method == b"CONNECT",
             close: head.close,
             expects: head.expect_continue && length.is_none(),
             since: self.seen,
@@ -381,7 +428,8 @@ impl Http {
         }
         let incoming = Incoming { head: head.clone(), body, announced: true, last_byte: self.seen };
         self.reading = Reading::Body(Box::new(incoming));
-        Some(Step::Headers(Request::new(raw, head, Bytes::new())))
+        let request = Request::new(raw, head, Bytes::new());
+        Some(Step::Headers { request, number: self.number() })
     }
 
     fn whole(
@@ -403,7 +451,7 @@ impl Http {
         let content = if head.framing == Framing::None { Bytes::new() } else { body.body(&raw, head.len) };
         let request = Request::new(raw, head, content);
         buffers.told = Some(request.clone());
-        Some(Step::Message { request, announced })
+        Some(Step::Message { request, number: self.number(), announced })
     }
 
     /// The request is none, or too large: it is answered so, and nothing is read behind it.
@@ -424,13 +472,11 @@ impl Http {
         Some(Step::Refused(refusal.why))
     }
 
-    /// The program has seen the request and not answered it: it will later.
+    /// The program has seen the request. It may be answered later; and until its answer has gone, a cut names it.
     pub(crate) fn keep(&mut self, request: Request) {
-        let unfinished = !matches!(self.answer, Answer::Nothing | Answer::Whole);
-        if let Some(asked) = &mut self.asked
-            && unfinished
-        {
-            asked.request = Some(request);
+        let whole = matches!(self.answer, Answer::Whole);
+        if let Some(asked) = &mut self.asked {
+            asked.request = Some(if whole { request.slim() } else { request });
         }
     }
 
@@ -451,10 +497,13 @@ impl Http {
         if draining {
             self.give_up(core, buffers, 503);
             if let Answer::Raw(outgoing) = &mut self.answer
-                && outgoing.holds()
+                && !outgoing.held().is_empty()
             {
                 outgoing.release(&mut buffers.send);
             }
+        }
+        if buffers.ended {
+            buffers.alone.get_or_insert(now);
         }
         if buffers.send.is_empty() {
             if matches!(self.answer, Answer::Whole) {
@@ -488,7 +537,7 @@ impl Http {
             return Next::Read;
         }
         if buffers.ended && (matches!(self.answer, Answer::Nothing) || !self.is_whole()) {
-            return self.finish(now);
+            return if self.is_cut_short(buffers) { Next::Abort } else { self.finish(now) };
         }
         if buffers.ended || matches!(self.reading, Reading::Over) {
             return Next::Wait;
@@ -575,10 +624,9 @@ impl Http {
     /// Writes down what the deadline ends.
     fn cut(&mut self, core: &Core, now: Instant, peer: Option<&Address>) {
         let Some(asked) = &mut self.asked else { return };
-        let name = match (&asked.request, &self.reading) {
-            (Some(request), _) => format!("{} {}", request.method(), request.uri()),
-            (None, Reading::Body(_)) => "a request whose body was still arriving".to_owned(),
-            (None, _) => "an answer that was not read".to_owned(),
+        let name = match &asked.request {
+            Some(request) => format!("{} {}", request.method(), request.uri()),
+            None => "a request that nobody was told of".to_owned(),
         };
         let peer = peer.map(ToString::to_string);
         let what = CutWork {
@@ -597,7 +645,7 @@ impl Http {
 
 /// Time.
 impl Http {
-    pub(crate) fn wake_at(&self, limits: &Limits) -> Option<Instant> {
+    pub(crate) fn wake_at(&self, limits: &Limits, buffers: &Buffers) -> Option<Instant> {
         let after = |since: Instant, limit: Duration| since.checked_add(limit);
         let body = match &self.reading {
             Reading::Body(incoming) => after(incoming.last_byte, limits.body_stall),
@@ -609,7 +657,8 @@ impl Http {
             }
             _ => None,
         };
-        [self.drain.wake_at(), body, answer].into_iter().flatten().min()
+        let alone = self.alone(buffers).and_then(|since| after(since, limits.half_closed));
+        [self.drain.wake_at(), body, answer, alone].into_iter().flatten().min()
     }
 
     pub(crate) fn tick(&mut self, core: &Core, buffers: &mut Buffers, now: Instant) -> Tick {
@@ -628,10 +677,23 @@ impl Http {
             self.give_up(core, buffers, 408);
             return Tick::Then(Next::Read);
         }
+        if self.alone(buffers).is_some_and(|since| due(since, core.limits.half_closed)) {
+            if !self.is_owed() {
+                return Tick::Then(Next::Abort);
+            }
+            self.give_up(core, buffers, 408);
+            return Tick::Then(Next::Read);
+        }
         match self.drain.on(now, Input::Tick) {
             Some(Effect::LastLook) => Tick::LastLook,
             effect => Tick::Then(carry_out(effect).unwrap_or(Next::Wait)),
         }
+    }
+
+    /// Since when the program has left a peer who has ended its side without a further byte of its answer.
+    fn alone(&self, buffers: &Buffers) -> Option<Instant> {
+        let unfinished = !matches!(self.answer, Answer::Nothing | Answer::Whole);
+        buffers.alone.filter(|_| unfinished && buffers.send.is_empty())
     }
 
     pub(crate) fn nothing_there(&mut self, now: Instant) -> Next {

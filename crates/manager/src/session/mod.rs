@@ -11,6 +11,7 @@ use exeunt_lifecycle::{CutWork, Work};
 use exeunt_listener::Address;
 use mio::net::UdpSocket;
 use std::any::Any;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -56,8 +57,12 @@ pub(crate) struct Buffers {
     /// The request that the program is being told of, as it came.
     pub(crate) told: Option<Request>,
     pub(crate) send: BytesMut,
+    /// Where the head of the present answer begins in `send`, while none of it has gone.
+    pub(crate) head_at: Option<usize>,
     /// The peer has ended its side.
     pub(crate) ended: bool,
+    /// Since when a peer that has ended its side was sent nothing.
+    pub(crate) alone: Option<Instant>,
     /// Since when the peer has taken nothing of what waits for it.
     pub(crate) stalled: Option<Instant>,
 }
@@ -98,9 +103,9 @@ pub(crate) struct Over {
 #[derive(Debug)]
 pub(crate) enum Step {
     /// The head of a request, whose body is still to come.
-    Headers(Request),
+    Headers { request: Request, number: Option<NonZeroU64> },
     /// A whole request; whether its head was told before.
-    Message { request: Request, announced: bool },
+    Message { request: Request, number: Option<NonZeroU64>, announced: bool },
     /// It is no request, and was answered so.
     Refused(&'static str),
 }
@@ -259,11 +264,36 @@ impl Session {
     }
 
     pub(crate) fn unsent(&self, most: usize) -> Vec<u8> {
-        self.buffers.send.iter().take(most).copied().collect()
+        self.buffers.send.iter().chain(self.held()).take(most).copied().collect()
     }
 
     pub(crate) fn unsent_len(&self) -> usize {
-        self.buffers.send.len()
+        self.buffers.send.len() + self.held().len()
+    }
+
+    fn held(&self) -> &[u8] {
+        match &self.protocol {
+            Protocol::Http(http) => http.held(),
+            _ => &[],
+        }
+    }
+
+    /// Whether a handle of that request comes too late to answer it.
+    pub(crate) fn has_answered(&self, request: Option<NonZeroU64>) -> bool {
+        match (&self.protocol, request) {
+            (Protocol::Http(http), Some(number)) => !http.answers(number),
+            _ => false,
+        }
+    }
+
+    /// Whether a close would cut short what is being sent, so that it has to be a reset.
+    pub(crate) fn is_cut_short(&self) -> bool {
+        self.is_open()
+            && match &self.protocol {
+                Protocol::Http(http) => http.is_cut_short(&self.buffers),
+                Protocol::Raw(_) => !self.buffers.send.is_empty(),
+                Protocol::Listener | Protocol::Datagram(_) => false,
+            }
     }
 
     pub(crate) fn is_full(&self, limits: &Limits) -> bool {
@@ -279,7 +309,7 @@ impl Session {
             return Err(SendError::Closed(crate::ConnectionClosed));
         }
         let limit = core.limits.send_bytes;
-        let waiting = self.buffers.send.len();
+        let waiting = self.unsent_len();
         if bytes.len() > limit.saturating_sub(waiting) {
             return Err(SendError::Full { waiting, more: bytes.len(), limit });
         }
@@ -331,7 +361,7 @@ impl Session {
     pub(crate) fn drain(&mut self, _: &Core) {
         self.wish = self.wish.max(Wish::Drain);
         if let Protocol::Http(http) = &mut self.protocol {
-            http.drain();
+            http.drain(&mut self.buffers);
         }
     }
 
@@ -426,6 +456,10 @@ impl Session {
             false => self.buffers.send.advance(bytes),
         }
         self.buffers.stalled = Some(now).filter(|_| !self.buffers.send.is_empty());
+        self.buffers.head_at = None;
+        if let Some(alone) = &mut self.buffers.alone {
+            *alone = now;
+        }
         self.buffers.release();
     }
 
@@ -451,6 +485,7 @@ impl Session {
         }
         match self.wish {
             Wish::Abort => return Next::Abort,
+            Wish::Close if self.is_cut_short() => return Next::Abort,
             Wish::Close => return Next::Close,
             Wish::Serve | Wish::Drain => {}
         }
@@ -486,7 +521,7 @@ impl Session {
         let stalled = self.buffers.stalled.and_then(|since| since.checked_add(limits.write_stall));
         let own = match &self.protocol {
             Protocol::Raw(raw) => raw.wake_at(limits, &self.buffers),
-            Protocol::Http(http) => http.wake_at(limits),
+            Protocol::Http(http) => http.wake_at(limits, &self.buffers),
             Protocol::Listener | Protocol::Datagram(_) => None,
         };
         [stalled, own].into_iter().flatten().min()
@@ -559,7 +594,7 @@ pub(crate) enum Tick {
 
 impl Buffers {
     fn is_full(&self, room: usize, limits: &Limits) -> bool {
-        self.recv.len() >= room || self.send.len() >= limits.send_pause
+        self.recv.len() >= room.max(1) || self.send.len() >= limits.send_pause.max(1)
     }
 
     /// Gives back what is empty: an idle connection keeps no buffer, but a small one for its next answer.

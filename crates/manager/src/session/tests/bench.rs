@@ -209,11 +209,11 @@ impl Bench {
 
     fn tells(&mut self, step: Step) {
         match step {
-            Step::Headers(request) => {
+            Step::Headers { request, .. } => {
                 self.tell(format!("headers {} {}", request.method(), request.target()));
                 self.session.told(request);
             }
-            Step::Message { request, announced } => {
+            Step::Message { request, announced, .. } => {
                 let line = format!("{} {}", request.method(), request.target());
                 if !announced {
                     self.tell(format!("headers {line}"));

@@ -78,7 +78,7 @@ fn a_close_waits_for_nothing() {
         session.close();
         assert!(session.send(core, b"more").is_err());
     });
-    assert_eq!(bench.end, Some(End::Closed));
+    assert_eq!(bench.end, Some(End::Reset));
     assert_eq!(bench.told, ["close"]);
 }
 
