@@ -21,7 +21,7 @@ use std::time::Duration;
 /// A scope is busy until this handle **and** every [`Work`] begun from it are dropped. `Closing` does not begin
 /// before that, unless the drain deadline comes first, when the scope is told to cut what it still has.
 ///
-/// The life of a scope's owner is: begin work as it comes; once [`Phase::Draining`](crate::Phase::Draining) is
+/// The life of a scope's owner is: begin work as it comes; once [`Phase::Draining`] is
 /// reached, accept nothing new; when nothing will begin any more, drop the handle. It is not `Clone`, so that there
 /// is one who decides that; share it by reference or in an `Arc`.
 ///
