@@ -471,6 +471,7 @@ impl fmt::Debug for Stop {
 
 #[cfg(all(test, feature = "tokio"))]
 mod tests {
+    use super::{Arc, Core, Stop};
     use crate::{Config, Lifecycle, Phase};
     use futures_util::FutureExt as _;
     use std::sync::atomic::Ordering;
@@ -478,12 +479,28 @@ mod tests {
 
     const FOR_EVER: Duration = Duration::MAX;
 
+    /// While it lives, this seems to be a forked child.
+    struct Child(Arc<Core>);
+
+    impl Child {
+        fn of(stop: &Stop) -> Self {
+            stop.core.seems_forked.store(true, Ordering::SeqCst);
+            Self(Arc::clone(&stop.core))
+        }
+    }
+
+    impl Drop for Child {
+        fn drop(&mut self) {
+            self.0.seems_forked.store(false, Ordering::SeqCst);
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn l17_in_a_forked_child_nothing_is_waited_for() {
         let lifecycle = Lifecycle::on_runtime(Config::default()).unwrap();
         let (stop, scope) = (lifecycle.stop(), lifecycle.scope("scope"));
         assert!(stop.requested().now_or_never().is_none() && scope.cut_requested().now_or_never().is_none());
-        stop.core().seems_forked.store(true, Ordering::SeqCst);
+        let _child = Child::of(&stop);
         assert_eq!(stop.sleep_async(FOR_EVER).now_or_never(), Some(false));
         assert!(!stop.sleep(FOR_EVER));
         let waits = [stop.requested().now_or_never(), stop.reached(Phase::Stopped).now_or_never()];
@@ -491,7 +508,6 @@ mod tests {
         let waits = [scope.drain_requested().now_or_never(), scope.cut_requested().now_or_never()];
         assert_eq!(waits, [Some(()); 2]);
         assert!(!stop.is_requested());
-        stop.core().seems_forked.store(false, Ordering::SeqCst);
     }
 
     #[tokio::test(start_paused = true)]
@@ -501,10 +517,9 @@ mod tests {
         pool.try_push(1).unwrap();
         let stop = lifecycle.stop();
         stop.request_stop("enough");
-        let forked = &stop.core().seems_forked;
-        forked.store(true, Ordering::SeqCst);
+        let child = Child::of(&stop);
         assert!(pool.take_rest().is_empty() && pool.try_push(2).is_err());
-        forked.store(false, Ordering::SeqCst);
+        drop(child);
         assert_eq!(pool.take_rest(), [1]);
     }
 }

@@ -34,7 +34,9 @@ fn l14_what_begins_or_fails_after_the_end_is_not_in_the_report() {
     .unwrap();
     let pool = lifecycle.pool("pool").workers(1).start(|_: u32, _| ()).unwrap();
     assert!(late.set((lifecycle.tasks("tasks"), pool, lifecycle.stop())).is_ok());
-    is_clean(&lifecycle.close());
+    let report = lifecycle.close();
+    assert_eq!(report.hook_failures, [], "the hook was called whole");
+    is_clean(&report);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's panic is its failure")]
 
-use exeunt_lifecycle::{Break, Config, Forked, Lifecycle, Outcome, Shield, Stop, StopImminent};
+use exeunt_lifecycle::{Break, Config, Forked, Lifecycle, Outcome, Phase, Shield, Stop, StopImminent};
 use std::error::Error;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -86,7 +86,8 @@ fn l12_other_errors_of_work_that_ends_in_a_stop_are_failures() {
 fn l12_without_a_stop_of_its_own_lifecycle_it_is_a_failure() {
     let lifecycle = lifecycle();
     lifecycle.thread("export", |_| Err::<(), _>(ExportError::Stopped(Break::Stop)));
-    let report = lifecycle.wait();
+    assert!(lifecycle.stop().wait_for(Phase::Stopped, PATIENCE).unwrap());
+    let report = lifecycle.close();
     let cause = report.cause.unwrap().to_string();
     assert_eq!(cause, "export failed: the export has stopped half-way: the program is stopping");
 }

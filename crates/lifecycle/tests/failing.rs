@@ -1,6 +1,7 @@
 //! Work that fails is in the report, whatever its error, what it panicked with or whoever is told of it does (L12,
 //! L15).
 
+#![cfg(feature = "tokio")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's panic is its failure")]
 
 use exeunt_lifecycle::{Config, Lifecycle, OnFailure, Report};

@@ -373,7 +373,7 @@ impl ScopeReport {
             None if self.left > count(&self.left_behind) => {}
             None => return false,
         }
-        self.left -= 1;
+        self.left = self.left.saturating_sub(1);
         if self.cut.len() < MOST_KEPT {
             self.cut.push(what.clone());
         } else {
