@@ -440,6 +440,8 @@ fn a_request_told_as_a_whole_is_as_one_whose_bytes_are_told() {
     for (bytes, framing) in [(GET, Framing::None), (POST, Framing::Length(5)), (CHUNKED, Framing::Chunked)] {
         for story in stories {
             let (mut told, mut read) = (Bench::new(), Bench::new());
+            // A line end that an earlier body did not count.
+            told.on(0, Input::Bytes(b"\r\n"));
             read.on(1, Input::Bytes(bytes));
             assert_eq!(told.on(1, Input::Request(framing)), read.on(1, Input::HeadDone(framing)));
             for (at, input) in *story {
