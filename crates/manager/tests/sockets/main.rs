@@ -16,6 +16,7 @@ mod foreign;
 mod handlers;
 mod handles;
 mod large;
+mod leaving;
 mod meddling;
 mod panics;
 mod peers;

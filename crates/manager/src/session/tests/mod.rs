@@ -4,6 +4,8 @@ mod answers;
 mod any_order;
 mod bench;
 mod drain;
+mod half_closed;
+mod numbers;
 mod raw;
 mod refusals;
 mod requests;

@@ -69,6 +69,21 @@ fn a_drain_delivers_what_is_pending_and_lingers() {
 }
 
 #[test]
+fn a_limit_of_nothing_is_one_byte() {
+    let limits = Limits { receive_bytes: 0, send_pause: 0, ..Limits::default() };
+    let mut bench = Bench::raw(limits.clone(), silent);
+    assert!(bench.reads);
+    bench.arrives("x");
+    assert!(!bench.reads);
+    bench.does(|session, _| _ = session.consume(1));
+    assert!(bench.reads);
+    let mut web = Bench::with_limits(Limits { head_bytes: 0, ..limits }, silent);
+    assert!(web.reads);
+    web.arrives("GET /a HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(web.statuses().len(), 1, "a head that is too large");
+}
+
+#[test]
 fn a_close_waits_for_nothing() {
     let mut bench = Bench::raw(Limits::default(), silent);
     bench.window = 3;
