@@ -111,7 +111,8 @@ fn a_part_of_a_head_counts_as_unsent() {
 
 #[test]
 fn a_drain_behind_an_answer_is_announced_by_it() {
-    let table: [(&str, fn(&mut Session, &Core)); 4] = [
+    type Answer = fn(&mut Session, &Core);
+    let table: [(&str, Answer); 4] = [
         ("a reply", |session, core| session.reply(core, 200, &[], b"hi").unwrap()),
         ("a stream", |session, core| session.reply(core, 200, STREAMS, b"hi").unwrap()),
         ("raw words", |session, core| {
@@ -182,7 +183,8 @@ fn d8_whatever_is_cut_is_named() {
             session.reply(core, 200, &[], b"hi").unwrap();
         }
     };
-    let table: [(&str, fn(&mut Session, &Core, &str), &str); 4] = [
+    type Program = fn(&mut Session, &Core, &str);
+    let table: [(&str, Program, &str); 4] = [
         ("GET /slow?x HTTP/1.1\r\nHost: a\r\n\r\n", silent, "GET /slow"),
         ("GET /unread HTTP/1.1\r\nHost: a\r\n\r\n", whole, "GET /unread"),
         (&large, whole, "POST /large"),
