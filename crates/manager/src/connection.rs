@@ -132,7 +132,7 @@ impl Connection {
     /// The manager.
     #[must_use]
     pub fn manager(&self) -> Option<Handle> {
-        self.core().map(Handle::new)
+        self.core().map(|core| Handle::new(&core))
     }
 }
 

@@ -3,7 +3,6 @@
 use crate::connection::Connection;
 use crate::entry::Entry;
 use crate::error::ManagerClosed;
-use crate::handle::Handle;
 use crate::handler::{Handler, discard};
 use crate::limits::Limits;
 use crate::stop::Account;
@@ -12,7 +11,7 @@ use exeunt_lifecycle::{Scope, Stop, Work};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Shared by the [`Manager`](crate::Manager), its handles and its connections.
@@ -31,7 +30,9 @@ pub(crate) struct Core {
     stage: AtomicU8,
     last_id: AtomicU64,
     closed: AtomicBool,
-    stop: OnceLock<Stop>,
+    stop: RwLock<Option<Stop>>,
+    /// The pass is to end behind the present turn.
+    interrupted: AtomicBool,
     scope: RwLock<Option<Scope>>,
     account: Mutex<Account>,
     date: Mutex<Date>,
@@ -85,7 +86,8 @@ impl Core {
             stage: AtomicU8::new(0),
             last_id: AtomicU64::new(0),
             closed: AtomicBool::new(false),
-            stop: OnceLock::new(),
+            stop: RwLock::new(None),
+            interrupted: AtomicBool::new(false),
             scope: RwLock::new(None),
             account: Mutex::default(),
             date: Mutex::new(Date { second: u64::MAX, text: String::new() }),
@@ -131,12 +133,21 @@ impl Core {
 
     /// The stop that this loop belongs to, from now on.
     pub(crate) fn follow(&self, stop: &Stop) {
-        _ = self.stop.set(stop.clone());
+        let mut place = self.stop.write().unwrap_or_else(PoisonError::into_inner);
+        let before = place.replace(stop.clone());
+        drop(place);
+        drop(before);
     }
 
     /// Whether responses must announce the end (D2).
     pub(crate) fn is_stopping(&self) -> bool {
-        self.stop.get().is_some_and(Stop::is_requested) || self.stage() > Stage::Serving
+        self.stage() > Stage::Serving
+            || self
+                .stop
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .as_ref()
+                .is_some_and(Stop::is_requested)
     }
 
     /// Counts requests in `scope` from now on; or, with `None`, no more, which says that none will begin.
@@ -198,6 +209,21 @@ impl Core {
         self.write_down(|inbox| inbox.wake = true);
     }
 
+    /// Has the present or next poll return behind the turn that it is at.
+    pub(crate) fn interrupt(&self) {
+        self.interrupted.store(true, Ordering::SeqCst);
+        self.wake();
+    }
+
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::SeqCst)
+    }
+
+    /// Whether it was interrupted; it is no more.
+    pub(crate) fn take_interrupt(&self) -> bool {
+        self.is_interrupted() && self.interrupted.swap(false, Ordering::SeqCst)
+    }
+
     /// Adds a timer.
     pub(crate) fn add_timer(
         self: &Arc<Self>,
@@ -210,16 +236,22 @@ impl Core {
             timer.cancel();
             return Err(ManagerClosed);
         }
+        timer.tidy();
         // Whoever sleeps may have to sleep less.
         self.write_down(|_| {});
         Ok(timer)
     }
 
-    /// Takes out everything that is to be done; that the next wait is to end at once stays.
-    pub(crate) fn take_inbox(&self) -> Inbox {
+    /// Takes out what is to be done, but no more than that many wakeups; that the next wait is to end at once stays.
+    pub(crate) fn take_inbox(&self, wakeups: usize) -> Inbox {
         let mut inbox = lock(&self.inbox);
         let Inbox { wake, closed, .. } = *inbox;
-        std::mem::replace(&mut *inbox, Inbox { wake, closed, ..Inbox::default() })
+        let mut taken = std::mem::replace(&mut *inbox, Inbox { wake, closed, ..Inbox::default() });
+        if taken.wakeups.len() > wakeups {
+            inbox.wakeups = taken.wakeups;
+            taken.wakeups = inbox.wakeups.drain(..wakeups).collect();
+        }
+        taken
     }
 
     /// Called before waiting: whether there is nothing to do, so that whoever writes something down must wake the thread.
@@ -256,11 +288,6 @@ impl Core {
             tracing::error!(target: "exeunt::manager", %error, "the loop could not be woken");
         }
     }
-}
-
-/// A handle on the core.
-pub(crate) fn handle(core: &Arc<Core>) -> Handle {
-    Handle::new(Arc::clone(core))
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -6,19 +6,20 @@ use crate::error::{ListenError, ManagerClosed};
 use crate::listen::{self, Listen};
 use crate::timer::{Schedule, Timer};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// What any thread, and any handler, may do with a manager while another thread polls.
 ///
 /// Any number of clones; they keep nothing open, and go on to say that the manager is closed when it is.
 #[derive(Clone)]
 pub struct Handle {
-    core: Arc<Core>,
+    /// The manager alone keeps its core: a handler that keeps this would otherwise keep itself.
+    core: Weak<Core>,
 }
 
 impl Handle {
-    pub(crate) fn new(core: Arc<Core>) -> Self {
-        Self { core }
+    pub(crate) fn new(core: &Arc<Core>) -> Self {
+        Self { core: Arc::downgrade(core) }
     }
 
     /// Listens on a URL such as `http://127.0.0.1:8000`, `tcp://[::]:9000`, `udp://0.0.0.0:5353` or `unix:/run/site.sock`.
@@ -32,7 +33,7 @@ impl Handle {
     ///
     /// The URL, the address, or the manager, is of no use; see [`ListenError`].
     pub fn listen(&self, url: &str) -> Result<Connection, ListenError> {
-        listen::listen(&self.core, url, Listen::new())
+        self.listen_with(url, Listen::new())
     }
 
     /// As [`listen`](Self::listen), where the URL does not say it all.
@@ -41,7 +42,8 @@ impl Handle {
     ///
     /// As for [`listen`](Self::listen).
     pub fn listen_with(&self, url: &str, how: Listen) -> Result<Connection, ListenError> {
-        listen::listen(&self.core, url, how)
+        let core = self.core.upgrade().ok_or(ManagerClosed)?;
+        listen::listen(&core, url, how)
     }
 
     /// Has `callback` called by the thread that polls, by this schedule. It wakes a poll that waits.
@@ -54,46 +56,61 @@ impl Handle {
         schedule: Schedule,
         callback: impl FnMut(&Handle) + Send + 'static,
     ) -> Result<Timer, ManagerClosed> {
-        self.core.add_timer(schedule, Box::new(callback))
+        let core = self.core.upgrade().ok_or(ManagerClosed)?;
+        core.add_timer(schedule, Box::new(callback))
     }
 
     /// Has the handler of the connection with that id called with [`Event::Wakeup`](crate::Event::Wakeup) and this
     /// payload, by the thread that polls. Wakeups arrive in the order in which they were sent, any number, of any size.
     /// False if there is no such connection (any more).
     pub fn wakeup(&self, id: u64, payload: impl Into<Vec<u8>>) -> bool {
-        let known = self.core.open().contains_key(&id);
+        let Some(core) = self.core.upgrade() else { return false };
+        let known = core.open().contains_key(&id);
         if known {
-            self.core.wakeup(id, payload.into());
+            core.wakeup(id, payload.into());
         }
         known
     }
 
-    /// Has the present poll, or the next, return at once.
+    /// Ends the wait of the present poll, or of the next: it does what is to be done, and returns.
     pub fn wake(&self) {
-        self.core.wake();
+        if let Some(core) = self.core.upgrade() {
+            core.wake();
+        }
+    }
+
+    /// Has the present poll return when the turn that it is at is over (a handler and what follows of it for the same
+    /// connection, a timer's callback), and the next poll, if there is none, before the first turn. What was not done is
+    /// done by the poll after that, in the same order. For handlers that want the thread back at once; a program that
+    /// calls this without end is served one turn at a time.
+    pub fn interrupt(&self) {
+        if let Some(core) = self.core.upgrade() {
+            core.interrupt();
+        }
     }
 
     /// The open connections, listeners among them, oldest first.
     #[must_use]
     pub fn connections(&self) -> Vec<Connection> {
-        self.core.open().values().cloned().collect()
+        self.core.upgrade().map(|core| core.open().values().cloned().collect()).unwrap_or_default()
     }
 
     /// The open connection with that id.
     #[must_use]
     pub fn connection(&self, id: u64) -> Option<Connection> {
-        self.core.open().get(&id).cloned()
+        self.core.upgrade().and_then(|core| core.open().get(&id).cloned())
     }
 
     /// Whether the manager is closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.core.is_closed()
+        self.core.upgrade().is_none_or(|core| core.is_closed())
     }
 }
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle").field("open", &self.core.open().len()).finish_non_exhaustive()
+        let open = self.core.upgrade().map_or(0, |core| core.open().len());
+        f.debug_struct("Handle").field("open", &open).finish_non_exhaustive()
     }
 }

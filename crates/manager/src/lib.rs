@@ -53,5 +53,6 @@ pub use http::{ReplyError, Request};
 pub use limits::Limits;
 pub use listen::Listen;
 pub use manager::Manager;
+pub use reactor::Passed;
 pub use stop::DrainReport;
 pub use timer::{Schedule, Timer};

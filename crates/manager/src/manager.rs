@@ -6,14 +6,17 @@ use crate::error::{ListenError, ManagerClosed, PollError};
 use crate::event::Event;
 use crate::handle::Handle;
 use crate::handler::Handler;
+use crate::handler::discard;
 use crate::limits::Limits;
 use crate::listen::Listen;
-use crate::reactor::{Reactor, WAKER};
+use crate::reactor::{Passed, Reactor, WAKER};
 use crate::stop::DrainReport;
 use crate::timer::{Schedule, Timer};
 use exeunt_lifecycle::{Lifecycle, Phase, Stop, Watch};
 use std::fmt;
 use std::io;
+use std::ops::ControlFlow;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,10 +28,50 @@ pub struct Manager {
     core: Arc<Core>,
     reactor: Result<Reactor, io::ErrorKind>,
     watch: Option<Watch>,
+    drain_began: Option<Instant>,
+    /// When what is ready at the deadline has had its time.
+    last_look: Option<Instant>,
+    /// When what the cut has left is closed.
+    cut_ends: Option<Option<Instant>>,
 }
 
 /// How often a deadline that has passed is looked at again.
 const LATE: Duration = Duration::from_millis(5);
+
+/// For what is ready when a deadline is found to have passed (L2).
+const LAST_LOOK: Duration = Duration::from_millis(100);
+
+/// How long nothing may happen in it.
+const GLANCE: Duration = Duration::from_millis(1);
+
+/// Who says when a drain ends.
+enum By<'a> {
+    Deadline(Instant),
+    Stop(&'a Stop),
+}
+
+impl By<'_> {
+    fn is_over(&self, core: &Core, now: Instant) -> bool {
+        match self {
+            Self::Deadline(deadline) => *deadline <= now,
+            Self::Stop(_) => core.is_cut(),
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Deadline(deadline) => Some(*deadline),
+            Self::Stop(stop) => stop.drain_deadline(),
+        }
+    }
+
+    fn hard_deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Deadline(_) => None,
+            Self::Stop(stop) => stop.hard_deadline(),
+        }
+    }
+}
 
 impl Manager {
     /// With this handler for everything that has no handler of its own, and the default [`Limits`].
@@ -61,13 +104,13 @@ impl Manager {
         };
         let core = Arc::new(Core::new(handler, limits, waker));
         let reactor = poll.map(|poll| Reactor::new(Arc::clone(&core), poll));
-        Self { core, reactor, watch: None }
+        Self { core, reactor, watch: None, drain_began: None, last_look: None, cut_ends: None }
     }
 
     /// For other threads, and for handlers.
     #[must_use]
     pub fn handle(&self) -> Handle {
-        Handle::new(Arc::clone(&self.core))
+        Handle::new(&self.core)
     }
 
     /// See [`Handle::listen`].
@@ -107,40 +150,68 @@ impl Manager {
         self.handle().connections()
     }
 
-    /// From now on a poll returns at once when this stop moves on, and answers say `Connection: close` from the stop
+    /// A descriptor that a signal handler may write to: whatever comes there ends the wait of the present poll, or of the
+    /// next, so that a signal that arrives just before the wait is not slept over. Writing to it is async-signal-safe,
+    /// since it is write(2), and does not block; what is written does not matter (Python's `signal.set_wakeup_fd` takes
+    /// it). It is open as long as this manager.
+    ///
+    /// # Errors
+    ///
+    /// The kernel gives no socket for it; see [`PollError`].
+    pub fn signal_fd(&mut self) -> Result<BorrowedFd<'_>, PollError> {
+        self.reactor()?.signal_fd().map_err(PollError::Wait)
+    }
+
+    /// From now on, in place of the stop before, a poll returns at once when this stop moves on, and answers say `Connection: close` from the stop
     /// request on (rule D2). [`run`](Self::run) does this by itself.
     pub fn follow(&mut self, stop: &Stop) {
         self.core.follow(stop);
         let handle = self.handle();
-        self.watch = Some(stop.on_change(move || handle.wake()));
+        self.watch = Some(stop.on_change(move || handle.interrupt()));
         // What happened before is not told.
         self.core.wake();
     }
 
     /// Waits until something happens (a socket, a due timer, a wakeup, a call from another thread), for `timeout` at most,
-    /// without limit if that is `None`; does what is to be done about it, and returns. A signal ends the wait, too.
+    /// without limit if that is `None`; does what is to be done about it, and returns. A signal ends the wait, too, and [`Handle::interrupt`] ends
+    /// whatever it is at: [`Passed`] tells.
     ///
     /// # Errors
     ///
     /// The kernel does not wait; see [`PollError`].
-    pub fn poll(&mut self, timeout: impl Into<Option<Duration>>) -> Result<(), PollError> {
-        match &mut self.reactor {
-            Ok(reactor) => reactor.pass(timeout.into()).map_err(PollError::Wait),
-            Err(kind) => Err(PollError::NoLoop(*kind)),
-        }
+    pub fn poll(&mut self, timeout: impl Into<Option<Duration>>) -> Result<Passed, PollError> {
+        self.pass(timeout.into(), None)
     }
 
     /// Serves until the lifecycle's stop, drains by rules D1 to D8, and returns when nothing is left or the drain
-    /// deadline has cut the rest. Requests are counted as the lifecycle's work while they are in flight.
+    /// deadline has cut the rest. What the cut leaves (503s that nobody reads) is closed within `drain.linger`, or half of
+    /// the time to the hard deadline where that is less. Requests are counted as the lifecycle's work while they are in
+    /// flight.
     ///
     /// # Errors
     ///
     /// See [`PollError`]; everything is closed then.
     pub fn run(&mut self, lifecycle: &Lifecycle) -> Result<DrainReport, PollError> {
+        let report = self.run_with(lifecycle, |_| ControlFlow::Continue(()))?;
+        // Nobody breaks it off.
+        Ok(report.unwrap_or_default())
+    }
+
+    /// As [`run`](Self::run), with a look by the caller after each pass, which may break it off: `None` then, and it can be
+    /// gone on with, or ended by [`drain`](Self::drain) or [`close`](Self::close). A signal ends a pass.
+    ///
+    /// # Errors
+    ///
+    /// As for [`run`](Self::run).
+    pub fn run_with(
+        &mut self,
+        lifecycle: &Lifecycle,
+        each_pass: impl FnMut(Passed) -> ControlFlow<()>,
+    ) -> Result<Option<DrainReport>, PollError> {
         let stop = lifecycle.stop();
         self.follow(&stop);
         self.core.count_in(Some(lifecycle.scope("manager")));
-        let report = self.serve(&stop);
+        let report = self.serve(&stop, each_pass);
         if let (Err(_), Ok(reactor)) = (&report, &mut self.reactor) {
             reactor.close();
         }
@@ -150,44 +221,110 @@ impl Manager {
         report
     }
 
-    fn serve(&mut self, stop: &Stop) -> Result<DrainReport, PollError> {
+    fn serve(
+        &mut self,
+        stop: &Stop,
+        mut each_pass: impl FnMut(Passed) -> ControlFlow<()>,
+    ) -> Result<Option<DrainReport>, PollError> {
         while stop.phase() < Phase::Draining {
-            self.poll(None)?;
+            let passed = self.poll(None)?;
+            if each_pass(passed).is_break() {
+                return Ok(None);
+            }
         }
-        self.drain_until(|core, _| core.is_cut(), || stop.drain_deadline())
+        self.drain_by(&By::Stop(stop), each_pass)
     }
 
     /// Stops in peace: listeners close without losing anyone, requests that were accepted are answered, streams are told,
     /// silent connections are closed after their grace; and at `deadline` the rest is cut, and reported.
     ///
+    /// It returns within 100 ms and `Limits::drain.linger` of the deadline, and the time of one turn: a handler that runs
+    /// is not cut. (The 100 ms are for what is ready when the deadline is found to have passed, rule L2.)
+    ///
     /// # Errors
     ///
     /// See [`PollError`].
     pub fn drain(&mut self, deadline: Instant) -> Result<DrainReport, PollError> {
-        self.drain_until(|_, now| now >= deadline, || Some(deadline))
+        let report = self.drain_with(deadline, |_| ControlFlow::Continue(()))?;
+        // Nobody breaks it off.
+        Ok(report.unwrap_or_default())
     }
 
-    fn drain_until(
+    /// As [`drain`](Self::drain), with a look by the caller after each pass, which may break it off: `None` then. It can be
+    /// gone on with by a further call, with the same deadline or another, and its report tells of all of it. A signal ends
+    /// a pass, so that whoever has to do something about signals can do it in here.
+    ///
+    /// # Errors
+    ///
+    /// As for [`drain`](Self::drain).
+    pub fn drain_with(
         &mut self,
-        is_over: impl Fn(&Core, Instant) -> bool,
-        deadline: impl Fn() -> Option<Instant>,
-    ) -> Result<DrainReport, PollError> {
-        let began = Instant::now();
+        deadline: Instant,
+        each_pass: impl FnMut(Passed) -> ControlFlow<()>,
+    ) -> Result<Option<DrainReport>, PollError> {
+        self.drain_by(&By::Deadline(deadline), each_pass)
+    }
+
+    fn drain_by(
+        &mut self,
+        by: &By<'_>,
+        mut each_pass: impl FnMut(Passed) -> ControlFlow<()>,
+    ) -> Result<Option<DrainReport>, PollError> {
+        let began = *self.drain_began.get_or_insert_with(Instant::now);
         self.reactor()?.begin_drain();
         while !self.reactor()?.is_drained() {
-            let now = Instant::now();
-            if self.core.stage() < Stage::Cut && is_over(&self.core, now) {
-                // The process may have been stopped meanwhile: what is there is looked at before anything is cut (L2).
-                self.poll(Duration::ZERO)?;
-                self.reactor()?.cut();
-                continue;
+            let passed = match self.core.stage() {
+                Stage::Cut => self.end_cut(by)?,
+                _ => self.go_on_draining(by)?,
+            };
+            if each_pass(passed).is_break() {
+                return Ok(None);
             }
-            let left = deadline().filter(|_| self.core.stage() < Stage::Cut);
-            // A deadline that has passed takes effect a little later (L2): that is not waited for in a circle.
-            let left = left.map(|at| at.saturating_duration_since(now));
-            self.poll(left.map(|left| if left.is_zero() { LATE } else { left }))?;
         }
-        Ok(self.core.account().report(began.elapsed()))
+        self.drain_began = None;
+        Ok(Some(self.core.account().report(began.elapsed())))
+    }
+
+    /// A pass before the deadline, or what is due at it.
+    fn go_on_draining(&mut self, by: &By<'_>) -> Result<Passed, PollError> {
+        let now = Instant::now();
+        if !by.is_over(&self.core, now) {
+            let deadline = by.deadline();
+            // One that has passed takes effect a little later (L2): that is not waited for in a circle.
+            let ahead = deadline.filter(|at| *at > now);
+            let most = deadline.map(|_| ahead.map_or(LATE, |at| at.saturating_duration_since(now)));
+            return self.pass(most, ahead);
+        }
+        // The process may have been stopped meanwhile: what is there is looked at before anything is cut (L2).
+        let until = *self.last_look.get_or_insert(now + LAST_LOOK);
+        let passed = self.pass(Some(GLANCE), Some(until))?;
+        let more = passed == Passed::Interrupted || self.reactor()?.has_more();
+        if !more || until <= Instant::now() {
+            self.reactor()?.cut();
+        }
+        Ok(passed)
+    }
+
+    /// A pass behind the cut, or its end.
+    fn end_cut(&mut self, by: &By<'_>) -> Result<Passed, PollError> {
+        let now = Instant::now();
+        let linger = self.core.limits.drain.linger;
+        let ends = *self.cut_ends.get_or_insert_with(|| {
+            let left = by.hard_deadline().map_or(linger, |hard| hard.saturating_duration_since(now) / 2);
+            // Past the end of time there is no end.
+            now.checked_add(left.min(linger))
+        });
+        match ends {
+            Some(ends) if ends <= now => {
+                self.reactor()?.end_cut();
+                Ok(Passed::Whole)
+            }
+            ends => self.pass(ends.map(|ends| ends.saturating_duration_since(now)), ends),
+        }
+    }
+
+    fn pass(&mut self, timeout: Option<Duration>, until: Option<Instant>) -> Result<Passed, PollError> {
+        self.reactor()?.pass(timeout, until).map_err(PollError::Wait)
     }
 
     /// Ends everything at once: what is open is closed, the newest first, and told so; timers never fire again. Clients in a
@@ -208,8 +345,10 @@ impl Drop for Manager {
             reactor.close();
         }
         // Their callbacks are foreign, and dropped outside of the lock.
-        let timers = self.core.timers().clear();
-        drop(timers);
+        let callbacks = self.core.timers().clear();
+        for callback in callbacks {
+            discard(callback);
+        }
     }
 }
 

@@ -60,7 +60,12 @@ impl Timer {
         discard(callback);
     }
 
-    /// Whether it will fire again.
+    /// What will not be called any more is not kept.
+    pub(crate) fn tidy(&self) {
+        self.shared.tidy();
+    }
+
+    /// Whether it will fire again. One that is due past the end of time will not.
     #[must_use]
     pub fn is_active(&self) -> bool {
         self.shared.active.load(Ordering::SeqCst) && self.shared.core.upgrade().is_some()
@@ -119,16 +124,25 @@ impl Timers {
     }
 
     /// Takes out those that are due, the soonest first.
-    pub(crate) fn take_due(&mut self, now: Instant) -> Vec<Arc<Shared>> {
+    pub(crate) fn take_due(&mut self, now: Instant) -> Vec<(Instant, Arc<Shared>)> {
         let mut due = Vec::new();
         while let Some(entry) = self.waiting.first_entry()
             && entry.key().0 <= now
         {
-            let shared = entry.remove();
+            let ((at, _), shared) = entry.remove_entry();
             *shared.due() = None;
-            due.push(shared);
+            due.push((at, shared));
         }
         due
+    }
+
+    /// Puts back one that was due and has not fired.
+    pub(crate) fn put_back(&mut self, at: Instant, shared: &Arc<Shared>) {
+        // Whoever cancels it from here on looks for it behind this.
+        if shared.active.load(Ordering::SeqCst) {
+            *shared.due() = Some(at);
+            self.waiting.insert((at, shared.id), Arc::clone(shared));
+        }
     }
 
     /// Puts a repeating timer back after it has fired.
@@ -138,18 +152,23 @@ impl Timers {
         }
     }
 
-    /// Ends all of them.
-    pub(crate) fn clear(&mut self) -> Vec<Arc<Shared>> {
-        let all: Vec<_> = std::mem::take(&mut self.waiting).into_values().collect();
-        for timer in &all {
+    /// Ends all of them. What is given back is foreign: for whoever has the lock to discard behind it.
+    pub(crate) fn clear(&mut self) -> Vec<Callback> {
+        let all = std::mem::take(&mut self.waiting).into_values();
+        all.filter_map(|timer| {
             timer.active.store(false, Ordering::SeqCst);
-        }
-        all
+            // A callback that keeps its own timer keeps itself.
+            timer.lock().take()
+        })
+        .collect()
     }
 
     fn wait(&mut self, shared: &Arc<Shared>, now: Instant, after: Duration) {
-        // Past the end of time it never fires, and holds nothing.
-        let Some(due) = now.checked_add(after) else { return };
+        // Past the end of time it never fires.
+        let Some(due) = now.checked_add(after) else {
+            shared.active.store(false, Ordering::SeqCst);
+            return;
+        };
         *shared.due() = Some(due);
         self.waiting.insert((due, shared.id), Arc::clone(shared));
     }
@@ -188,6 +207,14 @@ impl Shared {
             discard(callback);
         }
         true
+    }
+
+    /// Forgets the callback if it will not be called any more. Under no lock, since it is foreign.
+    pub(crate) fn tidy(&self) {
+        if !self.active.load(Ordering::SeqCst) {
+            let callback = self.lock().take();
+            discard(callback);
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Callback>> {

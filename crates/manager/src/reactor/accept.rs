@@ -21,6 +21,7 @@ impl Reactor {
         let mut clients = 0;
         loop {
             let full = self.streams >= self.core.limits.connections;
+            let over = self.is_over();
             let Some(Entry { connection, socket: Socket::Listener(door), readable, armed, .. }) =
                 self.entries.get_mut(slot)
             else {
@@ -50,7 +51,7 @@ impl Reactor {
             if !*readable {
                 return Fate::Stays;
             }
-            if clients == CLIENTS {
+            if clients == CLIENTS || over {
                 return Fate::Again;
             }
             let speaks = door.speaks;
@@ -112,6 +113,7 @@ impl Reactor {
             let next = connection.lock().enter(&self.core, self.now, Stage::Draining);
             drop(next);
         }
+        self.now = Instant::now();
         self.add(Entry::new(connection, Socket::Stream(stream)));
     }
 
@@ -136,18 +138,24 @@ impl Reactor {
 
     pub(super) fn go_on_closing(&mut self, slot: usize) -> Fate {
         loop {
-            let Some(Entry { connection, socket: Socket::Closing(closing, speaks), armed, .. }) =
-                self.entries.get_mut(slot)
-            else {
+            let Some(Entry { connection, socket: Socket::Closing(..), .. }) = self.entries.get(slot) else {
                 return Fate::Stays;
             };
             if connection.lock().is_closing() {
                 return Fate::Gone;
             }
+            let listener = connection.clone();
+            if self.is_over() {
+                return Fate::Again;
+            }
+            let Some(Entry { socket: Socket::Closing(closing, speaks), armed, .. }) =
+                self.entries.get_mut(slot)
+            else {
+                return Fate::Stays;
+            };
             let speaks = *speaks;
             match closing.step(Instant::now()) {
                 Step::Accepted(accepted) => {
-                    let listener = connection.clone();
                     self.welcome(&listener, accepted, speaks);
                 }
                 Step::Wait { until } => {

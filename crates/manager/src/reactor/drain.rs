@@ -1,12 +1,13 @@
 //! The beginning and the end of a drain: the two times that the loop walks over everything that is open.
 
 use super::Reactor;
-use super::stream::settle;
+use super::stream::{self, settle};
 use crate::connection::Connection;
 use crate::core::Stage;
-use crate::entry::Socket;
+use crate::entry::{Entry, Socket};
 use crate::event::Event;
-use std::time::Instant;
+use exeunt_lifecycle::CutWork;
+use std::time::{Duration, Instant};
 
 impl Reactor {
     /// Listeners close without losing anyone, the program is told, and whoever is silent has his grace from now on.
@@ -21,11 +22,20 @@ impl Reactor {
             }
             self.turn(slot, None);
         }
-        for slot in self.slots(|socket| matches!(socket, Socket::Stream(_) | Socket::Datagram(_))) {
+        self.entering = self.slots(|socket| matches!(socket, Socket::Stream(_) | Socket::Datagram(_))).into();
+    }
+
+    /// Each of those that are open has a turn of its own for the beginning of the drain.
+    pub(super) fn enter_drain(&mut self) {
+        while !self.is_over()
+            && let Some(slot) = self.entering.pop_front()
+        {
+            // It may be gone, and be another by now, who was told when he came, and does not begin twice.
             let Some(connection) = self.entries.get(slot).map(|entry| entry.connection.clone()) else {
                 continue;
             };
             self.tell_drain(&connection);
+            self.now = Instant::now();
             self.enter(slot, Stage::Draining);
         }
     }
@@ -41,18 +51,52 @@ impl Reactor {
     pub(crate) fn cut(&mut self) {
         self.core.enter(Stage::Cut);
         self.now = Instant::now();
+        // Every turn in here is one of the last.
+        self.until = None;
+        self.entering.clear();
         // Who is in a queue still is not served any more.
         for slot in self.slots(|socket| matches!(socket, Socket::Listener(_) | Socket::Closing(..))) {
+            self.give_up_queue(slot);
             self.remove(slot);
         }
         for slot in self.slots(|socket| matches!(socket, Socket::Stream(_))) {
+            if let Some(entry) = self.entries.get_mut(slot) {
+                stream::look(&self.core, entry, &mut self.scratch, self.now);
+            }
             self.enter(slot, Stage::Cut);
+        }
+    }
+
+    /// Writes down that clients may have been lost with the listener.
+    fn give_up_queue(&self, slot: usize) {
+        let Some(entry) = self.entries.get(slot) else { return };
+        let address = entry.connection.local_address();
+        self.core.account().cut(CutWork {
+            name: address
+                .map_or_else(|| "a listener".to_owned(), |address| format!("a listener on {address}")),
+            kind: "queue",
+            peer: None,
+            age: Duration::ZERO,
+            site: None,
+        });
+    }
+
+    /// What lingers behind the cut has had its time.
+    pub(crate) fn end_cut(&mut self) {
+        for slot in self.slots(|socket| !matches!(socket, Socket::Datagram(_))) {
+            if let Some(Entry { connection, socket: Socket::Stream(stream), .. }) = self.entries.get(slot)
+                && connection.unsent_len() > 0
+            {
+                stream.reset_on_close();
+            }
+            self.remove(slot);
         }
     }
 
     /// Whether nothing is left that a drain waits for. UDP sockets are left: there is no telling what they owe.
     pub(crate) fn is_drained(&self) -> bool {
-        self.entries.iter().all(|(_, entry)| matches!(entry.socket, Socket::Datagram(_)))
+        self.entering.is_empty()
+            && self.entries.iter().all(|(_, entry)| matches!(entry.socket, Socket::Datagram(_)))
     }
 
     fn enter(&mut self, slot: usize, stage: Stage) {

@@ -4,16 +4,20 @@
 //! but the beginning and the end of a drain.
 
 use crate::connection::Connection;
-use crate::core::{Core, Inbox, Stage, handle};
+use crate::core::{Core, Inbox, Stage};
 use crate::entry::{Entry, Socket};
 use crate::event::Event;
+use crate::handle::Handle;
 use crate::handler::guarded;
 use crate::session::{Next, Session};
 use deadlines::Deadlines;
 use exeunt_listener::{Address, CloseOptions};
 use mio::{Events, Poll, Token};
+use signals::Signals;
 use slab::Slab;
+use std::collections::VecDeque;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,10 +25,18 @@ mod accept;
 mod datagram;
 mod deadlines;
 mod drain;
+mod passed;
+mod signals;
 mod stream;
 
-/// The waker's. Slots are far below.
+pub use passed::Passed;
+
+/// The waker's, and that of the signals. Slots are far below.
 pub(crate) const WAKER: Token = Token(usize::MAX);
+const SIGNALS: Token = Token(usize::MAX - 1);
+
+/// Wakeups in one pass, however many there are: more are told by the next, behind whatever else there is.
+const WAKEUPS: usize = 1024;
 
 /// One read. What is larger takes several.
 const SCRATCH: usize = 64 * 1024;
@@ -44,6 +56,16 @@ pub(crate) struct Reactor {
     waiting: Vec<usize>,
     /// Listeners, and whoever else wants to be told of each pass.
     polled: Vec<Connection>,
+    /// Who is to be told that the drain has begun.
+    entering: VecDeque<usize>,
+    /// Taken out of the inbox, and not told yet.
+    wakeups: VecDeque<(u64, Vec<u8>)>,
+    /// Wakeups that this pass may still tell.
+    wakeups_left: usize,
+    signals: Option<Signals>,
+    /// The pass is to end then, behind whatever turn it is at.
+    until: Option<Instant>,
+    /// A moment ago: no foreign code has run since.
     now: Instant,
 }
 
@@ -71,35 +93,75 @@ impl Reactor {
             streams: 0,
             waiting: Vec::new(),
             polled: Vec::new(),
+            entering: VecDeque::new(),
+            wakeups: VecDeque::new(),
+            wakeups_left: 0,
+            signals: None,
+            until: None,
             now: Instant::now(),
         }
     }
 
-    /// Waits for something to happen, `timeout` at most (`None`: without limit), and does what is to be done.
-    pub(crate) fn pass(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+    /// Waits for something to happen, `timeout` at most (`None`: without limit), and does what is to be done, but no more
+    /// of it once it is `until`.
+    pub(crate) fn pass(&mut self, timeout: Option<Duration>, until: Option<Instant>) -> io::Result<Passed> {
+        self.until = until;
+        let signalled = self.go_through(timeout)?;
+        let interrupted = self.core.take_interrupt() || signalled;
+        Ok(if interrupted { Passed::Interrupted } else { Passed::Whole })
+    }
+
+    /// Whether a signal ended the wait.
+    fn go_through(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
+        self.wakeups_left = WAKEUPS;
         self.read_inbox();
+        self.enter_drain();
         let timeout = self.timeout(timeout);
         let waited = self.poll.poll(&mut self.events, timeout);
         self.core.awake();
         self.now = Instant::now();
         match waited {
             // A signal: whoever polls may have something to do about it.
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                self.events.clear();
+                return Ok(true);
+            }
             waited => waited?,
         }
-        self.hear();
+        if self.hear() {
+            return Ok(true);
+        }
         self.take_turns();
         self.read_inbox();
         self.fire_timers();
         self.keep_deadlines();
         self.read_inbox();
         self.tell_poll();
-        Ok(())
+        Ok(false)
+    }
+
+    /// Whether the pass is to end before the next turn.
+    fn is_over(&self) -> bool {
+        self.core.is_interrupted() || self.until.is_some_and(|until| until <= self.now)
+    }
+
+    /// For signal handlers to write to.
+    pub(crate) fn signal_fd(&mut self) -> io::Result<BorrowedFd<'_>> {
+        let signals = match self.signals.take() {
+            Some(signals) => signals,
+            None => Signals::new(self.poll.registry())?,
+        };
+        Ok(self.signals.insert(signals).theirs())
+    }
+
+    /// Whether another pass would have something to do at once, or clients are being waited for.
+    pub(crate) fn has_more(&self) -> bool {
+        let closing = |entry: &Entry| matches!(entry.socket, Socket::Closing(..));
+        !self.events.is_empty() || self.is_busy() || self.entries.iter().any(|(_, entry)| closing(entry))
     }
 
     fn timeout(&mut self, most: Option<Duration>) -> Option<Duration> {
-        let busy = !self.listed.is_empty() || !self.core.fall_asleep();
-        if busy {
+        if self.is_busy() || !self.core.fall_asleep() {
             return Some(Duration::ZERO);
         }
         let timer = self.core.timers().next();
@@ -108,9 +170,18 @@ impl Reactor {
         [left, most].into_iter().flatten().min()
     }
 
-    /// Lists whomever the kernel tells of.
-    fn hear(&mut self) {
+    /// Whether something is to be done, without anything happening.
+    fn is_busy(&self) -> bool {
+        !(self.listed.is_empty() && self.wakeups.is_empty() && self.entering.is_empty())
+    }
+
+    /// Lists whomever the kernel tells of. Whether a signal is among what it tells.
+    fn hear(&mut self) -> bool {
+        let mut signalled = false;
         for event in &self.events {
+            if event.token() == SIGNALS {
+                signalled = true;
+            }
             let slot = event.token().0;
             // It may be gone, and even be another by now: then it is looked at in vain.
             let Some(entry) = self.entries.get_mut(slot) else { continue };
@@ -120,16 +191,26 @@ impl Reactor {
             entry.broken |= event.is_error() || event.is_write_closed();
             list(&mut self.listed, entry, slot);
         }
+        if let (true, Some(signals)) = (signalled, &self.signals) {
+            signals.take();
+        }
+        signalled
     }
 
     fn take_turns(&mut self) {
         let mut listed = std::mem::take(&mut self.listed);
-        for slot in listed.drain(..) {
-            self.turn(slot, None);
+        let mut had = 0;
+        for slot in &listed {
+            if self.is_over() {
+                break;
+            }
+            self.turn(*slot, None);
+            had += 1;
         }
-        if self.listed.is_empty() {
-            self.listed = listed; // its memory
-        }
+        // Who has not had his turn has it before those that want another.
+        listed.drain(..had);
+        listed.append(&mut self.listed);
+        self.listed = listed;
     }
 
     /// Lets a socket do what it can, after `first` if there is something to begin with.
@@ -137,7 +218,7 @@ impl Reactor {
         let Some(entry) = self.entries.get_mut(slot) else { return };
         entry.listed = false;
         let fate = match &entry.socket {
-            Socket::Stream(_) => stream::turn(&self.core, entry, &mut self.scratch, self.now, first),
+            Socket::Stream(_) => stream::turn(&self.core, entry, &mut self.scratch, &mut self.now, first),
             Socket::Datagram(_) => datagram::turn(&self.core, entry, &mut self.scratch),
             Socket::Listener(_) => self.accept(slot),
             Socket::Closing(..) => self.go_on_closing(slot),
@@ -161,25 +242,45 @@ impl Reactor {
 
     /// Does what other threads, and handlers, have written down.
     pub(super) fn read_inbox(&mut self) {
-        let Inbox { added, touched, wakeups, .. } = self.core.take_inbox();
-        if !(added.is_empty() && touched.is_empty()) {
+        let most = if self.wakeups.is_empty() { self.wakeups_left } else { 0 };
+        let Inbox { added, touched, wakeups, .. } = self.core.take_inbox(most);
+        self.wakeups.extend(wakeups);
+        if !(added.is_empty() && touched.is_empty() && self.wakeups.is_empty()) {
             // The last pass may be long ago.
             self.now = Instant::now();
         }
         for entry in added {
             self.add(entry);
         }
-        for (id, payload) in wakeups {
-            let connection = self.core.open().get(&id).cloned();
-            if let Some(connection) = connection {
-                connection.tell(&self.core, Event::Wakeup(&payload));
-            }
-        }
+        self.tell_wakeups();
         for connection in touched {
             let slot = connection.lock().slot();
             let Some(slot) = slot else { continue };
             self.list_for_polls(&connection);
+            self.turn_or_list(slot);
+        }
+    }
+
+    fn tell_wakeups(&mut self) {
+        while self.wakeups_left > 0
+            && !self.is_over()
+            && let Some((id, payload)) = self.wakeups.pop_front()
+        {
+            self.wakeups_left -= 1;
+            let connection = self.core.open().get(&id).cloned();
+            if let Some(connection) = connection {
+                connection.tell(&self.core, Event::Wakeup(&payload));
+                self.now = Instant::now();
+            }
+        }
+    }
+
+    /// Lets a socket have its turn, in the next pass if this one is over.
+    fn turn_or_list(&mut self, slot: usize) {
+        if !self.is_over() {
             self.turn(slot, None);
+        } else if let Some(entry) = self.entries.get_mut(slot) {
+            list(&mut self.listed, entry, slot);
         }
     }
 
@@ -205,7 +306,7 @@ impl Reactor {
         vacant.insert(entry);
         self.list_for_polls(&connection);
         // What was done to it before it had a place.
-        self.turn(slot, None);
+        self.turn_or_list(slot);
         Some(slot)
     }
 
@@ -223,6 +324,7 @@ impl Reactor {
             }
         }
         self.bury(entry);
+        self.now = Instant::now();
     }
 
     /// Tells the last event, and closes the socket.
@@ -244,11 +346,19 @@ impl Reactor {
     }
 
     fn fire_timers(&mut self) {
-        let handle = handle(&self.core);
         let now = Instant::now();
+        self.now = now;
         // Those that callbacks add, and those that are due again at once, are the next pass's.
         let due = self.core.timers().take_due(now);
-        for timer in due {
+        if due.is_empty() {
+            return;
+        }
+        let handle = Handle::new(&self.core);
+        for (at, timer) in due {
+            if self.is_over() {
+                self.core.timers().put_back(at, &timer);
+                continue;
+            }
             timer.fire(&handle, |callback| {
                 if let Err(panic) = guarded(callback) {
                     tracing::error!(target: "exeunt::manager", panic, "a timer's callback panicked");
@@ -256,32 +366,49 @@ impl Reactor {
                 }
             });
             self.core.timers().again(&timer, now);
+            timer.tidy();
+            self.now = Instant::now();
         }
     }
 
     fn keep_deadlines(&mut self) {
-        let now = Instant::now();
-        self.now = now;
-        while let Some((slot, at)) = self.deadlines.pop(now) {
+        let now = self.now;
+        while !self.is_over()
+            && let Some((slot, at)) = self.deadlines.pop(now)
+        {
             let Some(entry) = self.entries.get_mut(slot) else { continue };
             // Not for its present deadline: it was armed anew, or is another socket.
             if entry.armed != Some(at) {
                 continue;
             }
             entry.armed = None;
-            match &entry.socket {
-                Socket::Stream(_) => {
-                    let next = stream::tick(&self.core, entry, &mut self.scratch, now);
-                    self.turn(slot, next);
-                }
-                _ => self.turn(slot, None),
+            let is_stream = matches!(entry.socket, Socket::Stream(_));
+            if is_stream && entry.connection.lock().is_due(&self.core.limits, self.now) {
+                // We may be who was late: what the kernel has of the peer's, and takes of ours, comes first.
+                entry.readable = true;
+                entry.writable = true;
+                self.turn(slot, None);
+                self.judge(slot);
+            } else {
+                self.turn(slot, None);
             }
+        }
+    }
+
+    /// Whoever is late all the same has to bear the consequences.
+    fn judge(&mut self, slot: usize) {
+        let Some(entry) = self.entries.get_mut(slot) else { return };
+        if entry.connection.lock().is_due(&self.core.limits, self.now) {
+            let next = stream::tick(&self.core, entry, &mut self.scratch, self.now);
+            self.turn(slot, next);
         }
     }
 
     fn tell_poll(&mut self) {
         let mut told = 0;
-        while let Some(connection) = self.polled.get(told) {
+        while !self.is_over()
+            && let Some(connection) = self.polled.get(told)
+        {
             if connection.lock().stays_polled() {
                 connection.tell(&self.core, Event::Poll);
                 told += 1;
@@ -299,7 +426,9 @@ impl Reactor {
 
     /// Closes everything at once, the newest first.
     pub(crate) fn close(&mut self) {
-        let mut entries = self.core.take_inbox().added;
+        let mut entries = self.core.take_inbox(usize::MAX).added;
+        self.wakeups.clear();
+        self.entering.clear();
         entries.extend(std::mem::take(&mut self.entries).into_iter().map(|(_, entry)| entry));
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.connection.id()));
         for entry in entries {

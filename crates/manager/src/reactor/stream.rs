@@ -12,17 +12,20 @@ use std::time::Instant;
 /// Reads in one turn, so that one peer cannot hold up the others: 1 MiB at most.
 const READS: u32 = 16;
 
+/// Times in one turn that the program is told of bytes that went, and may write more.
+const WRITES: u32 = 16;
+
 /// Does all that can be done now, `first` before anything else.
 pub(super) fn turn(
     core: &Core,
     entry: &mut Entry,
     scratch: &mut [u8],
-    now: Instant,
+    now: &mut Instant,
     first: Option<Next>,
 ) -> Fate {
     // Those say no more than that it goes on: perhaps with something to be sent first.
     let goes_on = |next: &Next| matches!(next, Next::Read | Next::Wait);
-    let mut reads = 0;
+    let (mut reads, mut writes) = (0, 0);
     let mut pending = first.filter(|next| !goes_on(next));
     if pending.is_some() {
         entry.connection.lock().begin_turn();
@@ -30,14 +33,14 @@ pub(super) fn turn(
     loop {
         let ahead = match pending.take() {
             Some(next) => Ahead::Then(next),
-            None => {
-                advance(core, entry, now).unwrap_or_else(|error| Ahead::Then(lost(&entry.connection, &error)))
-            }
+            None => advance(core, entry, now, &mut writes)
+                .unwrap_or_else(|error| Ahead::Then(lost(&entry.connection, &error))),
         };
         match ahead {
             // What it still asks could not be answered. (Bytes that a raw one waits to be rid of are another matter.)
             Ahead::Rest(_) if entry.broken && entry.connection.lock().http() => return Fate::Gone,
             Ahead::Rest(wake_at) => return Fate::Rests(wake_at),
+            Ahead::Break => return Fate::Again,
             Ahead::Then(Next::Tell(step)) => _ = tell(core, &entry.connection, step),
             Ahead::Then(Next::Wait) => {}
             Ahead::Then(Next::Close) => return Fate::Gone,
@@ -60,7 +63,7 @@ pub(super) fn turn(
             }
             Ahead::Then(Next::Read) => {
                 reads += 1;
-                pending = read(core, entry, scratch, now).filter(|next| !goes_on(next));
+                pending = read(core, entry, scratch, *now).filter(|next| !goes_on(next));
             }
         }
     }
@@ -71,6 +74,8 @@ enum Ahead {
     Then(Next),
     /// It does not, until something happens, or that time has come.
     Rest(Option<Instant>),
+    /// It does, behind everybody else's turn.
+    Break,
 }
 
 /// Its deadline may have come: what follows from that.
@@ -93,37 +98,57 @@ pub(super) fn tick(core: &Core, entry: &mut Entry, scratch: &mut [u8], now: Inst
     }
 }
 
+/// The last look, before a cut: a request that waits in the kernel's queue is found, though not told any more.
+pub(super) fn look(core: &Core, entry: &mut Entry, scratch: &mut [u8], now: Instant) {
+    let Socket::Stream(stream) = &entry.socket else { return };
+    let mut session = entry.connection.lock();
+    if !session.awaits_request() {
+        return;
+    }
+    if let Ok(length @ 1..) = stream.read(scratch) {
+        session.found(core, now, scratch.get(..length).unwrap_or_default());
+    }
+}
+
 /// Sends what can be sent, and asks what comes next.
-fn advance(core: &Core, entry: &mut Entry, now: Instant) -> io::Result<Ahead> {
+fn advance(core: &Core, entry: &mut Entry, now: &mut Instant, writes: &mut u32) -> io::Result<Ahead> {
     let Entry { connection, socket: Socket::Stream(stream), readable, writable, .. } = entry else {
         return Ok(Ahead::Then(Next::Close));
     };
     loop {
         let mut session = connection.lock();
         session.begin_turn();
+        let more = *writable && !session.to_send().is_empty();
+        if core.is_interrupted() || more && *writes == WRITES {
+            session.end_turn();
+            return Ok(Ahead::Break);
+        }
         let mut sent = 0;
         while *writable && !session.to_send().is_empty() {
             match stream.write(session.to_send()) {
                 Ok(bytes) => {
                     // What the kernel does not take whole, it takes no more of (epoll(7), question 9).
                     *writable = bytes == session.to_send().len();
-                    session.sent(now, bytes);
+                    session.sent(*now, bytes);
                     sent += bytes;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     *writable = false;
-                    session.stalls(now);
+                    session.stalls(*now);
                 }
                 Err(error) => return Err(error),
             }
         }
         if sent > 0 {
             drop(session);
+            *writes += 1;
             connection.tell(core, Event::Write(sent));
             session = connection.lock();
         }
-        let next = session.next(core, now);
+        // Whatever the program was told of in this turn may have taken its time, which is not the peer's.
+        *now = Instant::now();
+        let next = session.next(core, *now);
         let over = session.take_over();
         // Going on may have written something: a 100, or an answer in the program's place.
         let more = *writable && !session.to_send().is_empty();

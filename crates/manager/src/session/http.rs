@@ -331,7 +331,7 @@ impl Http {
         self.step(core, buffers)
     }
 
-    fn awaits_head(&self) -> bool {
+    pub(crate) fn awaits_head(&self) -> bool {
         matches!((&self.reading, &self.answer), (Reading::Head, Answer::Nothing))
     }
 

@@ -403,6 +403,20 @@ impl Session {
         }
     }
 
+    /// Whether nothing is asked that has no answer.
+    pub(crate) fn awaits_request(&self) -> bool {
+        self.is_serving() && matches!(&self.protocol, Protocol::Http(http) if http.awaits_head())
+    }
+
+    /// These bytes came too late to be told of, but not to be answered.
+    pub(crate) fn found(&mut self, core: &Core, now: Instant, bytes: &[u8]) {
+        if let Some(Step::Headers { request, .. } | Step::Message { request, .. }) =
+            self.arrived(core, now, bytes)
+        {
+            self.told(request);
+        }
+    }
+
     /// Bytes that came while it lingers.
     pub(crate) fn discard(&mut self, now: Instant, bytes: &[u8]) -> Next {
         match &mut self.protocol {
@@ -527,6 +541,11 @@ impl Session {
         [stalled, own].into_iter().flatten().min()
     }
 
+    /// Whether its time has come.
+    pub(crate) fn is_due(&self, limits: &Limits, now: Instant) -> bool {
+        self.wake_at(limits).is_some_and(|at| at <= now)
+    }
+
     /// The time has come for something: whether the receive queue must be looked at once more before the connection is
     /// given up as silent ([`nothing_there`](Self::nothing_there)).
     pub(crate) fn tick(&mut self, core: &Core, now: Instant) -> Tick {
@@ -545,6 +564,8 @@ impl Session {
     pub(crate) fn nothing_there(&mut self, now: Instant) -> Next {
         match &mut self.protocol {
             Protocol::Http(http) => http.nothing_there(now),
+            // Somebody wrote meanwhile: it is not silent any more.
+            Protocol::Raw(_) if !self.buffers.send.is_empty() => Next::Read,
             _ => Next::Close,
         }
     }

@@ -27,10 +27,11 @@ pub struct DrainReport {
 }
 
 impl DrainReport {
-    /// Whether nothing was cut, and no handler panicked.
+    /// Whether nothing was cut, no handler panicked, and no listener was closed by its limit or an error.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.cut_count == 0 && self.panic_count == 0
+        let closed_well = |report: &CloseReport| !report.limit_hit && report.failure.is_none();
+        self.cut_count == 0 && self.panic_count == 0 && self.listeners.iter().all(closed_well)
     }
 }
 
