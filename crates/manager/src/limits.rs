@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-/// The limits of each connection and of all together, in service as in draining. Of sizes, 0 is taken for 1, so that no
-/// limit makes the loop deaf.
+/// The limits of each connection and of all together, in service as in draining.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -23,10 +22,10 @@ pub struct Limits {
     /// only writing tells the two apart. It is shorter than a drain, so that whoever has gone holds none up to its deadline.
     pub half_closed: Duration,
     /// What a raw connection may receive without the program consuming it. Default 1 MiB; then reading stops until
-    /// there is room again, and the peer is held back by TCP's flow control.
+    /// there is room again, and the peer is held back by TCP's flow control. 0 is taken for 1.
     pub receive_bytes: usize,
     /// What may wait to be sent before the peer is not read any more. Default 1 MiB: an answer counts, so that whoever
-    /// does not read answers cannot pile them up.
+    /// does not read answers cannot pile them up. 0 is taken for 1.
     pub send_pause: usize,
     /// What may wait to be sent at all. Default 256 MiB; beyond it, writing is an error.
     pub send_bytes: usize,
