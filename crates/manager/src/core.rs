@@ -254,6 +254,11 @@ impl Core {
         taken
     }
 
+    /// Whether something is to be done by the thread that polls.
+    pub(crate) fn has_written_down(&self) -> bool {
+        !lock(&self.inbox).is_empty()
+    }
+
     /// Called before waiting: whether there is nothing to do, so that whoever writes something down must wake the thread.
     pub(crate) fn fall_asleep(&self) -> bool {
         let mut inbox = lock(&self.inbox);

@@ -25,8 +25,9 @@ impl Reactor {
         self.entering = self.slots(|socket| matches!(socket, Socket::Stream(_) | Socket::Datagram(_))).into();
     }
 
-    /// Each of those that are open has a turn of its own for the beginning of the drain.
-    pub(super) fn enter_drain(&mut self) {
+    /// Each of those that are open has a turn of its own for the beginning of the drain. Whether somebody had it now.
+    pub(super) fn enter_drain(&mut self) -> bool {
+        let some = !self.entering.is_empty();
         while !self.is_over()
             && let Some(slot) = self.entering.pop_front()
         {
@@ -38,6 +39,7 @@ impl Reactor {
             self.now = Instant::now();
             self.enter(slot, Stage::Draining);
         }
+        some
     }
 
     /// Whoever is accepted in the drain is told as well, and nobody twice.

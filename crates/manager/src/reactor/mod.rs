@@ -114,9 +114,9 @@ impl Reactor {
     /// Whether a signal ended the wait.
     fn go_through(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
         self.wakeups_left = WAKEUPS;
-        self.read_inbox();
-        self.enter_drain();
-        let timeout = self.timeout(timeout);
+        // That may have been all that there was to be done.
+        let done = self.read_inbox() | self.enter_drain();
+        let timeout = if done { Some(Duration::ZERO) } else { self.timeout(timeout) };
         let waited = self.poll.poll(&mut self.events, timeout);
         self.core.awake();
         self.now = Instant::now();
@@ -157,7 +157,11 @@ impl Reactor {
     /// Whether another pass would have something to do at once, or clients are being waited for.
     pub(crate) fn has_more(&self) -> bool {
         let closing = |entry: &Entry| matches!(entry.socket, Socket::Closing(..));
-        !self.events.is_empty() || self.is_busy() || self.entries.iter().any(|(_, entry)| closing(entry))
+        let written = self.core.has_written_down();
+        written
+            || !self.events.is_empty()
+            || self.is_busy()
+            || self.entries.iter().any(|(_, entry)| closing(entry))
     }
 
     fn timeout(&mut self, most: Option<Duration>) -> Option<Duration> {
@@ -240,15 +244,16 @@ impl Reactor {
         }
     }
 
-    /// Does what other threads, and handlers, have written down.
-    pub(super) fn read_inbox(&mut self) {
+    /// Does what other threads, and handlers, have written down. Whether there was anything.
+    pub(super) fn read_inbox(&mut self) -> bool {
         let most = if self.wakeups.is_empty() { self.wakeups_left } else { 0 };
         let Inbox { added, touched, wakeups, .. } = self.core.take_inbox(most);
         self.wakeups.extend(wakeups);
-        if !(added.is_empty() && touched.is_empty() && self.wakeups.is_empty()) {
-            // The last pass may be long ago.
-            self.now = Instant::now();
+        if added.is_empty() && touched.is_empty() && self.wakeups.is_empty() {
+            return false;
         }
+        // The last pass may be long ago.
+        self.now = Instant::now();
         for entry in added {
             self.add(entry);
         }
@@ -259,6 +264,7 @@ impl Reactor {
             self.list_for_polls(&connection);
             self.turn_or_list(slot);
         }
+        true
     }
 
     fn tell_wakeups(&mut self) {

@@ -109,3 +109,20 @@ fn a_stop_that_is_over_before_it_is_followed_ends_it_too() {
     drop(manager);
     assert_eq!(lifecycle.close().exit_status(), 0);
 }
+
+#[test]
+fn what_was_written_down_before_the_wait_is_done_and_ends_it() {
+    let told = Arc::new(AtomicBool::new(false));
+    let tells = Arc::clone(&told);
+    let mut manager = Manager::new(move |_: &exeunt_manager::Connection, event: Event<'_>| {
+        if let Event::Wakeup(_) = event {
+            tells.store(true, Ordering::SeqCst);
+        }
+    });
+    let listener = manager.listen("tcp://127.0.0.1:0").unwrap();
+    manager.poll(Duration::ZERO).unwrap();
+    let began = Instant::now();
+    listener.wakeup("x").unwrap();
+    manager.poll(LIMIT).unwrap();
+    assert!(told.load(Ordering::SeqCst) && began.elapsed() < LIMIT);
+}

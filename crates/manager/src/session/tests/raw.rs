@@ -1,6 +1,6 @@
 //! Connections whose bytes are the program's own.
 
-use super::super::Session;
+use super::super::{Next, Session, Tick};
 use super::bench::{Bench, End, silent};
 use crate::Limits;
 use crate::core::Stage;
@@ -150,4 +150,16 @@ fn what_another_protocol_begins_in_the_drain_ends_in_it() {
     bench.at(1100).arrives("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
     assert!(!bench.session.http());
     assert_eq!(bench.wakes_at(), Some(1350), "silent for the grace, and no deadline needed");
+}
+
+#[test]
+fn what_is_written_between_the_judgement_and_the_look_is_sent() {
+    let mut bench = Bench::raw(Limits::default(), silent);
+    bench.at(1).enters(Stage::Draining);
+    let at = std::time::Instant::now() + Duration::from_millis(500);
+    assert!(matches!(bench.session.tick(&bench.core, at), Tick::LastLook));
+    bench.session.send(&bench.core, b"late").unwrap();
+    assert!(matches!(bench.session.nothing_there(at), Next::Read));
+    bench.session.sent(at, 4);
+    assert!(matches!(bench.session.nothing_there(at), Next::Close));
 }
