@@ -41,11 +41,14 @@ fn anything() -> impl Strategy<Value = Happens> {
         Just("PUT /d HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"),
         Just("0\r\n\r\n"),
         Just("GET /e HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET /f"),
+        Just("CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n"),
+        Just("HEAD /g HTTP/1.1\r\nHost: a\r\n\r\n"),
         Just("nonsense\r\n\r\n"),
     ];
     let raw = prop_oneof![
         Just("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"),
         Just("HTTP/1.1 200 OK\r\nConte"),
+        Just("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"),
         Just("HTTP/1.1 101 Switching Protocols\r\n\r\n"),
         Just("words"),
     ];
