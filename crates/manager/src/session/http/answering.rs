@@ -1,0 +1,207 @@
+//! What the program may do: answers, in all the ways in which they are given.
+
+use super::{Answer, Http, Reading};
+use crate::core::Core;
+use crate::error::{AnswerError, SendError};
+use crate::http::{Answering, Form, Outgoing, Reply, Version, announce_end, chunk, sse, write};
+use crate::session::Buffers;
+use bytes::BytesMut;
+use exeunt_drain::{Effect, Input};
+use std::num::NonZeroU64;
+
+impl Http {
+    /// The number of the request that was asked last.
+    pub(crate) fn number(&self) -> Option<NonZeroU64> {
+        NonZeroU64::new(self.requests)
+    }
+
+    /// Whether that request is the present one, and may have something to be written about it still.
+    pub(crate) fn answers(&self, number: NonZeroU64) -> bool {
+        number.get() == self.requests && (self.asked.is_some() || self.swallows)
+    }
+
+    pub(crate) fn reply(
+        &mut self,
+        core: &Core,
+        buffers: &mut Buffers,
+        status: u16,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<(), AnswerError> {
+        let (version, head_only, connect, close) = match (&self.answer, &self.asked) {
+            (Answer::Owed, Some(asked)) => {
+                (asked.version, asked.head_only, asked.connect, asked.close || self.leaves_body())
+            }
+            (Answer::Nothing, _) if self.is_unasked(status) => (Version::Http11, false, false, true),
+            _ => return Err(AnswerError::Answered),
+        };
+        let stopping = core.is_stopping();
+        let close = close || self.drain.would_say_close(stopping);
+        let reply = Reply { status, headers, body };
+        let head_at = buffers.send.len();
+        let form = core.with_date(|date| {
+            let answering = Answering { version, head_only, connect, close, date };
+            write(&mut buffers.send, reply, answering)
+        })?;
+        if form == Form::Interim {
+            if let Some(asked) = &mut self.asked {
+                asked.expects &= status != 100;
+            }
+            return Ok(());
+        }
+        // The machine is told only of what is written.
+        self.drain.on(self.seen, Input::ResponseHead { stopping });
+        self.closes |= form.closes();
+        self.answer = match form {
+            Form::UntilClose if !head_only => Answer::UntilClose,
+            Form::Chunked { .. } | Form::UntilClose => Answer::Chunked,
+            Form::Switching => Answer::Switching,
+            _ => Answer::Whole,
+        };
+        buffers.head_at = Some(head_at).filter(|_| form != Form::Switching);
+        Ok(())
+    }
+
+    pub(crate) fn send(&mut self, core: &Core, buffers: &mut Buffers, bytes: &[u8]) -> Result<(), SendError> {
+        if let (Answer::Owed, Some(asked)) = (&self.answer, &self.asked) {
+            self.answer = Answer::Raw(Box::new(Outgoing::new(asked.head_only, asked.connect)));
+        }
+        match &mut self.answer {
+            Answer::Whole | Answer::Nothing if self.swallows => {}
+            Answer::Whole => return Err(SendError::Answered),
+            // Whatever comes next is taken for the answer to the next request.
+            Answer::Nothing if self.used => return Err(SendError::Answered),
+            Answer::Raw(outgoing) => {
+                let (drain, seen) = (&mut self.drain, self.seen);
+                let (close, head_only) =
+                    self.asked.as_ref().map_or((false, false), |asked| (asked.close, asked.head_only));
+                let progress = outgoing.write(bytes, &mut buffers.send, || {
+                    let stopping = core.is_stopping();
+                    drain.on(seen, Input::ResponseHead { stopping }) == Some(Effect::SayClose) || close
+                });
+                if progress.switched {
+                    self.answer = Answer::Switching;
+                    return Ok(());
+                }
+                self.closes |= progress.closes;
+                buffers.head_at = progress.head_at.or(buffers.head_at);
+                if progress.done {
+                    self.answer = Answer::Whole;
+                    self.swallows = head_only;
+                }
+                // What HEAD does not want is left out, as in a reply.
+                if progress.surplus > 0 && !head_only {
+                    return Err(SendError::Answered);
+                }
+            }
+            _ => buffers.send.extend_from_slice(bytes),
+        }
+        Ok(())
+    }
+
+    pub(crate) fn chunk(
+        &mut self,
+        core: &Core,
+        buffers: &mut Buffers,
+        bytes: &[u8],
+    ) -> Result<(), AnswerError> {
+        let head_only = self.asked.as_ref().is_some_and(|asked| asked.head_only);
+        match &self.answer {
+            Answer::Chunked if head_only => {}
+            Answer::Whole | Answer::Nothing if self.swallows => return Ok(()),
+            Answer::Chunked => chunk(&mut buffers.send, bytes),
+            Answer::UntilClose => buffers.send.extend_from_slice(bytes),
+            Answer::Raw(_) => {
+                let mut framed = BytesMut::new();
+                chunk(&mut framed, bytes);
+                return Ok(self.send(core, buffers, &framed)?);
+            }
+            Answer::Whole => return Err(AnswerError::Answered),
+            Answer::Nothing | Answer::Owed | Answer::Switching => return Err(AnswerError::NotChunked),
+        }
+        if bytes.is_empty() {
+            self.answer = Answer::Whole;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn sse(
+        &mut self,
+        core: &Core,
+        buffers: &mut Buffers,
+        event: &str,
+        data: &str,
+    ) -> Result<(), AnswerError> {
+        let text = sse(event, data)?;
+        if matches!(self.answer, Answer::Owed) {
+            let headers = [
+                ("Content-Type", "text/event-stream"),
+                ("Cache-Control", "no-store"),
+                ("Transfer-Encoding", "chunked"),
+            ];
+            self.reply(core, buffers, 200, &headers, b"")?;
+        }
+        self.chunk(core, buffers, &text)
+    }
+
+    /// Answers for the program, which does not; nothing where nothing is owed.
+    pub(crate) fn give_up(&mut self, core: &Core, buffers: &mut Buffers, status: u16) {
+        if let (Answer::Owed, Some(asked)) = (&self.answer, &mut self.asked) {
+            asked.close = true;
+            // Cannot fail: it has no headers of the program's.
+            _ = self.reply(core, buffers, status, &[], b"");
+            self.reading = Reading::Over;
+        }
+    }
+
+    /// The program wants the end. What it has not answered when its handler has returned, it will not answer.
+    /// An answer whose head is here still says that it is the last.
+    pub(crate) fn drain(&mut self, buffers: &mut Buffers) {
+        if let Some(asked) = &mut self.asked {
+            asked.close = true;
+        }
+        if let Some(head_at) = buffers.head_at.take()
+            && !self.closes
+        {
+            self.closes = true;
+            announce_end(&mut buffers.send, head_at);
+        }
+    }
+
+    pub(crate) fn is_owed(&self) -> bool {
+        matches!(self.answer, Answer::Owed)
+    }
+
+    /// Whether such an answer may be sent though nothing is asked. Once something was, any but those two may well be a
+    /// second answer to that, and would be taken for the first to the next. (Of a request that is answered, the body may
+    /// still come.)
+    fn is_unasked(&self, status: u16) -> bool {
+        let between = !matches!(self.reading, Reading::Body(_));
+        between && (matches!(status, 408 | 503) || status >= 200 && !self.used)
+    }
+
+    /// Whether an answer is begun that only the program can finish.
+    pub(crate) fn is_torn(&self) -> bool {
+        matches!(self.answer, Answer::Chunked | Answer::UntilClose | Answer::Raw(_) | Answer::Switching)
+    }
+
+    /// Whether a close would end an answer that is not whole, which the peer could take for whole.
+    pub(crate) fn is_cut_short(&self, buffers: &Buffers) -> bool {
+        let begun = matches!(self.answer, Answer::Chunked | Answer::UntilClose | Answer::Raw(_));
+        begun || !buffers.send.is_empty()
+    }
+
+    /// What is held back of an answer in the program's own words.
+    pub(crate) fn held(&self) -> &[u8] {
+        match &self.answer {
+            Answer::Raw(outgoing) => outgoing.held(),
+            _ => &[],
+        }
+    }
+
+    /// The client waits for our leave to send the body, and has an answer instead: it may send it or not (RFC 9110
+    /// §10.1.1), so that nobody knows where the next request begins.
+    fn leaves_body(&self) -> bool {
+        matches!(self.reading, Reading::Body(_)) && self.asked.as_ref().is_some_and(|asked| asked.expects)
+    }
+}
