@@ -117,4 +117,6 @@ fn what_a_signal_handler_writes_ends_the_wait_each_time() {
     let error = std::iter::repeat_with(|| full.write(&[0; 4096])).find_map(Result::err).unwrap();
     assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
     assert_eq!(manager.poll(None).unwrap(), Passed::Interrupted);
+    // And there is room again.
+    assert_eq!(full.write(&[2]).unwrap(), 1);
 }
