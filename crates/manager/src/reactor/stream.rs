@@ -29,6 +29,9 @@ pub(super) fn turn(
     let mut pending = first.filter(|next| !goes_on(next));
     if pending.is_some() {
         entry.connection.lock().begin_turn();
+    } else if entry.readable && !core.is_interrupted() && begins_with_reading(entry) {
+        reads = 1;
+        pending = read(core, entry, scratch, *now).filter(|next| !goes_on(next));
     }
     loop {
         let ahead = match pending.take() {
@@ -67,6 +70,16 @@ pub(super) fn turn(
             }
         }
     }
+}
+
+/// Begins a turn, if it begins with reading: the commonest, whose first look is spared.
+fn begins_with_reading(entry: &Entry) -> bool {
+    let mut session = entry.connection.lock();
+    let reads = session.only_reads();
+    if reads {
+        session.begin_turn();
+    }
+    reads
 }
 
 /// How a turn goes on.

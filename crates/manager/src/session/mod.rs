@@ -408,6 +408,12 @@ impl Session {
         self.is_serving() && matches!(&self.protocol, Protocol::Http(http) if http.awaits_head())
     }
 
+    /// Whether a look at it before it is read would come to nothing: it waits for a request, with nothing in hand.
+    pub(crate) fn only_reads(&self) -> bool {
+        let Buffers { recv, send, ended, .. } = &self.buffers;
+        self.awaits_request() && recv.is_empty() && send.is_empty() && !ended
+    }
+
     /// These bytes came too late to be told of, but not to be answered.
     pub(crate) fn found(&mut self, core: &Core, now: Instant, bytes: &[u8]) {
         if let Some(Step::Headers { request, .. } | Step::Message { request, .. }) =
