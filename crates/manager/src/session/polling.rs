@@ -1,0 +1,229 @@
+//! What the thread that polls asks of a connection.
+
+use super::{Buffers, Course, Leftover, Next, Over, Protocol, Raw, Session, Step, Tick, Wish};
+use crate::core::{Core, Stage};
+use crate::handler::Handler;
+use crate::http::Request;
+use crate::limits::Limits;
+use bytes::Buf;
+use exeunt_listener::Address;
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// For the thread that polls.
+impl Session {
+    /// These bytes came; what to tell the program of first.
+    pub(crate) fn arrived(&mut self, core: &Core, now: Instant, bytes: &[u8]) -> Option<Step> {
+        if !self.is_serving() {
+            // A last look found them, and nobody wants to know.
+            self.discard(now, bytes);
+            return None;
+        }
+        match &mut self.protocol {
+            Protocol::Raw(raw) => {
+                raw.arrived(now);
+                self.buffers.recv.extend_from_slice(bytes);
+                None
+            }
+            Protocol::Http(http) => http.arrived(core, &mut self.buffers, now, bytes),
+            Protocol::Listener | Protocol::Datagram(_) => None,
+        }
+    }
+
+    /// Whether nothing is asked that has no answer.
+    pub(crate) fn awaits_request(&self) -> bool {
+        self.is_serving() && matches!(&self.protocol, Protocol::Http(http) if http.awaits_head())
+    }
+
+    /// Whether a look at it before it is read would come to nothing: it waits for a request, with nothing in hand.
+    pub(crate) fn only_reads(&self) -> bool {
+        let Buffers { recv, send, ended, .. } = &self.buffers;
+        self.awaits_request() && recv.is_empty() && send.is_empty() && !ended
+    }
+
+    /// These bytes came too late to be told of, but not to be answered.
+    pub(crate) fn found(&mut self, core: &Core, now: Instant, bytes: &[u8]) {
+        if let Some(Step::Headers { request, .. } | Step::Message { request, .. }) =
+            self.arrived(core, now, bytes)
+        {
+            self.told(request);
+        }
+    }
+
+    /// Bytes that came while it lingers.
+    pub(crate) fn discard(&mut self, now: Instant, bytes: &[u8]) -> Next {
+        match &mut self.protocol {
+            Protocol::Raw(raw) => raw.discard(now, bytes),
+            Protocol::Http(http) => http.discard(now, bytes),
+            Protocol::Listener | Protocol::Datagram(_) => Next::Close,
+        }
+    }
+
+    /// The peer has ended its side.
+    pub(crate) fn ended(&mut self) -> Next {
+        self.buffers.ended = true;
+        match &mut self.protocol {
+            Protocol::Raw(raw) => raw.ended(),
+            Protocol::Http(http) => http.ended(),
+            Protocol::Listener | Protocol::Datagram(_) => Next::Close,
+        }
+    }
+
+    /// A datagram came from there.
+    pub(crate) fn datagram(&mut self, from: Address, bytes: &[u8]) {
+        self.remote = Some(from);
+        self.buffers.recv.clear();
+        self.buffers.recv.extend_from_slice(bytes);
+    }
+
+    /// The program was told of the request; it keeps it if it is not answered.
+    pub(crate) fn told(&mut self, request: Request) {
+        self.buffers.told = None;
+        if let Protocol::Http(http) = &mut self.protocol {
+            http.keep(request);
+        }
+    }
+
+    /// Whether the request is still to be told as a message.
+    pub(crate) fn is_owed(&self) -> bool {
+        matches!(&self.protocol, Protocol::Http(http) if http.is_owed())
+            && self.is_open()
+            && self.wish == Wish::Serve
+    }
+
+    /// What waits to be sent.
+    pub(crate) fn to_send(&self) -> &[u8] {
+        &self.buffers.send
+    }
+
+    /// That much of it is with the kernel.
+    pub(crate) fn sent(&mut self, now: Instant, bytes: usize) {
+        match bytes == self.buffers.send.len() {
+            true => self.buffers.send.clear(), // from its beginning again
+            false => self.buffers.send.advance(bytes),
+        }
+        self.buffers.stalled = Some(now).filter(|_| !self.buffers.send.is_empty());
+        self.buffers.head_at = None;
+        if let Some(alone) = &mut self.buffers.alone {
+            *alone = now;
+        }
+        self.buffers.release();
+    }
+
+    /// The kernel takes nothing at present.
+    pub(crate) fn stalls(&mut self, now: Instant) {
+        self.buffers.stalled.get_or_insert(now);
+    }
+
+    /// Work that the last call has brought to its end: for whoever has the lock to drop behind it.
+    pub(crate) fn take_over(&mut self) -> Option<Over> {
+        match &mut self.protocol {
+            Protocol::Http(http) => http.take_over(),
+            _ => None,
+        }
+    }
+
+    /// What comes next, once everything that could be sent was.
+    pub(crate) fn next(&mut self, core: &Core, now: Instant) -> Next {
+        match self.course {
+            Course::Gone => return Next::Close,
+            Course::Lingering => return Next::Read,
+            Course::Open => {}
+        }
+        match self.wish {
+            Wish::Abort => return Next::Abort,
+            Wish::Close if self.is_cut_short() => return Next::Abort,
+            Wish::Close => return Next::Close,
+            Wish::Serve | Wish::Drain => {}
+        }
+        let draining = self.wish == Wish::Drain;
+        match &mut self.protocol {
+            Protocol::Listener | Protocol::Datagram(_) if draining => Next::Close,
+            Protocol::Listener | Protocol::Datagram(_) => Next::Wait,
+            Protocol::Raw(raw) => raw.next(core, &mut self.buffers, now, draining),
+            Protocol::Http(http) if http.has_switched(&self.buffers) => {
+                let mut raw = Raw::new(now);
+                if core.stage() >= Stage::Draining {
+                    raw.enter(core, &self.buffers, now, Stage::Draining, None);
+                }
+                let next = raw.next(core, &mut self.buffers, now, draining);
+                self.protocol = Protocol::Raw(raw);
+                next
+            }
+            Protocol::Http(http) => http.next(core, &mut self.buffers, now, draining),
+        }
+    }
+
+    /// The drain has begun, or its deadline has come.
+    pub(crate) fn enter(&mut self, core: &Core, now: Instant, stage: Stage) -> Next {
+        match &mut self.protocol {
+            Protocol::Raw(raw) => raw.enter(core, &self.buffers, now, stage, self.remote.as_ref()),
+            Protocol::Http(http) => http.enter(core, &mut self.buffers, now, stage, self.remote.as_ref()),
+            Protocol::Listener | Protocol::Datagram(_) => Next::Wait,
+        }
+    }
+
+    /// When [`tick`](Self::tick) is wanted, if nothing happens before.
+    pub(crate) fn wake_at(&self, limits: &Limits) -> Option<Instant> {
+        let stalled = self.buffers.stalled.and_then(|since| since.checked_add(limits.write_stall));
+        let own = match &self.protocol {
+            Protocol::Raw(raw) => raw.wake_at(limits, &self.buffers),
+            Protocol::Http(http) => http.wake_at(limits, &self.buffers),
+            Protocol::Listener | Protocol::Datagram(_) => None,
+        };
+        [stalled, own].into_iter().flatten().min()
+    }
+
+    /// Whether its time has come.
+    pub(crate) fn is_due(&self, limits: &Limits, now: Instant) -> bool {
+        self.wake_at(limits).is_some_and(|at| at <= now)
+    }
+
+    /// The time has come for something: whether the receive queue must be looked at once more before the connection is
+    /// given up as silent ([`nothing_there`](Self::nothing_there)).
+    pub(crate) fn tick(&mut self, core: &Core, now: Instant) -> Tick {
+        let stalled = self.buffers.stalled.and_then(|since| since.checked_add(core.limits.write_stall));
+        if stalled.is_some_and(|at| at <= now) {
+            return Tick::Then(Next::Abort);
+        }
+        match &mut self.protocol {
+            Protocol::Raw(raw) => raw.tick(&core.limits, &self.buffers, now),
+            Protocol::Http(http) => http.tick(core, &mut self.buffers, now),
+            Protocol::Listener | Protocol::Datagram(_) => Tick::Then(Next::Wait),
+        }
+    }
+
+    /// The last look found nothing.
+    pub(crate) fn nothing_there(&mut self, now: Instant) -> Next {
+        match &mut self.protocol {
+            Protocol::Http(http) => http.nothing_there(now),
+            // Somebody wrote meanwhile: it is not silent any more.
+            Protocol::Raw(_) if !self.buffers.send.is_empty() => Next::Read,
+            _ => Next::Close,
+        }
+    }
+
+    /// From here on it is closed for the program.
+    pub(crate) fn lingers(&mut self) -> Leftover {
+        self.course = Course::Lingering;
+        self.buffers = Buffers::default();
+        self.poll_events = false;
+        Leftover { handler: self.handler.take(), protocol: None }
+    }
+
+    /// The socket is gone. What the program keeps of it is a handle, and no more: neither a request nor its work.
+    pub(crate) fn gone(&mut self) -> Leftover {
+        self.course = Course::Gone;
+        self.buffers = Buffers::default();
+        self.poll_events = false;
+        self.slot = None;
+        let protocol = std::mem::replace(&mut self.protocol, Protocol::Listener);
+        Leftover { handler: self.handler.take(), protocol: Some(protocol) }
+    }
+
+    /// What the program gave; for whoever drops the last handle.
+    pub(crate) fn take_foreign(&mut self) -> (Option<Handler>, Option<Arc<dyn Any + Send + Sync>>) {
+        (self.handler.take(), self.data.take())
+    }
+}

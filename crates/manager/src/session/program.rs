@@ -1,0 +1,151 @@
+//! What the program asks of a connection, from whatever thread.
+
+use super::{Buffers, Http, Protocol, Session, Wish, raw};
+use crate::core::Core;
+use crate::error::{AnswerError, SendError};
+use crate::http::Request;
+use crate::limits::Limits;
+use bytes::Buf;
+use std::num::NonZeroU64;
+
+/// For the program.
+impl Session {
+    pub(crate) fn received(&self, most: usize) -> Vec<u8> {
+        let Buffers { told, recv, .. } = &self.buffers;
+        let told = told.as_ref().map_or(&[][..], Request::raw);
+        told.iter().chain(recv.iter()).take(most).copied().collect()
+    }
+
+    pub(crate) fn received_len(&self) -> usize {
+        self.buffers.told.as_ref().map_or(0, |told| told.raw().len()) + self.buffers.recv.len()
+    }
+
+    pub(crate) fn consume(&mut self, bytes: usize) -> usize {
+        if self.http() {
+            return 0;
+        }
+        let bytes = bytes.min(self.buffers.recv.len());
+        self.buffers.recv.advance(bytes);
+        self.buffers.release();
+        bytes
+    }
+
+    pub(crate) fn unsent(&self, most: usize) -> Vec<u8> {
+        self.buffers.send.iter().chain(self.held()).take(most).copied().collect()
+    }
+
+    pub(crate) fn unsent_len(&self) -> usize {
+        self.buffers.send.len() + self.held().len()
+    }
+
+    fn held(&self) -> &[u8] {
+        match &self.protocol {
+            Protocol::Http(http) => http.held(),
+            _ => &[],
+        }
+    }
+
+    /// Whether a handle of that request comes too late to answer it.
+    pub(crate) fn has_answered(&self, request: Option<NonZeroU64>) -> bool {
+        match (&self.protocol, request) {
+            (Protocol::Http(http), Some(number)) => !http.answers(number),
+            _ => false,
+        }
+    }
+
+    /// Whether a close would cut short what is being sent, so that it has to be a reset.
+    pub(crate) fn is_cut_short(&self) -> bool {
+        self.is_open()
+            && match &self.protocol {
+                Protocol::Http(http) => http.is_cut_short(&self.buffers),
+                Protocol::Raw(_) => !self.buffers.send.is_empty(),
+                Protocol::Listener | Protocol::Datagram(_) => false,
+            }
+    }
+
+    pub(crate) fn is_full(&self, limits: &Limits) -> bool {
+        match &self.protocol {
+            Protocol::Raw(_) => self.buffers.is_full(limits.receive_bytes, limits),
+            Protocol::Http(http) => self.buffers.is_full(http.room(limits), limits),
+            _ => false,
+        }
+    }
+
+    pub(crate) fn send(&mut self, core: &Core, bytes: &[u8]) -> Result<(), SendError> {
+        if self.wish >= Wish::Close {
+            return Err(SendError::Closed(crate::ConnectionClosed));
+        }
+        let limit = core.limits.send_bytes;
+        let waiting = self.unsent_len();
+        if bytes.len() > limit.saturating_sub(waiting) {
+            return Err(SendError::Full { waiting, more: bytes.len(), limit });
+        }
+        match &mut self.protocol {
+            Protocol::Listener => Err(SendError::Listener),
+            Protocol::Datagram(socket) => raw::send_datagram(socket, self.remote.as_ref(), bytes),
+            Protocol::Raw(_) => {
+                self.buffers.send.extend_from_slice(bytes);
+                Ok(())
+            }
+            Protocol::Http(http) => http.send(core, &mut self.buffers, bytes),
+        }
+    }
+
+    pub(crate) fn reply(
+        &mut self,
+        core: &Core,
+        status: u16,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<(), AnswerError> {
+        let (http, buffers) = self.speaking(core, body.len())?;
+        http.reply(core, buffers, status, headers, body)
+    }
+
+    pub(crate) fn chunk(&mut self, core: &Core, bytes: &[u8]) -> Result<(), AnswerError> {
+        let (http, buffers) = self.speaking(core, bytes.len())?;
+        http.chunk(core, buffers, bytes)
+    }
+
+    pub(crate) fn sse(&mut self, core: &Core, event: &str, data: &str) -> Result<(), AnswerError> {
+        let (http, buffers) = self.speaking(core, data.len())?;
+        http.sse(core, buffers, event, data)
+    }
+
+    fn speaking(&mut self, core: &Core, more: usize) -> Result<(&mut Http, &mut Buffers), AnswerError> {
+        if self.wish >= Wish::Close {
+            return Err(AnswerError::from(crate::ConnectionClosed));
+        }
+        let Protocol::Http(http) = &mut self.protocol else { return Err(AnswerError::NotHttp) };
+        let limit = core.limits.send_bytes;
+        let waiting = self.buffers.send.len();
+        if more > limit.saturating_sub(waiting) {
+            return Err(SendError::Full { waiting, more, limit }.into());
+        }
+        Ok((http, &mut self.buffers))
+    }
+
+    pub(crate) fn drain(&mut self, _: &Core) {
+        self.wish = self.wish.max(Wish::Drain);
+        if let Protocol::Http(http) = &mut self.protocol {
+            http.drain(&mut self.buffers);
+        }
+    }
+
+    pub(crate) fn close(&mut self) {
+        self.wish = self.wish.max(Wish::Close);
+    }
+
+    /// Its handler panicked: what can be said is said, and it ends.
+    pub(crate) fn panicked(&mut self, core: &Core) {
+        match &mut self.protocol {
+            Protocol::Http(http) if !http.is_torn() => {
+                http.give_up(core, &mut self.buffers, 500);
+                self.wish = self.wish.max(Wish::Drain);
+            }
+            // The loop would not be the same without it, and the handler may do better with the next client.
+            Protocol::Listener | Protocol::Datagram(_) => {}
+            _ => self.wish = self.wish.max(Wish::Abort),
+        }
+    }
+}
