@@ -63,11 +63,16 @@ fn an_adopted_socket_that_is_vouched_for_is_closed_with_care() {
 
 #[test]
 fn a_copy_in_this_process_is_found() {
-    let (listener, address) = listener();
-    let copy = listener.as_fd().try_clone_to_owned().unwrap();
-    let report = close(listener);
-    assert_eq!((report.method, report.ownership), (Method::LeftToOthers, Ownership::HeldBy(process::id())));
-    assert!(serves(copy, address));
+    in_own_process("a_copy_in_this_process_is_found", || {
+        let (listener, address) = listener();
+        let copy = listener.as_fd().try_clone_to_owned().unwrap();
+        let report = close(listener);
+        assert_eq!(
+            (report.method, report.ownership),
+            (Method::LeftToOthers, Ownership::HeldBy(process::id()))
+        );
+        assert!(serves(copy, address));
+    });
 }
 
 #[test]
@@ -77,29 +82,34 @@ fn a_copy_in_a_program_that_we_started_is_found() {
         let inherited = io::stdin().as_fd().try_clone_to_owned().unwrap();
         return serve_one(&Listener::adopt(inherited).unwrap());
     }
-    let (listener, address) = listener();
-    let mut child = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "a_copy_in_a_program_that_we_started_is_found"])
-        .env(CHILD, "1")
-        .stdin(Stdio::from(listener.as_fd().try_clone_to_owned().unwrap()))
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    let report = close(listener);
-    assert_eq!((report.method, report.ownership), (Method::LeftToOthers, Ownership::HeldBy(child.id())));
-    assert!(is_greeted(connect(address)));
-    assert!(child.wait().unwrap().success());
+    // Alone, since a child that another test is just giving birth to holds a copy, too.
+    in_own_process("a_copy_in_a_program_that_we_started_is_found", || {
+        let (listener, address) = listener();
+        let mut child = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "a_copy_in_a_program_that_we_started_is_found"])
+            .env(CHILD, "1")
+            .stdin(Stdio::from(listener.as_fd().try_clone_to_owned().unwrap()))
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let report = close(listener);
+        assert_eq!((report.method, report.ownership), (Method::LeftToOthers, Ownership::HeldBy(child.id())));
+        assert!(is_greeted(connect(address)));
+        assert!(child.wait().unwrap().success());
+    });
 }
 
 #[test]
 fn a_program_that_we_started_without_it_does_not_count() {
-    let (listener, address) = listener();
-    let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-    let report = close(listener);
-    assert_eq!((report.method, report.ownership), (Method::Looked, Ownership::Sole));
-    assert!(is_refused(address));
-    drop(child.stdin.take());
-    child.wait().unwrap();
+    in_own_process("a_program_that_we_started_without_it_does_not_count", || {
+        let (listener, address) = listener();
+        let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let report = close(listener);
+        assert_eq!((report.method, report.ownership), (Method::Looked, Ownership::Sole));
+        assert!(is_refused(address));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    });
 }
 
 #[test]
