@@ -65,10 +65,10 @@ pub(crate) fn run(arguments: &ServeArguments) -> Result<ExitStatus, UsageError> 
     };
     let address = server.local_address();
     let scheme = if address.as_path().is_some() { "" } else { "http://" };
-    printer::note(format_args!("serving {what} on {scheme}{address}"));
+    let told = format!("serving {what} on {scheme}{address}");
     let report = match &arguments.dir {
-        Some(dir) => serve(&runtime, server.service(ServeDir::new(dir)), lifecycle),
-        None => serve(&runtime, server.service(tower::service_fn(site::answer)), lifecycle),
+        Some(dir) => serve(&runtime, server.service(ServeDir::new(dir)), lifecycle, &told),
+        None => serve(&runtime, server.service(tower::service_fn(site::answer)), lifecycle, &told),
     };
     // A request that was cut may still run; it must not keep the process.
     runtime.shutdown_background();
@@ -76,7 +76,7 @@ pub(crate) fn run(arguments: &ServeArguments) -> Result<ExitStatus, UsageError> 
     Ok(ExitStatus::Lifecycle(report.exit_status()))
 }
 
-fn serve<S, B>(runtime: &Runtime, server: Server<S>, lifecycle: Lifecycle) -> Report
+fn serve<S, B>(runtime: &Runtime, server: Server<S>, lifecycle: Lifecycle, told: &str) -> Report
 where
     S: HttpService<B> + Sync,
     B: Body<Data = bytes::Bytes, Error: Into<BoxError>> + Send + 'static,
@@ -85,6 +85,8 @@ where
         let stop = lifecycle.stop();
         let server = server.map(|service| Health::new(service, stop));
         tokio::spawn(server.run(&lifecycle));
+        // From here on the lifecycle waits for the server: whoever is told may connect and send the signal at once.
+        printer::note(told);
         lifecycle.ready();
         lifecycle.finished().await
     })
