@@ -5,7 +5,7 @@ use crate::error::{AnswerError, ConnectionClosed, SendError};
 use crate::event::Event;
 use crate::handle::Handle;
 use crate::handler::{Handler, discard, guarded};
-use crate::session::{Session, Turn};
+use crate::session::{Leftover, Session, Turn};
 use exeunt_listener::Address;
 use std::any::Any;
 use std::fmt;
@@ -328,6 +328,17 @@ impl Connection {
         let value = change(&mut session);
         self.shared.plain.store(session.is_plain(), Ordering::Release);
         value
+    }
+
+    /// Tells the last event, unless it was told, and takes the connection from those that are open.
+    pub(crate) fn tell_end(&self, core: &Core, end: impl FnOnce(&mut Session) -> Leftover) {
+        if self.is_open() {
+            self.lock().close();
+            self.tell(core, Event::Close);
+        }
+        // Dropped outside of the lock, since it may be foreign.
+        drop(self.end(end));
+        core.open().remove(&self.id());
     }
 
     pub(crate) fn kind(&self) -> Kind {

@@ -157,8 +157,7 @@ impl Reactor {
     /// Whether another pass would have something to do at once, or clients are being waited for.
     pub(crate) fn has_more(&self) -> bool {
         let closing = |entry: &Entry| matches!(entry.socket, Socket::Closing(..));
-        let written = self.core.has_written_down();
-        written
+        self.core.has_written_down()
             || !self.events.is_empty()
             || self.is_busy()
             || self.entries.iter().any(|(_, entry)| closing(entry))
@@ -291,14 +290,13 @@ impl Reactor {
     }
 
     /// Takes a socket in.
-    fn add(&mut self, mut entry: Entry) -> Option<usize> {
+    fn add(&mut self, mut entry: Entry) {
         let vacant = self.entries.vacant_entry();
         let slot = vacant.key();
         if let Err(error) = entry.register(self.poll.registry(), Token(slot)) {
             let text = format!("the kernel does not watch the socket: {error}");
             entry.connection.tell(&self.core, Event::Error(&text));
-            self.bury(entry);
-            return None;
+            return self.bury(entry);
         }
         let connection = entry.connection.clone();
         connection.lock().placed(slot);
@@ -313,7 +311,6 @@ impl Reactor {
         self.list_for_polls(&connection);
         // What was done to it before it had a place.
         self.turn_or_list(slot);
-        Some(slot)
     }
 
     fn remove(&mut self, slot: usize) {
@@ -336,13 +333,7 @@ impl Reactor {
     /// Tells the last event, and closes the socket.
     fn bury(&self, entry: Entry) {
         let Entry { connection, socket, .. } = entry;
-        if connection.is_open() {
-            connection.lock().close();
-            connection.tell(&self.core, Event::Close);
-        }
-        let leftover = connection.end(Session::gone);
-        drop(leftover);
-        self.core.open().remove(&connection.id());
+        connection.tell_end(&self.core, Session::gone);
         if let Socket::Listener(door) = socket
             && let Address::Unix(_) = door.listener.local_address()
         {

@@ -57,7 +57,8 @@ pub(super) fn turn(
                 if let Socket::Stream(stream) = &entry.socket {
                     stream.shut_down();
                 }
-                linger(core, &entry.connection);
+                // For the program that is the end.
+                entry.connection.tell_end(core, Session::lingers);
                 entry.readable = true;
             }
             Ahead::Then(Next::Read) if reads == READS => {
@@ -257,15 +258,6 @@ fn tell(core: &Core, connection: &Connection, step: Step) -> bool {
     let mut session = connection.lock();
     session.told(request);
     session.is_serving()
-}
-
-/// Our side is shut down. For the program that is the end.
-fn linger(core: &Core, connection: &Connection) {
-    connection.lock().close();
-    connection.tell(core, Event::Close);
-    let leftover = connection.end(Session::lingers);
-    drop(leftover);
-    core.open().remove(&connection.id());
 }
 
 /// The connection broke.

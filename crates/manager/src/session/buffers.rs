@@ -29,6 +29,11 @@ impl Buffers {
         self.recv.len() >= room.max(1) || self.send.len() >= limits.send_pause.max(1)
     }
 
+    /// When a peer that takes nothing of what waits for it has had its time.
+    pub(super) fn stall_ends(&self, limits: &Limits) -> Option<Instant> {
+        self.stalled.and_then(|since| since.checked_add(limits.write_stall))
+    }
+
     /// Gives back what is empty: an idle connection keeps no buffer, but a small one for its next answer.
     pub(crate) fn release(&mut self) {
         if self.recv.is_empty() && self.recv.capacity() > 0 {

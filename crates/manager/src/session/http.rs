@@ -28,8 +28,6 @@ pub(crate) struct Http {
     swallows: bool,
     /// The connection ends behind what is being sent.
     closes: bool,
-    /// A request was asked, ever.
-    used: bool,
     /// Work that has come to its end, and is to be dropped outside of the lock.
     over: Option<Over>,
     /// The time of the last thing that happened.
@@ -46,7 +44,6 @@ enum Reading {
 struct Incoming {
     head: Head,
     body: BodyReader,
-    announced: bool,
     last_byte: Instant,
 }
 
@@ -92,7 +89,6 @@ impl Http {
             requests: 0,
             swallows: false,
             closes: false,
-            used: false,
             over: None,
             seen: now,
         }

@@ -87,9 +87,7 @@ impl Session {
 
     /// Whether the request is still to be told as a message.
     pub(crate) fn is_owed(&self) -> bool {
-        matches!(&self.protocol, Protocol::Http(http) if http.is_owed())
-            && self.is_open()
-            && self.wish == Wish::Serve
+        self.is_serving() && matches!(&self.protocol, Protocol::Http(http) if http.is_owed())
     }
 
     /// What waits to be sent.
@@ -166,7 +164,7 @@ impl Session {
 
     /// When [`tick`](Self::tick) is wanted, if nothing happens before.
     pub(crate) fn wake_at(&self, limits: &Limits) -> Option<Instant> {
-        let stalled = self.buffers.stalled.and_then(|since| since.checked_add(limits.write_stall));
+        let stalled = self.buffers.stall_ends(limits);
         let own = match &self.protocol {
             Protocol::Raw(raw) => raw.wake_at(limits, &self.buffers),
             Protocol::Http(http) => http.wake_at(limits, &self.buffers),
@@ -183,8 +181,7 @@ impl Session {
     /// The time has come for something: whether the receive queue must be looked at once more before the connection is
     /// given up as silent ([`nothing_there`](Self::nothing_there)).
     pub(crate) fn tick(&mut self, core: &Core, now: Instant) -> Tick {
-        let stalled = self.buffers.stalled.and_then(|since| since.checked_add(core.limits.write_stall));
-        if stalled.is_some_and(|at| at <= now) {
+        if self.buffers.stall_ends(&core.limits).is_some_and(|at| at <= now) {
             return Tick::Then(Next::Abort);
         }
         match &mut self.protocol {

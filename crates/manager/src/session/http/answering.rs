@@ -9,6 +9,10 @@ use bytes::BytesMut;
 use exeunt_drain::{Effect, Input};
 use std::num::NonZeroU64;
 
+/// Where nothing is asked: such an answer is the last. The date comes with the answer.
+const UNASKED: Answering<'static> =
+    Answering { version: Version::Http11, head_only: false, connect: false, close: true, date: "" };
+
 impl Http {
     /// The number of the request that was asked last.
     pub(crate) fn number(&self) -> Option<NonZeroU64> {
@@ -28,24 +32,41 @@ impl Http {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Result<(), AnswerError> {
-        let (version, head_only, connect, close) = match (&self.answer, &self.asked) {
-            (Answer::Owed, Some(asked)) => {
-                (asked.version, asked.head_only, asked.connect, asked.close || self.leaves_body())
-            }
-            (Answer::Nothing, _) if self.is_unasked(status) => (Version::Http11, false, false, true),
+        let answering = match (&self.answer, &self.asked) {
+            (Answer::Owed, Some(asked)) => Answering {
+                version: asked.version,
+                head_only: asked.head_only,
+                connect: asked.connect,
+                close: asked.close || self.leaves_body(),
+                ..UNASKED
+            },
+            (Answer::Nothing, _) if self.is_unasked(status) => UNASKED,
             _ => return Err(AnswerError::Answered),
         };
+        self.answer_with(core, buffers, Reply { status, headers, body }, answering)
+    }
+
+    /// Answers what is no request.
+    pub(super) fn answer_refused(&mut self, core: &Core, buffers: &mut Buffers, status: u16) {
+        // Cannot fail: it has no headers of the program's.
+        _ = self.answer_with(core, buffers, Reply { status, headers: &[], body: b"" }, UNASKED);
+    }
+
+    fn answer_with(
+        &mut self,
+        core: &Core,
+        buffers: &mut Buffers,
+        reply: Reply<'_>,
+        answering: Answering<'_>,
+    ) -> Result<(), AnswerError> {
         let stopping = core.is_stopping();
-        let close = close || self.drain.would_say_close(stopping);
-        let reply = Reply { status, headers, body };
+        let close = answering.close || self.drain.would_say_close(stopping);
         let head_at = buffers.send.len();
-        let form = core.with_date(|date| {
-            let answering = Answering { version, head_only, connect, close, date };
-            write(&mut buffers.send, reply, answering)
-        })?;
+        let form =
+            core.with_date(|date| write(&mut buffers.send, reply, Answering { close, date, ..answering }))?;
         if form == Form::Interim {
             if let Some(asked) = &mut self.asked {
-                asked.expects &= status != 100;
+                asked.expects &= reply.status != 100;
             }
             return Ok(());
         }
@@ -53,7 +74,7 @@ impl Http {
         self.drain.on(self.seen, Input::ResponseHead { stopping });
         self.closes |= form.closes();
         self.answer = match form {
-            Form::UntilClose if !head_only => Answer::UntilClose,
+            Form::UntilClose if !answering.head_only => Answer::UntilClose,
             Form::Chunked { .. } | Form::UntilClose => Answer::Chunked,
             Form::Switching => Answer::Switching,
             _ => Answer::Whole,
@@ -70,7 +91,7 @@ impl Http {
             Answer::Whole | Answer::Nothing if self.swallows => {}
             Answer::Whole => return Err(SendError::Answered),
             // Whatever comes next is taken for the answer to the next request.
-            Answer::Nothing if self.used => return Err(SendError::Answered),
+            Answer::Nothing if self.requests > 0 => return Err(SendError::Answered),
             Answer::Raw(outgoing) => {
                 let (drain, seen) = (&mut self.drain, self.seen);
                 let (close, head_only) =
@@ -177,7 +198,7 @@ impl Http {
     /// still come.)
     fn is_unasked(&self, status: u16) -> bool {
         let between = !matches!(self.reading, Reading::Body(_));
-        between && (matches!(status, 408 | 503) || status >= 200 && !self.used)
+        between && (matches!(status, 408 | 503) || status >= 200 && self.requests == 0)
     }
 
     /// Whether an answer is begun that only the program can finish.

@@ -63,10 +63,10 @@ impl Http {
                 let Reading::Body(incoming) = std::mem::replace(&mut self.reading, Reading::Head) else {
                     return None;
                 };
-                let Incoming { head, body, announced, .. } = *incoming;
+                let Incoming { head, body, .. } = *incoming;
                 let raw = buffers.recv.split_to(head.len + length).freeze();
                 buffers.release();
-                self.whole(buffers, raw, head, &body, announced)
+                self.whole(buffers, raw, head, &body, true)
             }
         }
     }
@@ -100,7 +100,6 @@ impl Http {
             Err(refusal) => return self.refuse(core, buffers, refusal),
         };
         let method = head.method.of(bytes);
-        self.used = true;
         self.requests += 1;
         self.swallows = false;
         self.answer = Answer::Owed;
@@ -136,7 +135,7 @@ impl Http {
         if let Some(fresh) = fresh {
             buffers.recv.extend_from_slice(fresh);
         }
-        let incoming = Incoming { head: head.clone(), body, announced: true, last_byte: self.seen };
+        let incoming = Incoming { head: head.clone(), body, last_byte: self.seen };
         self.reading = Reading::Body(Box::new(incoming));
         let request = Request::new(raw, head, Bytes::new());
         Some(Step::Headers { request, number: self.number() })
@@ -171,10 +170,7 @@ impl Http {
         buffers.recv.clear();
         match &self.answer {
             Answer::Owed => self.give_up(core, buffers, refusal.status),
-            Answer::Nothing if !answered => {
-                self.used = false; // so that the reply is taken
-                _ = self.reply(core, buffers, refusal.status, &[], b"");
-            }
+            Answer::Nothing if !answered => self.answer_refused(core, buffers, refusal.status),
             // The answer that was given, or is being sent, is the last.
             _ => {}
         }
