@@ -1,8 +1,8 @@
 //! What may block for ever, and is not waited for so long: terminals, pipes, network file systems.
 
 use crate::foreign::foreign;
+use crate::runner::detached;
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Runs `act` in a thread of its own, and waits for what it gives, `patience` at most, in real time; `None` if that
@@ -14,23 +14,15 @@ pub(crate) fn within<R: Send + 'static>(
     thread: &str,
     act: impl FnOnce() -> R + Send + 'static,
 ) -> Option<R> {
-    let act = Arc::new(Mutex::new(Some(act)));
     let (say, hear) = channel();
-    let spawned = std::thread::Builder::new().name(thread.to_owned()).spawn({
-        let act = Arc::clone(&act);
-        move || {
-            if let Some(result) = run(&act) {
-                // Nobody may wait any more.
-                _ = say.send(result);
-            }
+    // Nobody may wait any more when it is over.
+    match detached(thread, Box::new(move || _ = say.send(act()))) {
+        Ok(()) => hear.recv_timeout(patience).ok(),
+        Err((job, _)) => {
+            foreign(job).ok()?;
+            hear.try_recv().ok()
         }
-    });
-    if spawned.is_err() { run(&act) } else { hear.recv_timeout(patience).ok() }
-}
-
-fn run<R>(act: &Mutex<Option<impl FnOnce() -> R>>) -> Option<R> {
-    let act = act.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-    foreign(act).ok()
+    }
 }
 
 #[cfg(test)]
