@@ -55,15 +55,20 @@ async fn first_answer(stream: &mut TcpStream) -> Result<usize> {
     let mut answer = Vec::new();
     loop {
         ensure!(stream.read_buf(&mut answer).await? > 0, "the server closed the connection");
-        let text = String::from_utf8_lossy(&answer);
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let length = head
-            .lines()
-            .filter_map(|line| line.split_once(':'))
-            .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-            .context("an answer without content-length")?;
-        if body.len() == length.1.trim().parse::<usize>()? {
+        if is_whole(&answer)? {
             return Ok(answer.len());
         }
     }
+}
+
+/// Whether an answer has come to its end.
+pub(crate) fn is_whole(answer: &[u8]) -> Result<bool> {
+    let text = String::from_utf8_lossy(answer);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return Ok(false) };
+    let length = head
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .context("an answer without content-length")?;
+    Ok(body.len() == length.1.trim().parse::<usize>()?)
 }

@@ -2,6 +2,7 @@
 //! the whole answer to the last has come. It never sleeps, since a server would pay for waking it, and a slow one more
 //! often.
 
+use crate::client::is_whole;
 use anyhow::{Context as _, Result, ensure};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
@@ -158,14 +159,7 @@ fn first_answer(stream: &mut std::net::TcpStream) -> Result<usize> {
         let length = stream.read(&mut buffer)?;
         ensure!(length > 0, "the server closed the connection");
         answer.extend_from_slice(&buffer[..length]);
-        let text = String::from_utf8_lossy(&answer);
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let length = head
-            .lines()
-            .filter_map(|line| line.split_once(':'))
-            .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-            .context("an answer without content-length")?;
-        if body.len() == length.1.trim().parse::<usize>()? {
+        if is_whole(&answer)? {
             return Ok(answer.len());
         }
     }
