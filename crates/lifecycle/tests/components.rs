@@ -3,44 +3,21 @@
 #![cfg(feature = "tokio")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's panic is its failure")]
 
+mod order;
+
 use exeunt_lifecycle::{
     Break, Cause, ComponentOutcome, Config, ExitWorkError, Lifecycle, Phase, Report, StartError, Stop,
     StopImminent, Verdict,
 };
+use order::{Order, SECOND};
 use std::convert::Infallible;
 use std::future::pending;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-const SECOND: Duration = Duration::from_secs(1);
-
 fn install() -> Lifecycle {
     Lifecycle::on_runtime(Config::default()).unwrap()
-}
-
-/// Who closed, in order.
-#[derive(Clone, Default)]
-struct Order(Arc<Mutex<Vec<&'static str>>>);
-
-impl Order {
-    fn note(&self, name: &'static str) {
-        self.0.lock().unwrap().push(name);
-    }
-
-    fn names(&self) -> Vec<&'static str> {
-        self.0.lock().unwrap().clone()
-    }
-
-    /// A component that starts at once, and takes a second to close.
-    async fn component(&self, lifecycle: &Lifecycle, name: &'static str) -> Result<(), StartError> {
-        let order = self.clone();
-        let close = move |()| async move {
-            sleep(SECOND).await;
-            order.note(name);
-        };
-        lifecycle.component(name, async { Ok::<_, Infallible>(()) }, close).await
-    }
 }
 
 fn outcomes(report: &Report) -> Vec<(&str, ComponentOutcome)> {
@@ -51,7 +28,7 @@ fn outcomes(report: &Report) -> Vec<(&str, ComponentOutcome)> {
 async fn l4_components_close_in_reverse_order_one_after_the_other() {
     let (lifecycle, order) = (install(), Order::default());
     for name in ["first", "second", "third"] {
-        order.component(&lifecycle, name).await.unwrap();
+        order.component(&lifecycle.components(), name).await.unwrap();
     }
     lifecycle.ready();
     lifecycle.stop().request_stop("enough");
@@ -68,7 +45,7 @@ async fn l4_components_close_in_reverse_order_one_after_the_other() {
 async fn l4_one_that_fails_panics_or_hangs_does_not_keep_the_next_from_closing() {
     let (lifecycle, order) = (install(), Order::default());
     let ok = || async { Ok::<_, Infallible>(()) };
-    order.component(&lifecycle, "first").await.unwrap();
+    order.component(&lifecycle.components(), "first").await.unwrap();
     lifecycle.component("fails", ok(), |()| async { Err("no disk") }).await.unwrap();
     lifecycle.component("panics", ok(), |()| async { panic!("at the end") }).await.unwrap();
     lifecycle
@@ -105,7 +82,7 @@ async fn l4_one_that_fails_panics_or_hangs_does_not_keep_the_next_from_closing()
 #[tokio::test(start_paused = true)]
 async fn l4_what_hangs_leaves_time_to_the_others() {
     let (lifecycle, order) = (install(), Order::default());
-    order.component(&lifecycle, "first").await.unwrap();
+    order.component(&lifecycle.components(), "first").await.unwrap();
     for name in ["second", "third"] {
         let start = async { Ok::<_, Infallible>(()) };
         lifecycle.component(name, start, |()| pending::<()>()).await.unwrap();
@@ -123,10 +100,10 @@ async fn l4_what_hangs_leaves_time_to_the_others() {
 async fn l3_a_failed_start_closes_those_before_it_and_is_the_cause() {
     let (lifecycle, order) = (install(), Order::default());
     let body = async {
-        order.component(&lifecycle, "first").await?;
+        order.component(&lifecycle.components(), "first").await?;
         let start = async { Err::<(), _>(std::io::Error::other("refused")) };
         lifecycle.component("second", start, |()| async {}).await?;
-        order.component(&lifecycle, "third").await
+        order.component(&lifecycle.components(), "third").await
     };
     let error = body.await.unwrap_err();
     assert!(matches!(&error, StartError::Failed { name, .. } if name == "second"), "{error:?}");
@@ -141,7 +118,7 @@ async fn l3_a_failed_start_closes_those_before_it_and_is_the_cause() {
 async fn l3_a_stop_lets_a_start_finish_and_starts_nothing_further() {
     let (lifecycle, order) = (install(), Order::default());
     let stop = lifecycle.stop();
-    order.component(&lifecycle, "first").await.unwrap();
+    order.component(&lifecycle.components(), "first").await.unwrap();
     let start = async {
         stop.request_stop("enough");
         sleep(10 * SECOND).await;
@@ -152,7 +129,7 @@ async fn l3_a_stop_lets_a_start_finish_and_starts_nothing_further() {
     let close = move |_| async move { noted.note("second") };
     assert_eq!(lifecycle.component("second", start, close).await.unwrap(), 7);
     assert_eq!(begun.elapsed(), 10 * SECOND);
-    let third = order.component(&lifecycle, "third").await;
+    let third = order.component(&lifecycle.components(), "third").await;
     assert!(matches!(third, Err(StartError::Stopping { .. })), "{third:?}");
     lifecycle.body_ended(third);
     let report = lifecycle.finished().await;
@@ -164,7 +141,7 @@ async fn l3_a_stop_lets_a_start_finish_and_starts_nothing_further() {
 #[tokio::test(start_paused = true)]
 async fn l3_a_start_that_takes_too_long_is_given_up_and_is_the_cause() {
     let (lifecycle, order) = (install(), Order::default());
-    order.component(&lifecycle, "first").await.unwrap();
+    order.component(&lifecycle.components(), "first").await.unwrap();
     let begun = Instant::now();
     let start = pending::<Result<(), Infallible>>();
     let result = lifecycle.component("second", start, |()| async {}).await;
@@ -179,7 +156,7 @@ async fn l3_a_start_that_takes_too_long_is_given_up_and_is_the_cause() {
 #[tokio::test(start_paused = true)]
 async fn l3_at_the_drain_deadline_a_start_is_given_up() {
     let (lifecycle, order) = (install(), Order::default());
-    order.component(&lifecycle, "first").await.unwrap();
+    order.component(&lifecycle.components(), "first").await.unwrap();
     let stop = lifecycle.stop();
     let begun = Instant::now();
     let start = async {
@@ -196,7 +173,7 @@ async fn l3_at_the_drain_deadline_a_start_is_given_up() {
 #[tokio::test(start_paused = true)]
 async fn l3_a_start_that_is_dropped_has_neither_started_nor_failed() {
     let (lifecycle, order) = (install(), Order::default());
-    order.component(&lifecycle, "first").await.unwrap();
+    order.component(&lifecycle.components(), "first").await.unwrap();
     let start = pending::<Result<(), Infallible>>();
     let component = lifecycle.component("second", start, |()| async { panic!("never started") });
     assert!(tokio::time::timeout(SECOND, component).await.is_err());
@@ -209,7 +186,7 @@ async fn l3_a_start_that_is_dropped_has_neither_started_nor_failed() {
 #[tokio::test(start_paused = true)]
 async fn l5_components_close_when_nothing_is_in_flight_or_what_was_cut_has_unwound() {
     let (lifecycle, order) = (install(), Order::default());
-    order.component(&lifecycle, "database").await.unwrap();
+    order.component(&lifecycle.components(), "database").await.unwrap();
     let scope = lifecycle.scope("jobs");
     let begun = Instant::now();
     let noted = order.clone();
@@ -229,7 +206,7 @@ async fn l5_components_close_when_nothing_is_in_flight_or_what_was_cut_has_unwou
 #[tokio::test(start_paused = true)]
 async fn l5_what_does_not_unwind_does_not_keep_components_from_closing() {
     let (lifecycle, order) = (install(), Order::default());
-    order.component(&lifecycle, "database").await.unwrap();
+    order.component(&lifecycle.components(), "database").await.unwrap();
     let scope = lifecycle.scope("stubborn");
     lifecycle.stop().request_stop("enough");
     let begun = Instant::now();
@@ -242,7 +219,7 @@ async fn l5_what_does_not_unwind_does_not_keep_components_from_closing() {
 #[tokio::test(start_paused = true)]
 async fn l8_exit_work_is_done_before_the_components_close_the_latest_first() {
     let (lifecycle, order) = (install(), Order::default());
-    order.component(&lifecycle, "database").await.unwrap();
+    order.component(&lifecycle.components(), "database").await.unwrap();
     let stop = lifecycle.stop();
     let exit_work = |stop: &Stop, name| {
         let order = order.clone();
@@ -262,7 +239,7 @@ async fn l8_exit_work_is_done_before_the_components_close_the_latest_first() {
 #[tokio::test(start_paused = true)]
 async fn l8_async_exit_work_takes_its_turn_and_has_its_time() {
     let (lifecycle, order) = (install(), Order::default());
-    order.component(&lifecycle, "database").await.unwrap();
+    order.component(&lifecycle.components(), "database").await.unwrap();
     let stop = lifecycle.stop();
     let noted = order.clone();
     stop.run_at_exit("blocking", move || noted.note("blocking")).unwrap();
@@ -306,7 +283,7 @@ fn l9_after_a_forced_end_async_exit_work_has_a_second() {
     let (stop, order, held) = (lifecycle.stop(), Order::default(), Arc::new(()));
     let closing = Arc::clone(&held);
     runtime.block_on(async {
-        order.component(&lifecycle, "database").await.unwrap();
+        order.component(&lifecycle.components(), "database").await.unwrap();
         let hangs = async move {
             let _closing = closing;
             pending::<()>().await;
@@ -350,7 +327,7 @@ async fn a_dropped_lifecycle_closes_nothing_and_lets_go_of_what_closes() {
     let closing = Arc::clone(&held);
     let start = async { Ok::<_, Infallible>(closing) };
     drop(lifecycle.component("first", start, |_| async { panic!("closed") }).await.unwrap());
-    order.component(&lifecycle, "second").await.unwrap();
+    order.component(&lifecycle.components(), "second").await.unwrap();
     let stop = lifecycle.stop();
     stop.request_stop("enough");
     let finished = tokio::time::timeout(SECOND / 2, lifecycle.finished());
@@ -374,7 +351,7 @@ fn l4_a_component_whose_runtime_is_gone_is_recorded_and_the_next_closes() {
     let close = move |()| noted.note("blocking");
     lifecycle.component_blocking("blocking", || Ok::<_, Infallible>(()), close).start().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(order.component(&lifecycle, "async")).unwrap();
+    runtime.block_on(order.component(&lifecycle.components(), "async")).unwrap();
     drop(runtime);
     let report = lifecycle.close();
     assert_eq!(order.names(), ["blocking"]);

@@ -3,44 +3,21 @@
 #![cfg(feature = "tokio")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's panic is its failure")]
 
+mod order;
+
 use exeunt_lifecycle::{
-    ComponentOutcome, Config, Group, GroupReport, Lifecycle, Phase, PoolBuilder, PushError, StartError, Stop,
+    ComponentOutcome, Config, GroupReport, Lifecycle, Phase, PoolBuilder, PushError, StartError, Stop,
 };
 use futures_util::FutureExt as _;
+use order::{Order, SECOND};
 use std::convert::Infallible;
 use std::future::pending;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-const SECOND: Duration = Duration::from_secs(1);
-
 fn install() -> Lifecycle {
     Lifecycle::on_runtime(Config::default()).unwrap()
-}
-
-/// What was closed, in order.
-#[derive(Clone, Default)]
-struct Order(Arc<Mutex<Vec<&'static str>>>);
-
-impl Order {
-    fn note(&self, name: &'static str) {
-        self.0.lock().unwrap().push(name);
-    }
-
-    fn names(&self) -> Vec<&'static str> {
-        self.0.lock().unwrap().clone()
-    }
-
-    /// A component that starts at once, and takes a second to close.
-    async fn component(&self, group: &Group, name: &'static str) {
-        let order = self.clone();
-        let close = move |()| async move {
-            sleep(SECOND).await;
-            order.note(name);
-        };
-        group.component(name, async { Ok::<_, Infallible>(()) }, close).await.unwrap();
-    }
 }
 
 fn outcomes(report: &GroupReport) -> Vec<(&str, ComponentOutcome)> {
@@ -52,10 +29,10 @@ async fn l4_a_group_closes_by_itself_with_those_within_and_the_rest_with_the_pro
     let (lifecycle, order) = (install(), Order::default());
     let tenant = lifecycle.group("tenant");
     let inner = tenant.group("inner");
-    order.component(&lifecycle.components(), "database").await;
-    order.component(&inner, "cache").await;
-    order.component(&tenant, "consumer").await;
-    order.component(&tenant, "poller").await;
+    order.component(&lifecycle.components(), "database").await.unwrap();
+    order.component(&inner, "cache").await.unwrap();
+    order.component(&tenant, "consumer").await.unwrap();
+    order.component(&tenant, "poller").await.unwrap();
     let begun = Instant::now();
     let report = tenant.close(20 * SECOND).await;
     assert_eq!(order.names(), ["cache", "poller", "consumer"]);
@@ -78,7 +55,7 @@ async fn l4_a_group_closes_by_itself_with_those_within_and_the_rest_with_the_pro
 async fn l5_the_work_of_a_group_is_told_and_awaited_and_other_work_goes_on() {
     let (lifecycle, order) = (install(), Order::default());
     let (tenant, other) = (lifecycle.group("tenant"), lifecycle.scope("other"));
-    order.component(&tenant, "cache").await;
+    order.component(&tenant, "cache").await.unwrap();
     let (tasks, noted) = (tenant.tasks("refresh"), order.clone());
     let told = tasks.clone();
     tasks.spawn("prices", async move |stop| {
@@ -106,7 +83,7 @@ async fn l5_the_work_of_a_group_is_told_and_awaited_and_other_work_goes_on() {
 async fn l12_at_its_drain_deadline_the_work_of_a_group_is_cut_and_named() {
     let (lifecycle, order) = (install(), Order::default());
     let tenant = lifecycle.group("tenant");
-    order.component(&tenant, "cache").await;
+    order.component(&tenant, "cache").await.unwrap();
     tenant.tasks("refresh").spawn("prices", async |_| pending::<()>().await);
     let scope = tenant.group("inner").scope("http");
     let begun = Instant::now();
@@ -136,7 +113,7 @@ async fn l13_a_pool_of_a_group_is_finished_handed_back_or_cut_as_its_group_close
         let cut: &[_] = if takes == 7 { &["tenant/pool #3"] } else { &[] };
         let (lifecycle, order) = (install(), Order::default());
         let (tenant, begun) = (lifecycle.group("tenant"), Instant::now());
-        order.component(&tenant, "cache").await;
+        order.component(&tenant, "cache").await.unwrap();
         let count = Arc::new(Mutex::new(0));
         let counted = Arc::clone(&count);
         let pool = PoolBuilder::new(tenant.scope("pool")).workers(1);
@@ -173,7 +150,7 @@ async fn l4_what_fails_or_hangs_in_a_group_is_kept_and_stops_nothing() {
     let (lifecycle, order) = (install(), Order::default());
     let tenant = lifecycle.group("tenant");
     let ok = || async { Ok::<_, Infallible>(()) };
-    order.component(&tenant, "never").await;
+    order.component(&tenant, "never").await.unwrap();
     tenant.component("hangs for long", ok(), |()| pending::<()>()).close_timeout(60 * SECOND).await.unwrap();
     tenant.component("fails", ok(), |()| async { Err("no disk") }).await.unwrap();
     tenant.component("hangs", ok(), |()| pending::<()>()).close_timeout(2 * SECOND).await.unwrap();
@@ -234,9 +211,9 @@ async fn a_stop_takes_over_what_a_group_has_not_closed_and_each_closes_once() {
         let (lifecycle, order) = (install(), Order::default());
         let (stop, begun) = (lifecycle.stop(), Instant::now());
         let tenant = lifecycle.group("tenant");
-        order.component(&lifecycle.components(), "database").await;
-        order.component(&tenant, "first").await;
-        order.component(&tenant, "second").await;
+        order.component(&lifecycle.components(), "database").await.unwrap();
+        order.component(&tenant, "first").await.unwrap();
+        order.component(&tenant, "second").await.unwrap();
         tenant.tasks("refresh").spawn("prices", async |_| sleep(2 * SECOND).await);
         let close = tokio::spawn(async move { tenant.close(20 * SECOND).await });
         sleep(pause).await;
@@ -254,7 +231,7 @@ async fn a_stop_takes_over_what_a_group_has_not_closed_and_each_closes_once() {
 async fn whoever_waits_is_answered_though_the_lifecycle_is_dropped() {
     let (lifecycle, order) = (install(), Order::default());
     let tenant = lifecycle.group("tenant");
-    order.component(&tenant, "first").await;
+    order.component(&tenant, "first").await.unwrap();
     let closes: Vec<_> = [tenant.clone(), tenant.clone(), lifecycle.components()]
         .map(|group| tokio::spawn(async move { group.close(20 * SECOND).await }))
         .into();
@@ -270,7 +247,7 @@ async fn whoever_waits_is_answered_though_the_lifecycle_is_dropped() {
 async fn a_close_goes_on_though_nobody_waits_for_it_any_more() {
     let (lifecycle, order) = (install(), Order::default());
     let tenant = lifecycle.group("tenant");
-    order.component(&tenant, "first").await;
+    order.component(&tenant, "first").await.unwrap();
     assert!(tokio::time::timeout(SECOND / 2, tenant.close(20 * SECOND)).await.is_err());
     sleep(SECOND).await;
     assert_eq!(order.names(), ["first"]);
