@@ -1,7 +1,7 @@
 //! Machines polled by hand: times in milliseconds, inputs in, effects out.
 
 use super::observed::drive;
-use super::{Effect, Input, Machine, Time};
+use super::{Effect, Input, Limits, Machine, Time};
 use std::time::Duration;
 
 pub(super) fn ms(ms: u64) -> Duration {
@@ -10,6 +10,13 @@ pub(super) fn ms(ms: u64) -> Duration {
 
 pub(super) fn at(time: u64) -> Time {
     Time(ms(time))
+}
+
+/// Just made: the grace, the lame duck and the limit for shields in milliseconds, and how many signals force the end.
+pub(super) fn machine(grace: u64, lame_duck: u64, max_attempts: u32, hard_limit: u64) -> Machine {
+    let limits =
+        Limits { grace: ms(grace), lame_duck: ms(lame_duck), max_attempts, hard_limit: ms(hard_limit) };
+    Machine::new(limits, at(0))
 }
 
 /// Applies the inputs at their times, checking the effects of each.

@@ -5,8 +5,8 @@ use super::Input::{AtExit, Busy, Idle, Looked, Ready, ShieldTaken, Started, Star
 use super::Phase::{Closing, Draining, LameDuck, Stopped};
 use super::Verdict::{Clean, Failed};
 use super::Wish::Call;
-use super::by_hand::{at, last};
-use super::{ComponentId, GroupId, Input, Limits, Machine, ScopeId, ShieldId, ShieldKind};
+use super::by_hand::{self, at, last};
+use super::{ComponentId, GroupId, Input, Machine, ScopeId, ShieldId, ShieldKind};
 use std::time::Duration;
 
 const A: ComponentId = ComponentId(0);
@@ -20,13 +20,7 @@ const LAME_DUCK: u64 = 1_000;
 const START: u64 = 500;
 
 fn machine(lame_duck: u64) -> Machine {
-    let limits = Limits {
-        grace: Duration::from_millis(HARD),
-        lame_duck: Duration::from_millis(lame_duck),
-        max_attempts: 3,
-        hard_limit: Duration::from_millis(30_000),
-    };
-    Machine::new(limits, at(0))
+    by_hand::machine(HARD, lame_duck, 3, 30_000)
 }
 
 fn starting(component: ComponentId) -> Input {

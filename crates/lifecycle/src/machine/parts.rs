@@ -8,7 +8,7 @@ use super::Input::{
 use super::Phase::{Closing, Draining, LameDuck, Running, Stopped};
 use super::Verdict::{Clean, Cut as CutShort, Failed, Forced};
 use super::Wish::Call;
-use super::by_hand::{at, check, last, ms};
+use super::by_hand::{self, at, check, last, ms};
 use super::{ComponentId, GroupId, Input, Late, Limits, Machine, Origin, ScopeId};
 
 const A: ComponentId = ComponentId(0);
@@ -24,8 +24,7 @@ const RESERVE: u64 = GRACE - DRAIN;
 const LIMIT: u64 = 30_000;
 
 fn machine() -> Machine {
-    let limits = Limits { grace: ms(GRACE), lame_duck: ms(0), max_attempts: 1, hard_limit: ms(LIMIT) };
-    Machine::new(limits, at(0))
+    by_hand::machine(GRACE, 0, 1, LIMIT)
 }
 
 fn starting(component: ComponentId) -> Input {

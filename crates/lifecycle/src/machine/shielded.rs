@@ -8,9 +8,9 @@ use super::Phase::{Closing, Draining, Stopped};
 use super::ShieldKind::{Standing, Work};
 use super::Verdict::{Clean, Forced};
 use super::Wish::Call;
-use super::by_hand::{at, check, last, ms};
+use super::by_hand::{self, at, check, last, ms};
 use super::observed::drive;
-use super::{ComponentId, Ended, GroupId, Input, Limits, Machine, Origin, ScopeId, ShieldId};
+use super::{ComponentId, Ended, GroupId, Input, Machine, Origin, ScopeId, ShieldId};
 
 const A: ComponentId = ComponentId(0);
 const WORK: ScopeId = ScopeId(0);
@@ -28,8 +28,7 @@ fn force(time: u64) -> (u64, Input) {
 }
 
 fn machine() -> Machine {
-    let limits = Limits { grace: ms(GRACE), lame_duck: ms(0), max_attempts: 1, hard_limit: ms(LIMIT) };
-    Machine::new(limits, at(0))
+    by_hand::machine(GRACE, 0, 1, LIMIT)
 }
 
 #[test]

@@ -23,6 +23,15 @@ fn busy(lame_duck: u64) -> Machine {
     machine
 }
 
+/// The same after a stop request, with a shield that holds it up until then.
+fn shielded(until: Time) -> Machine {
+    let mut machine = busy(0);
+    machine.apply(at(0), Input::Stop(super::Wish::Call));
+    machine.apply(at(0), Input::ShieldTaken { shield: SHIELD, kind: ShieldKind::Standing, until });
+    machine.apply(at(0), Input::Looked);
+    machine
+}
+
 /// The event at `ms`, noticed a little later.
 fn closed(machine: &mut Machine, ms: u64) {
     machine.apply(at(ms + 5), Input::Signal { signal: 15, origin: Origin::Other, at: at(ms) });
@@ -93,11 +102,8 @@ fn l2_without_a_stop_request_it_says_nothing() {
 
 #[test]
 fn l6_no_shield_lasts_longer_than_the_system_lets_us() {
-    let mut machine = busy(0);
-    machine.apply(at(0), Input::Stop(super::Wish::Call));
     let until = at(60_000);
-    machine.apply(at(0), Input::ShieldTaken { shield: SHIELD, kind: ShieldKind::Standing, until });
-    machine.apply(at(0), Input::Looked);
+    let mut machine = shielded(until);
     assert_eq!(machine.drain_deadline(), Some(until));
     machine.apply(at(10_000), Input::SystemEnds { at: at(10_000) });
     assert_eq!(deadlines(&machine), (Some(at(14_500)), Some(at(14_500))));
@@ -110,11 +116,7 @@ fn l6_no_shield_lasts_longer_than_the_system_lets_us() {
 
 #[test]
 fn l6_a_shield_that_ends_sooner_leaves_the_close_reserve() {
-    let mut machine = busy(0);
-    machine.apply(at(0), Input::Stop(super::Wish::Call));
-    let until = at(60_000);
-    machine.apply(at(0), Input::ShieldTaken { shield: SHIELD, kind: ShieldKind::Standing, until });
-    machine.apply(at(0), Input::Looked);
+    let mut machine = shielded(at(60_000));
     machine.apply(at(10_000), Input::SystemEnds { at: at(10_000) });
     machine.apply(at(11_000), Input::ShieldEnded(SHIELD));
     assert_eq!(machine.hard_deadline(), Some(at(14_500)));
@@ -122,11 +124,7 @@ fn l6_a_shield_that_ends_sooner_leaves_the_close_reserve() {
 
 #[test]
 fn l6_a_shield_that_would_last_longer_ends_with_the_time_that_the_system_leaves() {
-    let mut machine = busy(0);
-    machine.apply(at(0), Input::Stop(super::Wish::Call));
-    let until = at(60_000);
-    machine.apply(at(0), Input::ShieldTaken { shield: SHIELD, kind: ShieldKind::Standing, until });
-    machine.apply(at(0), Input::Looked);
+    let mut machine = shielded(at(60_000));
     machine.apply(at(10_000), Input::SystemEnds { at: at(10_000) });
     assert!(machine.wake_at() <= Some(at(14_500)));
     let effects = machine.apply(at(14_500), Input::Tick);

@@ -6,7 +6,7 @@ use super::Origin::{Other, Relative, Terminal};
 use super::Phase::{Closing, Draining, LameDuck, Running, Starting, Stopped};
 use super::Verdict::{Clean, Cut as CutShort, Failed, Forced};
 use super::Wish::{Call, Failure};
-use super::by_hand::{at, check, last};
+use super::by_hand::{self, at, check, last};
 use super::{Input, Limits, Machine, Origin, Phase, ScopeId};
 use std::time::Duration;
 
@@ -18,13 +18,7 @@ const DRAIN: u64 = 3_920;
 const LIMIT: u64 = 30_000;
 
 fn machine(lame_duck: u64) -> Machine {
-    let limits = Limits {
-        grace: Duration::from_millis(GRACE),
-        lame_duck: Duration::from_millis(lame_duck),
-        max_attempts: 3,
-        hard_limit: Duration::from_millis(LIMIT),
-    };
-    Machine::new(limits, at(0))
+    by_hand::machine(GRACE, lame_duck, 3, LIMIT)
 }
 
 fn signal(ms: u64, signal: i32, origin: Origin) -> (u64, Input) {
