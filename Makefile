@@ -23,6 +23,7 @@ loom: ## Explores the orderings of whatever has atomics (part of test)
 lint: ## Checks format, clippy and docs, all warnings denied
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
+	$(CARGO) clippy -p exeunt-lifecycle --no-default-features --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --all-features --document-private-items
 
 mutants: ## Breaks the pure machines in every small way, and names what no test notices (some 10 minutes; installs cargo-mutants)

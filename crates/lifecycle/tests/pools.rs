@@ -2,8 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's panic is its failure")]
 
-use exeunt_lifecycle::{Config, Lifecycle, Phase, Pool, PushError, Report, ScopeReport, Stop};
-use futures_util::FutureExt as _;
+use exeunt_lifecycle::{Config, Lifecycle, Phase, Pool, PushError, Report, ScopeReport};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -276,7 +275,9 @@ fn every_job_is_done_refused_or_handed_back_and_only_once() {
 
 #[cfg(feature = "tokio")]
 mod tasks {
-    use super::{Config, Lifecycle, PATIENCE, PushError, only};
+    use super::{Config, Lifecycle, PATIENCE, PushError, only, patient};
+    use exeunt_lifecycle::Stop;
+    use futures_util::FutureExt as _;
     use std::future::pending;
     use std::time::Duration;
     use tokio::time::{Instant, sleep};
@@ -347,45 +348,45 @@ mod tasks {
         let report = lifecycle.finished().await;
         assert_eq!((only(&report).refused, only(&report).cut.len()), (1, 2), "{report}");
     }
-}
 
-#[test]
-fn l13_jobs_whose_workers_are_gone_with_their_runtime_are_cut_by_name() {
-    let lifecycle = patient();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let pool = runtime
-        .block_on(async { lifecycle.pool("mail").workers(1).start_async(async |_: u32, _| ()) })
-        .unwrap();
-    for job in 1..=2 {
-        pool.push(job).unwrap();
+    #[test]
+    fn l13_jobs_whose_workers_are_gone_with_their_runtime_are_cut_by_name() {
+        let lifecycle = patient();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let pool = runtime
+            .block_on(async { lifecycle.pool("mail").workers(1).start_async(async |_: u32, _| ()) })
+            .unwrap();
+        for job in 1..=2 {
+            pool.push(job).unwrap();
+        }
+        drop(pool);
+        drop(runtime);
+        let report = lifecycle.close();
+        let cut: Vec<_> = only(&report).cut.iter().map(|job| (job.name.as_str(), job.kind)).collect();
+        assert_eq!(cut, [("mail #1", "queued job"), ("mail #2", "queued job")]);
+        assert_eq!(report.exit_status(), 3);
     }
-    drop(pool);
-    drop(runtime);
-    let report = lifecycle.close();
-    let cut: Vec<_> = only(&report).cut.iter().map(|job| (job.name.as_str(), job.kind)).collect();
-    assert_eq!(cut, [("mail #1", "queued job"), ("mail #2", "queued job")]);
-    assert_eq!(report.exit_status(), 3);
-}
 
-#[tokio::test(start_paused = true)]
-async fn a_job_that_waits_for_room_and_is_withdrawn_never_was() {
-    let lifecycle = Lifecycle::on_runtime(Config::default()).unwrap();
-    let pool = lifecycle.pool("mail").workers(1).queue(1);
-    let pool = pool.start_async(async |_: u32, stop: Stop| stop.requested().await).unwrap();
-    pool.push_async(0).await.unwrap();
-    tokio::task::yield_now().await; // begun
-    pool.push_async(1).await.unwrap();
-    let mut withdrawn = Box::pin(pool.push_async(2));
-    assert!((&mut withdrawn).now_or_never().is_none());
-    assert_eq!(pool.in_flight(), 3);
-    drop(withdrawn);
-    assert_eq!(pool.in_flight(), 2);
-    // One that has got its room stays, though nobody looks after it any more.
-    let mut waits = Box::pin(pool.push_async(3));
-    assert!((&mut waits).now_or_never().is_none());
-    lifecycle.stop().request_stop("enough");
-    assert!(waits.await.is_err(), "the drain has begun");
-    let report = lifecycle.finished().await;
-    let scope = only(&report);
-    assert_eq!((scope.finished, scope.refused, scope.cut.len()), (2, 1, 0), "{report}");
+    #[tokio::test(start_paused = true)]
+    async fn a_job_that_waits_for_room_and_is_withdrawn_never_was() {
+        let lifecycle = Lifecycle::on_runtime(Config::default()).unwrap();
+        let pool = lifecycle.pool("mail").workers(1).queue(1);
+        let pool = pool.start_async(async |_: u32, stop: Stop| stop.requested().await).unwrap();
+        pool.push_async(0).await.unwrap();
+        tokio::task::yield_now().await; // begun
+        pool.push_async(1).await.unwrap();
+        let mut withdrawn = Box::pin(pool.push_async(2));
+        assert!((&mut withdrawn).now_or_never().is_none());
+        assert_eq!(pool.in_flight(), 3);
+        drop(withdrawn);
+        assert_eq!(pool.in_flight(), 2);
+        // One that has got its room stays, though nobody looks after it any more.
+        let mut waits = Box::pin(pool.push_async(3));
+        assert!((&mut waits).now_or_never().is_none());
+        lifecycle.stop().request_stop("enough");
+        assert!(waits.await.is_err(), "the drain has begun");
+        let report = lifecycle.finished().await;
+        let scope = only(&report);
+        assert_eq!((scope.finished, scope.refused, scope.cut.len()), (2, 1, 0), "{report}");
+    }
 }
