@@ -14,6 +14,8 @@ use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+mod body;
+
 /// A listener, an accepted connection, or a UDP socket.
 ///
 /// This is a handle: clone it, keep it, use it from any thread. It stays valid after its connection is gone, and says

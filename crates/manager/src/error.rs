@@ -117,6 +117,21 @@ pub enum AnswerError {
     NotChunked,
 }
 
+/// Why a body is not told as it comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StreamError {
+    /// The connection is gone, or closing.
+    #[error(transparent)]
+    Closed(#[from] ConnectionClosed),
+    /// No request's head is being told, or it was asked for already.
+    #[error("the body can be streamed from Event::HttpHeaders alone, and once; ask for it there")]
+    TooLate,
+    /// It does not speak HTTP.
+    #[error("this connection does not speak HTTP")]
+    NotHttp,
+}
+
 impl From<ConnectionClosed> for AnswerError {
     fn from(error: ConnectionClosed) -> Self {
         Self::Send(error.into())

@@ -43,7 +43,9 @@ mod timer;
 pub mod url;
 
 pub use connection::Connection;
-pub use error::{AnswerError, ConnectionClosed, ListenError, ManagerClosed, PollError, SendError};
+pub use error::{
+    AnswerError, ConnectionClosed, ListenError, ManagerClosed, PollError, SendError, StreamError,
+};
 pub use event::Event;
 pub use exeunt_lifecycle as lifecycle;
 pub use exeunt_listener as listener;

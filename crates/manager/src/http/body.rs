@@ -25,6 +25,11 @@ impl BodyReader {
         }
     }
 
+    /// Whether it is known to be longer than it may be, before it comes.
+    pub(crate) fn is_too_long(&self) -> bool {
+        matches!(self, Self::Length { length, most } if length > most)
+    }
+
     /// Given all that has arrived behind the head, answers the length of the body as it was sent, once it is whole.
     ///
     /// The answer does not depend on how often this is asked, and what was looked at is not looked at again.

@@ -5,6 +5,7 @@
 //! made of.
 
 mod body;
+mod body_stream;
 mod chunked;
 mod facts;
 mod form;
@@ -25,6 +26,8 @@ mod vocabulary;
 pub mod fuzzing;
 
 pub(crate) use body::BodyReader;
+pub(crate) use body_stream::BodyStream;
+pub(crate) use chunked::TOO_LONG;
 pub use form::variable;
 pub(crate) use head::{Head, HeadParser};
 pub(crate) use outgoing::{Outgoing, announce_end};

@@ -39,6 +39,12 @@ impl Request {
         Self::new(raw, head, Bytes::new())
     }
 
+    /// The same without its body, which somebody has taken.
+    pub(crate) fn without_body(&self) -> Self {
+        let head = self.parts.head.clone();
+        Self::new(self.parts.raw.slice(..head.len.min(self.parts.raw.len())), head, Bytes::new())
+    }
+
     /// The method, as it was sent: methods are case-sensitive (RFC 9110 §9.1).
     #[must_use]
     pub fn method(&self) -> &str {

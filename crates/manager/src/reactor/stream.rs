@@ -240,12 +240,25 @@ fn tell(core: &Core, connection: &Connection, step: Step) -> bool {
             connection.tell(core, Event::HttpHeaders(&request));
             request
         }
-        Step::Message { request, number, announced } => {
-            let connection = &connection.of(number);
-            if !announced {
-                connection.tell(core, Event::HttpHeaders(&request));
+        Step::Message { request, number, announced: true } => {
+            connection.of(number).tell(core, Event::HttpMessage(&request));
+            request
+        }
+        Step::Message { request, number, announced: false } => {
+            connection.of(number).tell(core, Event::HttpHeaders(&request));
+            let step = connection.lock().announced(core, &request);
+            match step {
+                Some(step) => return tell(core, connection, step),
+                None => request,
             }
-            if announced || connection.lock().is_owed() {
+        }
+        Step::Body { piece, message, number } => {
+            let connection = &connection.of(number);
+            if !piece.is_empty() {
+                connection.tell(core, Event::HttpBody(&piece));
+            }
+            let Some(request) = message else { return connection.lock().is_serving() };
+            if connection.lock().is_owed() {
                 connection.tell(core, Event::HttpMessage(&request));
             }
             request

@@ -4,7 +4,7 @@
 //! may be owed when the next request is there already. That one is held back (pipelining, RFC 9112 §9.3.2).
 
 use super::Over;
-use crate::http::{BodyReader, Head, HeadParser, Outgoing, Request, Version};
+use crate::http::{BodyReader, BodyStream, Head, HeadParser, Outgoing, Request, Version};
 use crate::limits::Limits;
 use exeunt_drain::Connection as Drain;
 use exeunt_lifecycle::Work;
@@ -13,6 +13,7 @@ use std::time::Instant;
 mod answering;
 mod ending;
 mod reading;
+mod streaming;
 mod time;
 
 pub(crate) struct Http {
@@ -44,7 +45,18 @@ enum Reading {
 struct Incoming {
     head: Head,
     body: BodyReader,
+    /// It is told as it comes, in place of being collected; its head is not in the buffer any more.
+    stream: Option<BodyStream>,
     last_byte: Instant,
+}
+
+impl Incoming {
+    fn is_too_long(&self) -> bool {
+        match &self.stream {
+            Some(stream) => stream.is_too_long(),
+            None => self.body.is_too_long(),
+        }
+    }
 }
 
 enum Answer {
@@ -73,6 +85,10 @@ struct Asked {
     since: Instant,
     /// When it was whole.
     whole: Option<Instant>,
+    /// `HttpHeaders` was told of it.
+    announced: bool,
+    /// The program wants its body as it comes, and no more of it than that.
+    streams: Option<u64>,
     /// Once the program was told of it.
     request: Option<Request>,
     work: Option<Work>,

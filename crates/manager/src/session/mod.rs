@@ -4,6 +4,7 @@
 use crate::handler::{Handler, discard};
 use crate::http::Request;
 use crate::limits::Limits;
+use bytes::Bytes;
 use exeunt_lifecycle::{CutWork, Work};
 use exeunt_listener::Address;
 use mio::net::UdpSocket;
@@ -90,6 +91,8 @@ pub(crate) enum Step {
     Headers { request: Request, number: Option<NonZeroU64> },
     /// A whole request; whether its head was told before.
     Message { request: Request, number: Option<NonZeroU64>, announced: bool },
+    /// What came of a body that is told as it comes; the request, if that was the last of it.
+    Body { piece: Bytes, message: Option<Request>, number: Option<NonZeroU64> },
     /// It is no request, and was answered so.
     Refused(&'static str),
 }

@@ -85,6 +85,15 @@ impl Session {
         }
     }
 
+    /// `HttpHeaders` of a request that came whole was told: what follows it, if anything does.
+    pub(crate) fn announced(&mut self, core: &Core, request: &Request) -> Option<Step> {
+        if !self.is_serving() {
+            return None;
+        }
+        let Protocol::Http(http) = &mut self.protocol else { return None };
+        http.announced(core, &mut self.buffers, request)
+    }
+
     /// Whether the request is still to be told as a message.
     pub(crate) fn is_owed(&self) -> bool {
         self.is_serving() && matches!(&self.protocol, Protocol::Http(http) if http.is_owed())

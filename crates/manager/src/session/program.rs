@@ -2,7 +2,7 @@
 
 use super::{Buffers, Http, Protocol, Session, Wish, raw};
 use crate::core::Core;
-use crate::error::{AnswerError, SendError};
+use crate::error::{AnswerError, SendError, StreamError};
 use crate::http::Request;
 use crate::limits::Limits;
 use bytes::Buf;
@@ -110,6 +110,14 @@ impl Session {
     pub(crate) fn sse(&mut self, core: &Core, event: &str, data: &str) -> Result<(), AnswerError> {
         let (http, buffers) = self.speaking(core, data.len())?;
         http.sse(core, buffers, event, data)
+    }
+
+    pub(crate) fn stream_body(&mut self, most: u64) -> Result<(), StreamError> {
+        if !self.is_serving() {
+            return Err(crate::ConnectionClosed.into());
+        }
+        let Protocol::Http(http) = &mut self.protocol else { return Err(StreamError::NotHttp) };
+        http.stream_body(&mut self.buffers, most)
     }
 
     fn speaking(&mut self, core: &Core, more: usize) -> Result<(&mut Http, &mut Buffers), AnswerError> {

@@ -45,6 +45,7 @@ pub(crate) fn name(event: &Event<'_>) -> String {
         Event::Read(_) => "read".to_owned(),
         Event::Write(_) => "write".to_owned(),
         Event::HttpHeaders(_) => "headers".to_owned(),
+        Event::HttpBody(_) => "body".to_owned(),
         Event::HttpMessage(_) => "message".to_owned(),
         Event::Wakeup(payload) => format!("wakeup {}", String::from_utf8_lossy(payload)),
         Event::Error(text) => format!("error {text}"),

@@ -220,9 +220,10 @@ impl Http {
         }
     }
 
-    /// The client waits for our leave to send the body, and has an answer instead: it may send it or not (RFC 9110
-    /// §10.1.1), so that nobody knows where the next request begins.
+    /// The body will not be read to its end: it is too long; or the client waits for our leave to send it, and has an
+    /// answer instead: it may send it or not (RFC 9110 §10.1.1), so that nobody knows where the next request begins.
     fn leaves_body(&self) -> bool {
-        matches!(self.reading, Reading::Body(_)) && self.asked.as_ref().is_some_and(|asked| asked.expects)
+        let Reading::Body(incoming) = &self.reading else { return false };
+        incoming.is_too_long() || self.asked.as_ref().is_some_and(|asked| asked.expects)
     }
 }

@@ -54,6 +54,9 @@ impl Http {
             return Next::Read;
         }
         if buffers.ended && (matches!(self.answer, Answer::Nothing) || !self.is_whole()) {
+            if let Some(step) = self.ends_early() {
+                return Next::Tell(step);
+            }
             return if self.is_cut_short(buffers) { Next::Abort } else { self.finish(now) };
         }
         if buffers.ended || matches!(self.reading, Reading::Over) {

@@ -2,7 +2,7 @@
 
 use super::{Answer, Asked, Http, Incoming, Reading};
 use crate::core::Core;
-use crate::http::{BodyReader, Head, Refusal, Request};
+use crate::http::{BodyReader, Head, Refusal, Request, TOO_LONG};
 use crate::limits::Limits;
 use crate::session::{Buffers, Step};
 use bytes::Bytes;
@@ -55,6 +55,9 @@ impl Http {
             };
         }
         let Reading::Body(incoming) = &mut self.reading else { return None };
+        if incoming.stream.is_some() {
+            return self.stream(core, buffers);
+        }
         let behind = buffers.recv.get(incoming.head.len..).unwrap_or_default();
         match incoming.body.read(behind) {
             Ok(None) => None,
@@ -97,6 +100,11 @@ impl Http {
         };
         let length = match length {
             Ok(length) => length,
+            // The program may want more than is collected: it is asked first (M20).
+            Err(TOO_LONG) => {
+                body = BodyReader::new(head.framing, core.limits.body_bytes as u64);
+                None
+            }
             Err(refusal) => return self.refuse(core, buffers, refusal),
         };
         let method = head.method.of(bytes);
@@ -111,6 +119,8 @@ impl Http {
             expects: head.expect_continue && length.is_none(),
             since: self.seen,
             whole: None,
+            announced: false,
+            streams: None,
             request: None,
             work: core.begin_work(),
         });
@@ -135,7 +145,7 @@ impl Http {
         if let Some(fresh) = fresh {
             buffers.recv.extend_from_slice(fresh);
         }
-        let incoming = Incoming { head: head.clone(), body, last_byte: self.seen };
+        let incoming = Incoming { head: head.clone(), body, stream: None, last_byte: self.seen };
         self.reading = Reading::Body(Box::new(incoming));
         let request = Request::new(raw, head, Bytes::new());
         Some(Step::Headers { request, number: self.number() })
@@ -182,6 +192,7 @@ impl Http {
     pub(crate) fn keep(&mut self, request: Request) {
         let whole = matches!(self.answer, Answer::Whole);
         if let Some(asked) = &mut self.asked {
+            asked.announced = true;
             asked.request = Some(if whole { request.slim() } else { request });
         }
     }

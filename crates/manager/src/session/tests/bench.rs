@@ -215,13 +215,27 @@ impl Bench {
             }
             Step::Message { request, announced, .. } => {
                 let line = format!("{} {}", request.method(), request.target());
-                if !announced {
-                    self.tell(format!("headers {line}"));
-                }
-                if announced || self.session.is_owed() {
+                if announced {
                     self.tell(format!("message {line} {}", String::from_utf8_lossy(request.body())));
+                    self.session.told(request);
+                    return;
                 }
-                self.session.told(request);
+                self.tell(format!("headers {line}"));
+                match self.session.announced(&self.core, &request) {
+                    Some(step) => self.tells(step),
+                    None => self.session.told(request),
+                }
+            }
+            Step::Body { piece, message, .. } => {
+                if !piece.is_empty() {
+                    self.tell(format!("body {}", String::from_utf8_lossy(&piece)));
+                }
+                if let Some(request) = message {
+                    if self.session.is_owed() {
+                        self.tell(format!("message {} {} ", request.method(), request.target()));
+                    }
+                    self.session.told(request);
+                }
             }
             Step::Refused(why) => self.tell(format!("error {why}")),
         }

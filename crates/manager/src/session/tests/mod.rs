@@ -10,5 +10,6 @@ mod raw;
 mod refusals;
 mod requests;
 mod splits;
+mod streaming;
 mod times;
 mod turns;

@@ -1,0 +1,85 @@
+//! Bodies that are told as they come, and kept by nobody (rule M20).
+
+use super::{Http, Reading};
+use crate::core::Core;
+use crate::error::StreamError;
+use crate::http::{BodyStream, Request, TOO_LONG};
+use crate::session::{Buffers, Step};
+use bytes::Buf;
+
+impl Http {
+    /// From here on the body of the present request is told in pieces. `most`: how many bytes of content there may be.
+    pub(crate) fn stream_body(&mut self, buffers: &mut Buffers, most: u64) -> Result<(), StreamError> {
+        let asked = self.asked.as_mut().filter(|asked| !asked.announced && asked.streams.is_none());
+        let Some(asked) = asked else { return Err(StreamError::TooLate) };
+        asked.streams = Some(most);
+        if let Reading::Body(incoming) = &mut self.reading {
+            incoming.stream = Some(BodyStream::new(incoming.head.framing, most));
+            buffers.recv.advance(incoming.head.len.min(buffers.recv.len()));
+        }
+        Ok(())
+    }
+
+    /// The next piece of a body that is streamed.
+    pub(super) fn stream(&mut self, core: &Core, buffers: &mut Buffers) -> Option<Step> {
+        let owed = self.is_owed();
+        let Reading::Body(incoming) = &mut self.reading else { return None };
+        let Some(stream) = &mut incoming.stream else { return None };
+        let piece = match stream.take(&mut buffers.recv) {
+            Ok(piece) => piece,
+            Err(refusal) => return self.refuse(core, buffers, refusal),
+        };
+        let done = stream.is_done();
+        buffers.release();
+        let mut message = None;
+        if done {
+            self.reading = Reading::Head;
+            if let Some(asked) = &mut self.asked {
+                asked.whole = Some(self.seen);
+                asked.expects = false;
+                message.clone_from(&asked.request);
+            }
+        }
+        match (owed, done) {
+            (true, _) if done || !piece.is_empty() => {
+                buffers.told.clone_from(&message);
+                Some(Step::Body { piece, message, number: self.number() })
+            }
+            // It has its answer already; its body is read only to get behind it.
+            (false, true) => self.step(core, buffers),
+            _ => None,
+        }
+    }
+
+    /// `HttpHeaders` of a request that came whole was told: what follows it.
+    pub(crate) fn announced(
+        &mut self,
+        core: &Core,
+        buffers: &mut Buffers,
+        request: &Request,
+    ) -> Option<Step> {
+        if !self.is_owed() {
+            return None;
+        }
+        let Some(asked) = &mut self.asked else { return None };
+        asked.announced = true;
+        let Some(most) = asked.streams else {
+            return Some(Step::Message { request: request.clone(), number: self.number(), announced: true });
+        };
+        if request.body().len() as u64 > most {
+            return self.refuse(core, buffers, TOO_LONG);
+        }
+        let message = request.without_body();
+        buffers.told = Some(message.clone());
+        Some(Step::Body { piece: request.body().clone(), message: Some(message), number: self.number() })
+    }
+
+    /// The peer has ended its side in the middle of a body that somebody was told of, and is to hear that no more comes.
+    pub(super) fn ends_early(&mut self) -> Option<Step> {
+        let streams = self.is_owed() && matches!(&self.reading, Reading::Body(body) if body.stream.is_some());
+        streams.then(|| {
+            self.reading = Reading::Over;
+            Step::Refused("the peer has ended its side in the middle of the body")
+        })
+    }
+}
