@@ -10,13 +10,15 @@ use exeunt_listener::Address;
 use std::any::Any;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::io;
+use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 mod body;
 
-/// A listener, an accepted connection, or a UDP socket.
+/// A listener, an accepted connection, a connection that the program has made, or a UDP socket.
 ///
 /// This is a handle: clone it, keep it, use it from any thread. It stays valid after its connection is gone, and says
 /// so: questions answer no, buffers are empty, and what would send is an error. Two handles are equal if they are of the
@@ -79,6 +81,20 @@ impl Connection {
     #[must_use]
     pub fn is_listening(&self) -> bool {
         self.shared.kind == Kind::Listener && self.is_open()
+    }
+
+    /// Whether it was connected by the program, and not accepted.
+    #[must_use]
+    pub fn is_client(&self) -> bool {
+        let session = self.lock();
+        session.is_open() && session.is_client()
+    }
+
+    /// Whether it is on its way: `Connect` has not come yet.
+    #[must_use]
+    pub fn is_connecting(&self) -> bool {
+        let session = self.lock();
+        session.is_open() && session.is_connecting()
     }
 
     /// Whether it sends and receives datagrams.
@@ -341,6 +357,11 @@ impl Connection {
         // Dropped outside of the lock, since it may be foreign.
         drop(self.end(end));
         core.open().remove(&self.id());
+    }
+
+    /// The resolver's answer.
+    pub(crate) fn resolved(&self, answer: io::Result<Vec<SocketAddr>>) {
+        self.change(|session, _| session.resolved(answer));
     }
 
     pub(crate) fn kind(&self) -> Kind {

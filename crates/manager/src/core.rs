@@ -1,5 +1,6 @@
 //! What the loop and the handles share.
 
+use crate::connect::Resolver;
 use crate::connection::Connection;
 use crate::entry::Entry;
 use crate::error::ManagerClosed;
@@ -36,6 +37,7 @@ pub(crate) struct Core {
     scope: RwLock<Option<Scope>>,
     account: Mutex<Account>,
     date: Mutex<Date>,
+    resolver: Resolver,
 }
 
 /// How far the stop has come.
@@ -91,6 +93,7 @@ impl Core {
             scope: RwLock::new(None),
             account: Mutex::default(),
             date: Mutex::new(Date { second: u64::MAX, text: String::new() }),
+            resolver: Resolver::new(),
         }
     }
 
@@ -113,6 +116,10 @@ impl Core {
 
     pub(crate) fn timers(&self) -> MutexGuard<'_, Timers> {
         lock(&self.timers)
+    }
+
+    pub(crate) fn resolver(&self) -> &Resolver {
+        &self.resolver
     }
 
     pub(crate) fn account(&self) -> MutexGuard<'_, Account> {
@@ -277,6 +284,7 @@ impl Core {
     /// From here on nothing is added.
     pub(crate) fn shut(&self) {
         self.closed.store(true, Ordering::SeqCst);
+        self.resolver.close();
         lock(&self.inbox).closed = true;
     }
 

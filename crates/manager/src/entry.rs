@@ -1,7 +1,8 @@
 //! A socket, as the thread that polls has it.
 
+use crate::connect::Connecting;
 use crate::connection::Connection;
-use exeunt_listener::{Closing, Listener};
+use exeunt_listener::{Address, Closing, Listener};
 use mio::net::{TcpStream, UdpSocket, UnixStream};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
@@ -37,6 +38,8 @@ pub(crate) enum Socket {
     Listener(Door),
     /// A listener that drains.
     Closing(Box<Closing>, Speaks),
+    /// One that is not connected yet.
+    Connecting(Box<Connecting>),
     /// Only while one turns into another.
     Between,
 }
@@ -93,7 +96,25 @@ impl Entry {
                     Interest::READABLE,
                 )
             }
-            Socket::Closing(..) | Socket::Between => Ok(()),
+            // What there is of it registers itself.
+            Socket::Connecting(_) | Socket::Closing(..) | Socket::Between => Ok(()),
+        }
+    }
+}
+
+impl Socket {
+    /// Makes one that has just been connected ready; its own address.
+    pub(crate) fn prepare(&self) -> Option<Address> {
+        match self {
+            Self::Stream(Stream::Tcp(stream)) => {
+                // Whole requests are written at once, so that waiting for more would only delay them.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(target: "exeunt::manager", %error, "TCP_NODELAY was refused");
+                }
+                stream.local_addr().ok().map(Address::from)
+            }
+            Self::Datagram(socket) => socket.local_addr().ok().map(Address::from),
+            _ => None,
         }
     }
 }

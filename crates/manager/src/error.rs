@@ -44,6 +44,30 @@ pub enum ListenError {
     NoLoop(io::ErrorKind),
 }
 
+/// Why there will be no connection. Every text begins with `Failed to connect`. What the network has to say comes as
+/// [`Event::Error`](crate::Event::Error).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The URL names no place to connect to.
+    #[error("Failed to connect: {0}")]
+    Url(#[from] UrlError),
+    /// What the scheme asks for is not there.
+    #[error("Failed to connect to `{url}`: {why}")]
+    Unsupported {
+        /// As it was given.
+        url: String,
+        /// What to do instead.
+        why: &'static str,
+    },
+    /// The manager is closed.
+    #[error("Failed to connect: {0}")]
+    Closed(#[from] ManagerClosed),
+    /// The kernel gave no event queue when the manager was made.
+    #[error("Failed to connect: no event queue could be made: {0}; raise the limit of open files")]
+    NoLoop(io::ErrorKind),
+}
+
 /// The loop cannot go on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

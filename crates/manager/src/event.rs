@@ -5,13 +5,19 @@ use crate::http::Request;
 /// Something that happened to a connection.
 ///
 /// The order is fixed. A server's connection: `Open`, `Accept`, then for each request `HttpHeaders`, `HttpMessage`, `Read`
-/// and `Write`, and `Close` in the end. A raw one: `Open`, `Accept`, `Read`, `Write`, `Close`. A listener: `Open` inside
+/// and `Write`, and `Close` in the end. A raw one: `Open`, `Accept`, `Read`, `Write`, `Close`. A client's:
+/// `Open` and `Resolve` inside [`connect`](crate::Handle::connect) (`Resolve` later if there is a name to be resolved), then
+/// `Connect`; or `Error` and `Close`. A listener: `Open` inside
 /// [`listen`](crate::Handle::listen), a `Poll` in each pass, `Close`. After `Close` nothing comes.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
     /// The connection exists.
     Open,
+    /// Its peer's name has addresses, or needed none.
+    Resolve,
+    /// It is connected. (Bytes that were written before go now.)
+    Connect,
     /// A listener has accepted it.
     Accept,
     /// A pass of the loop is over. Listeners are always told, others if they ask for it

@@ -1,8 +1,9 @@
 //! The manager, for everybody but the thread that polls.
 
+use crate::connect::{self, Connect};
 use crate::connection::Connection;
 use crate::core::Core;
-use crate::error::{ListenError, ManagerClosed};
+use crate::error::{ConnectError, ListenError, ManagerClosed};
 use crate::listen::{self, Listen};
 use crate::timer::{Schedule, Timer};
 use std::fmt;
@@ -44,6 +45,29 @@ impl Handle {
     pub fn listen_with(&self, url: &str, how: Listen) -> Result<Connection, ListenError> {
         let core = self.core.upgrade().ok_or(ManagerClosed)?;
         listen::listen(&core, url, how)
+    }
+
+    /// Connects to a URL such as `tcp://192.0.2.1:9000`, `http://example.org/`, `udp://127.0.0.1:5353` or
+    /// `unix:/run/site.sock`.
+    ///
+    /// This does not wait: `Open` has been told when it returns, and `Connect` will be, by whoever polls; or `Error`, in
+    /// words, and `Close`. Names are resolved by a thread of their own. What is sent meanwhile goes once it is connected.
+    ///
+    /// # Errors
+    ///
+    /// The URL is none, or the manager is of no use; see [`ConnectError`].
+    pub fn connect(&self, url: &str) -> Result<Connection, ConnectError> {
+        self.connect_with(url, Connect::new())
+    }
+
+    /// As [`connect`](Self::connect), where the URL does not say it all.
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect`](Self::connect).
+    pub fn connect_with(&self, url: &str, how: Connect) -> Result<Connection, ConnectError> {
+        let core = self.core.upgrade().ok_or(ManagerClosed)?;
+        connect::connect(&core, url, how)
     }
 
     /// Has `callback` called by the thread that polls, by this schedule. It wakes a poll that waits.

@@ -25,6 +25,7 @@
 //! Unix only, as its listeners are. `docs/guide/event-loop.md` shows the patterns, and `docs/semantics.md` has the rules (M1
 //! to M15, and D2 to D8).
 
+mod connect;
 mod connection;
 mod core;
 mod entry;
@@ -42,9 +43,11 @@ mod stop;
 mod timer;
 pub mod url;
 
+pub use connect::Connect;
 pub use connection::Connection;
 pub use error::{
-    AnswerError, ConnectionClosed, ListenError, ManagerClosed, PollError, SendError, StreamError,
+    AnswerError, ConnectError, ConnectionClosed, ListenError, ManagerClosed, PollError, SendError,
+    StreamError,
 };
 pub use event::Event;
 pub use exeunt_lifecycle as lifecycle;

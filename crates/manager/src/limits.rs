@@ -31,7 +31,11 @@ pub struct Limits {
     pub send_bytes: usize,
     /// How long a peer may leave unread what waits for it. Default 60 s without a byte taken; then the connection is reset.
     pub write_stall: Duration,
-    /// Open connections, listeners aside. Default 50,000; beyond it, clients wait in the listener's queue.
+    /// How long a connection of ours may take to come about, from the call to `Connect`, the name's resolution included.
+    /// Default 10 s; then `Error` and `Close`.
+    pub connect: Duration,
+    /// Open connections, listeners aside. Default 50,000; beyond it, clients wait in the listener's queue. Those that the
+    /// program connects itself count, and are not refused.
     pub connections: usize,
 }
 
@@ -49,6 +53,7 @@ impl Default for Limits {
             send_pause: MIB,
             send_bytes: 256 * MIB,
             write_stall: Duration::from_secs(60),
+            connect: Duration::from_secs(10),
             connections: 50_000,
         }
     }

@@ -6,7 +6,7 @@ use crate::entry::{Door, Entry, Socket, Speaks};
 use crate::error::{ListenError, ManagerClosed};
 use crate::event::Event;
 use crate::handler::Handler;
-use crate::session::{Protocol, Session};
+use crate::session::{Datagram, Protocol, Session};
 use crate::url::{Scheme, Url};
 use exeunt_listener::{Address, Listener};
 use std::fmt;
@@ -75,7 +75,7 @@ pub(crate) fn listen(core: &Arc<Core>, text: &str, how: Listen) -> Result<Connec
         let socket = datagram(&url).map_err(|source| ListenError::Socket { url: text.to_owned(), source })?;
         let local = socket.local_addr().ok().map(Address::from);
         let socket = Arc::new(socket);
-        let session = Session::new(Protocol::Datagram(Arc::clone(&socket)), handler, local);
+        let session = Session::new(Protocol::Datagram(Datagram::bound(Arc::clone(&socket))), handler, local);
         (Kind::Datagram, session, Socket::Datagram(socket))
     } else {
         let listener = Listener::bind(&address(&url))

@@ -1,8 +1,9 @@
 //! The manager: the loop, and whoever turns it.
 
+use crate::connect::Connect;
 use crate::connection::Connection;
 use crate::core::{Core, Stage};
-use crate::error::{ListenError, ManagerClosed, PollError};
+use crate::error::{ConnectError, ListenError, ManagerClosed, PollError};
 use crate::event::Event;
 use crate::handle::Handle;
 use crate::handler::Handler;
@@ -129,6 +130,24 @@ impl Manager {
     /// See [`ListenError`].
     pub fn listen_with(&self, url: &str, how: Listen) -> Result<Connection, ListenError> {
         self.handle().listen_with(url, how)
+    }
+
+    /// See [`Handle::connect`].
+    ///
+    /// # Errors
+    ///
+    /// See [`ConnectError`].
+    pub fn connect(&self, url: &str) -> Result<Connection, ConnectError> {
+        self.handle().connect(url)
+    }
+
+    /// See [`Handle::connect_with`].
+    ///
+    /// # Errors
+    ///
+    /// See [`ConnectError`].
+    pub fn connect_with(&self, url: &str, how: Connect) -> Result<Connection, ConnectError> {
+        self.handle().connect_with(url, how)
     }
 
     /// See [`Handle::timer`].

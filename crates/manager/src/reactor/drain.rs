@@ -22,7 +22,10 @@ impl Reactor {
             }
             self.turn(slot, None);
         }
-        self.entering = self.slots(|socket| matches!(socket, Socket::Stream(_) | Socket::Datagram(_))).into();
+        let hears = |socket: &Socket| {
+            matches!(socket, Socket::Stream(_) | Socket::Datagram(_) | Socket::Connecting(_))
+        };
+        self.entering = self.slots(hears).into();
     }
 
     /// Each of those that are open has a turn of its own for the beginning of the drain. Whether somebody had it now.
@@ -59,6 +62,13 @@ impl Reactor {
         // Who is in a queue still is not served any more.
         for slot in self.slots(|socket| matches!(socket, Socket::Listener(_) | Socket::Closing(..))) {
             self.give_up_queue(slot);
+            self.remove(slot);
+        }
+        for slot in self.slots(|socket| matches!(socket, Socket::Connecting(_))) {
+            if let Some(entry) = self.entries.get(slot) {
+                let next = entry.connection.lock().enter(&self.core, self.now, Stage::Cut);
+                drop(next);
+            }
             self.remove(slot);
         }
         for slot in self.slots(|socket| matches!(socket, Socket::Stream(_))) {

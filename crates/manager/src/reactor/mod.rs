@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 mod accept;
+mod connecting;
 mod datagram;
 mod deadlines;
 mod drain;
@@ -225,6 +226,7 @@ impl Reactor {
             Socket::Datagram(_) => datagram::turn(&self.core, entry, &mut self.scratch),
             Socket::Listener(_) => self.accept(slot),
             Socket::Closing(..) => self.go_on_closing(slot),
+            Socket::Connecting(_) => self.go_on_connecting(slot),
             Socket::Between => Fate::Gone,
         };
         match fate {
@@ -305,6 +307,11 @@ impl Reactor {
             // What comes this late goes with the others.
             (Socket::Listener(_), Stage::Draining) => connection.lock().drain(&self.core),
             (Socket::Listener(_), Stage::Cut) => connection.lock().close(),
+            (Socket::Connecting(connecting), Stage::Cut) => {
+                let text = connecting.failure("the stop is over");
+                connection.tell(&self.core, Event::Error(&text));
+                return self.bury(entry);
+            }
             _ => {}
         }
         vacant.insert(entry);

@@ -7,19 +7,22 @@ use crate::limits::Limits;
 use bytes::Bytes;
 use exeunt_lifecycle::{CutWork, Work};
 use exeunt_listener::Address;
-use mio::net::UdpSocket;
 use std::any::Any;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Instant;
 
 mod buffers;
+mod connecting;
+mod datagram;
 mod http;
 mod polling;
 mod program;
 mod raw;
 
 pub(crate) use buffers::Buffers;
+use connecting::Joining;
+pub(crate) use datagram::Datagram;
 pub(crate) use http::Http;
 pub(crate) use raw::Raw;
 
@@ -41,13 +44,14 @@ pub(crate) struct Session {
     queued: bool,
     /// Where the thread that polls has it.
     slot: Option<usize>,
+    joining: Joining,
     local: Option<Address>,
     remote: Option<Address>,
 }
 
 pub(crate) enum Protocol {
     Listener,
-    Datagram(Arc<UdpSocket>),
+    Datagram(Datagram),
     Raw(Raw),
     Http(Box<Http>),
 }
@@ -127,6 +131,7 @@ impl Session {
             in_turn: false,
             queued: false,
             slot: None,
+            joining: Joining::Never,
             local,
             remote: None,
         }

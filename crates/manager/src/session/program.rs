@@ -1,6 +1,6 @@
 //! What the program asks of a connection, from whatever thread.
 
-use super::{Buffers, Http, Protocol, Session, Wish, raw};
+use super::{Buffers, Http, Protocol, Session, Wish};
 use crate::core::Core;
 use crate::error::{AnswerError, SendError, StreamError};
 use crate::http::Request;
@@ -35,7 +35,11 @@ impl Session {
     }
 
     pub(crate) fn unsent_len(&self) -> usize {
-        self.buffers.send.len() + self.held().len()
+        let waiting = match &self.protocol {
+            Protocol::Datagram(datagram) => datagram.waiting(),
+            _ => self.held().len(),
+        };
+        self.buffers.send.len() + waiting
     }
 
     fn held(&self) -> &[u8] {
@@ -82,7 +86,7 @@ impl Session {
         }
         match &mut self.protocol {
             Protocol::Listener => Err(SendError::Listener),
-            Protocol::Datagram(socket) => raw::send_datagram(socket, self.remote.as_ref(), bytes),
+            Protocol::Datagram(datagram) => datagram.send(self.remote.as_ref(), bytes),
             Protocol::Raw(_) => {
                 self.buffers.send.extend_from_slice(bytes);
                 Ok(())

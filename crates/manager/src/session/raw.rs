@@ -1,13 +1,11 @@
-//! Connections whose bytes are the program's own: TCP, Unix, UDP.
+//! Connections whose bytes are the program's own: TCP, Unix.
 
 use super::{Buffers, Next, Tick};
 use crate::core::{Core, Stage};
-use crate::error::SendError;
 use crate::limits::Limits;
 use exeunt_drain::{Connection as Drain, Effect, Input};
 use exeunt_lifecycle::CutWork;
 use exeunt_listener::Address;
-use mio::net::UdpSocket;
 use std::time::Instant;
 
 /// A stream that nobody but the program understands.
@@ -100,18 +98,5 @@ impl Raw {
             Some(at) if at <= now => Tick::LastLook,
             _ => Tick::Then(Next::Wait),
         }
-    }
-}
-
-/// Sends a datagram at once: there is no order to keep and nothing to wait for.
-pub(crate) fn send_datagram(socket: &UdpSocket, to: Option<&Address>, bytes: &[u8]) -> Result<(), SendError> {
-    let sent = match to.and_then(Address::as_socket_addr) {
-        Some(to) => socket.send_to(bytes, to),
-        None => socket.send(bytes),
-    };
-    // What does not fit into the kernel's buffer is lost, as datagrams may be.
-    match sent {
-        Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => Err(SendError::Datagram(error)),
-        _ => Ok(()),
     }
 }

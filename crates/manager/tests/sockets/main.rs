@@ -7,6 +7,7 @@
     reason = "a test's panic is its failure"
 )]
 
+mod connecting;
 mod datagrams;
 mod draining;
 mod ending;

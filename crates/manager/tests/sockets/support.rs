@@ -40,6 +40,8 @@ impl Log {
 pub(crate) fn name(event: &Event<'_>) -> String {
     match event {
         Event::Open => "open".to_owned(),
+        Event::Resolve => "resolve".to_owned(),
+        Event::Connect => "connect".to_owned(),
         Event::Accept => "accept".to_owned(),
         Event::Poll => "poll".to_owned(),
         Event::Read(_) => "read".to_owned(),

@@ -1,0 +1,152 @@
+//! Connecting: from a URL to a connection that the loop brings about.
+
+use crate::connection::{Connection, Kind};
+use crate::core::Core;
+use crate::entry::{Entry, Socket};
+use crate::error::{ConnectError, ManagerClosed};
+use crate::event::Event;
+use crate::handler::Handler;
+use crate::session::{Datagram, Protocol, Raw, Session};
+use crate::url::{Scheme, Url};
+use exeunt_listener::Address;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+mod attempts;
+mod connecting;
+mod resolver;
+
+pub(crate) use connecting::{Connecting, Progress};
+pub(crate) use resolver::Resolver;
+
+/// How to connect, where the URL does not say it all.
+///
+/// ```
+/// use exeunt_manager::{Connect, Event, Manager};
+/// use std::time::Duration;
+/// let manager = Manager::without_handler();
+/// let hello = Connect::new().timeout(Duration::from_secs(3)).handler(|conn, event| match event {
+///     Event::Connect => _ = conn.send("hello"),
+///     Event::Error(text) => eprintln!("{text}"),
+///     _ => {}
+/// });
+/// let conn = manager.connect_with("tcp://127.0.0.1:1", hello)?;
+/// assert!(conn.is_client() && conn.is_connecting());
+/// # Ok::<(), exeunt_manager::ConnectError>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Connect {
+    handler: Option<Handler>,
+    http: Option<bool>,
+    timeout: Option<Duration>,
+}
+
+impl Connect {
+    /// As the URL says, with the manager's handler and [`Limits::connect`](crate::Limits::connect).
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The connection has this handler, and not the manager's.
+    #[must_use]
+    pub fn handler(self, handler: impl Fn(&Connection, Event<'_>) + Send + Sync + 'static) -> Self {
+        Self { handler: Some(Arc::new(handler)), ..self }
+    }
+
+    /// Whether to speak HTTP, whatever the scheme says.
+    #[must_use]
+    pub fn http(self, yes: bool) -> Self {
+        Self { http: Some(yes), ..self }
+    }
+
+    /// How long it may take until it is connected, the name's resolution included.
+    #[must_use]
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { timeout: Some(timeout), ..self }
+    }
+}
+
+impl fmt::Debug for Connect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Connect");
+        debug.field("handler", &self.handler.is_some()).field("http", &self.http);
+        debug.field("timeout", &self.timeout).finish()
+    }
+}
+
+pub(crate) fn connect(core: &Arc<Core>, text: &str, how: Connect) -> Result<Connection, ConnectError> {
+    if let Some(kind) = core.broken() {
+        return Err(ConnectError::NoLoop(kind));
+    }
+    if core.is_closed() {
+        return Err(ManagerClosed.into());
+    }
+    let url = Url::parse(text)?;
+    if url.is_tls() {
+        let why = "TLS is not built yet; connect without it";
+        return Err(ConnectError::Unsupported { url: text.to_owned(), why });
+    }
+    let Connect { handler, http: _, timeout } = how;
+    let now = Instant::now();
+    let limit = timeout.unwrap_or(core.limits.connect);
+    let place = Place::of(&url);
+    let remote = match &place {
+        Place::Socket(address) => Some(Address::from(*address)),
+        Place::Name | Place::Path(_) => None,
+    };
+    let named = place == Place::Name;
+    let mut connecting = Connecting::new(text, now, limit);
+    let (kind, protocol) = match (url.scheme(), place) {
+        (Scheme::Udp, Place::Socket(address)) => {
+            (Kind::Datagram, Protocol::Datagram(Datagram::connected(connecting.datagram(address))))
+        }
+        (Scheme::Udp, _) => {
+            connecting.is_udp();
+            (Kind::Datagram, Protocol::Datagram(Datagram::connected(None)))
+        }
+        (_, Place::Socket(address)) => {
+            connecting.resolved(Ok(vec![address]));
+            (Kind::Stream, Protocol::Raw(Raw::new(now)))
+        }
+        (_, Place::Path(path)) => {
+            connecting.unix(path);
+            (Kind::Stream, Protocol::Raw(Raw::new(now)))
+        }
+        (_, Place::Name) => (Kind::Stream, Protocol::Raw(Raw::new(now))),
+    };
+    let session = Session::new(protocol, handler, None).from(remote).connecting();
+    let connection = Connection::new(core, kind, session);
+    connection.tell(core, Event::Open);
+    if named {
+        core.resolver().ask(&connection, url.host(), url.port(), now.checked_add(limit));
+    } else {
+        connection.tell(core, Event::Resolve);
+    }
+    let socket = Socket::Connecting(Box::new(connecting));
+    if let Err(closed) = core.add(Entry::new(connection.clone(), socket)) {
+        connection.tell_end(core, Session::gone);
+        return Err(closed.into());
+    }
+    Ok(connection)
+}
+
+/// Where a URL points to.
+#[derive(PartialEq, Eq)]
+enum Place {
+    Socket(SocketAddr),
+    Path(std::path::PathBuf),
+    Name,
+}
+
+impl Place {
+    fn of(url: &Url) -> Self {
+        match (url.socket(), url.host().parse::<IpAddr>()) {
+            (Some(path), _) => Self::Path(path.to_owned()),
+            (None, Ok(ip)) => Self::Socket((ip, url.port()).into()),
+            (None, Err(_)) => Self::Name,
+        }
+    }
+}
