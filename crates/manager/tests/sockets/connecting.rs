@@ -430,8 +430,9 @@ fn a_drain_waits_for_those_on_their_way() {
     let report = manager.drain(Instant::now() + LIMIT).unwrap();
     assert!(report.is_clean(), "{report}");
     let all = log.all();
-    let once = |event: &str| assert_eq!(log.count(event), 1, "{event}: {all:?}");
-    ["connect", "drain", "write", "close"].map(once);
+    for event in ["connect", "drain", "write", "close"] {
+        assert_eq!(log.count(event), 1, "{event}: {all:?}");
+    }
     let mut text = String::new();
     server.accept().unwrap().0.read_to_string(&mut text).unwrap();
     assert_eq!(text, "on its way");
