@@ -8,6 +8,10 @@ use exeunt_drain::Framing;
 use super::{BodyReader, Head, HeadParser, Outgoing, Refusal, Request, chunk};
 use crate::url::{Url, decode, encode, matches};
 
+mod forms;
+
+pub use forms::multipart;
+
 /// Small, so that inputs pass them.
 const HEAD: usize = 1024;
 const BODY: u64 = 256;

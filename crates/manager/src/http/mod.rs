@@ -10,6 +10,7 @@ mod chunked;
 mod facts;
 mod form;
 mod head;
+pub mod multipart;
 mod outgoing;
 mod reply_error;
 mod request;
