@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 mod body;
+mod files;
 
 /// A listener, an accepted connection, a connection that the program has made, or a UDP socket.
 ///

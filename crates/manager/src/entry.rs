@@ -8,7 +8,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -47,6 +47,15 @@ pub(crate) enum Socket {
 pub(crate) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+        }
+    }
 }
 
 /// A listener that accepts.
@@ -88,14 +97,11 @@ impl Entry {
             Socket::Datagram(socket) => {
                 registry.register(&mut SourceFd(&socket.as_raw_fd()), token, Interest::READABLE)
             }
-            Socket::Listener(door) => {
-                use std::os::fd::AsFd as _;
-                registry.register(
-                    &mut SourceFd(&door.listener.as_fd().as_raw_fd()),
-                    token,
-                    Interest::READABLE,
-                )
-            }
+            Socket::Listener(door) => registry.register(
+                &mut SourceFd(&door.listener.as_fd().as_raw_fd()),
+                token,
+                Interest::READABLE,
+            ),
             // What there is of it registers itself.
             Socket::Connecting(_) | Socket::Closing(..) | Socket::Between => Ok(()),
         }
@@ -125,6 +131,17 @@ impl Stream {
             Self::Tcp(stream) => (&*stream).read(buffer),
             Self::Unix(stream) => (&*stream).read(buffer),
         }
+    }
+
+    /// Writes what more follows upon at once, so that it need not go by itself.
+    pub(crate) fn write_before_more(&self, bytes: &[u8]) -> io::Result<usize> {
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::net::{SendFlags, send};
+            Ok(send(self, bytes, SendFlags::MORE | SendFlags::NOSIGNAL)?)
+        }
+        #[cfg(not(target_os = "linux"))]
+        self.write(bytes)
     }
 
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {

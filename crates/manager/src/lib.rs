@@ -54,7 +54,7 @@ pub use exeunt_lifecycle as lifecycle;
 pub use exeunt_listener as listener;
 pub use handle::Handle;
 pub use handler::Handler;
-pub use http::{ReplyError, Request};
+pub use http::{Files, FilesError, ReplyError, Request};
 pub use limits::Limits;
 pub use listen::Listen;
 pub use manager::Manager;

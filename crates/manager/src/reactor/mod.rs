@@ -27,6 +27,7 @@ mod datagram;
 mod deadlines;
 mod drain;
 mod passed;
+mod pull;
 mod signals;
 mod stream;
 

@@ -1,6 +1,7 @@
 //! A stream's turn: bytes from the socket to the session and back, and the session's events to the program.
 
 use super::Fate;
+use super::pull::{Pulled, pull};
 use crate::connection::Connection;
 use crate::core::Core;
 use crate::entry::{Entry, Socket};
@@ -14,6 +15,9 @@ const READS: u32 = 16;
 
 /// Times in one turn that the program is told of bytes that went, and may write more.
 const WRITES: u32 = 16;
+
+/// What of a file counts as one of them, in bytes: so that no more than 1 MiB of it goes in a turn.
+const WRITE: u64 = 64 * 1024;
 
 /// Does all that can be done now, `first` before anything else.
 pub(super) fn turn(
@@ -36,7 +40,7 @@ pub(super) fn turn(
     loop {
         let ahead = match pending.take() {
             Some(next) => Ahead::Then(next),
-            None => advance(core, entry, now, &mut writes)
+            None => advance(core, entry, scratch, now, &mut writes)
                 .unwrap_or_else(|error| Ahead::Then(lost(&entry.connection, &error))),
         };
         match ahead {
@@ -125,21 +129,31 @@ pub(super) fn look(core: &Core, entry: &mut Entry, scratch: &mut [u8], now: Inst
 }
 
 /// Sends what can be sent, and asks what comes next.
-fn advance(core: &Core, entry: &mut Entry, now: &mut Instant, writes: &mut u32) -> io::Result<Ahead> {
+fn advance(
+    core: &Core,
+    entry: &mut Entry,
+    scratch: &mut [u8],
+    now: &mut Instant,
+    writes: &mut u32,
+) -> io::Result<Ahead> {
     let Entry { connection, socket: Socket::Stream(stream), readable, writable, .. } = entry else {
         return Ok(Ahead::Then(Next::Close));
     };
     loop {
         let mut session = connection.lock();
         session.begin_turn();
-        let more = *writable && !session.to_send().is_empty();
-        if core.is_interrupted() || more && *writes == WRITES {
+        let more = *writable && session.has_to_send();
+        if core.is_interrupted() || more && *writes >= WRITES {
             session.end_turn();
             return Ok(Ahead::Break);
         }
         let mut sent = 0;
         while *writable && !session.to_send().is_empty() {
-            match stream.write(session.to_send()) {
+            let written = match session.source() {
+                Some(_) => stream.write_before_more(session.to_send()),
+                None => stream.write(session.to_send()),
+            };
+            match written {
                 Ok(bytes) => {
                     // What the kernel does not take whole, it takes no more of (epoll(7), question 9).
                     *writable = bytes == session.to_send().len();
@@ -154,6 +168,29 @@ fn advance(core: &Core, entry: &mut Entry, now: &mut Instant, writes: &mut u32) 
                 Err(error) => return Err(error),
             }
         }
+        if *writable && let Some(source) = session.source().cloned() {
+            // Nobody waits for the lock because the disk is slow.
+            drop(session);
+            let pulled = pull(Some(stream), &source, scratch);
+            session = connection.lock();
+            match pulled {
+                Pulled::Sent(bytes) => {
+                    session.went(*now, bytes);
+                    sent += bytes as usize;
+                    *writes += (bytes / WRITE) as u32;
+                }
+                Pulled::Read(bytes) => session.filled(scratch.get(..bytes).unwrap_or_default()),
+                Pulled::Full => {
+                    *writable = false;
+                    session.stalls(*now);
+                }
+                Pulled::Torn(why) => {
+                    drop(session);
+                    connection.tell(core, Event::Error(&why));
+                    return Ok(Ahead::Then(Next::Abort));
+                }
+            }
+        }
         if sent > 0 {
             drop(session);
             *writes += 1;
@@ -165,7 +202,7 @@ fn advance(core: &Core, entry: &mut Entry, now: &mut Instant, writes: &mut u32) 
         let next = session.next(core, *now);
         let over = session.take_over();
         // Going on may have written something: a 100, or an answer in the program's place.
-        let more = *writable && !session.to_send().is_empty();
+        let more = *writable && session.has_to_send();
         let ahead = match next {
             Next::Read | Next::Wait if more => None,
             // In one with the look at what is to be done: what others write down from here on, they tell of.

@@ -34,6 +34,15 @@ impl Buffers {
         self.stalled.and_then(|since| since.checked_add(limits.write_stall))
     }
 
+    /// The peer's kernel has taken something; whether more waits for it.
+    pub(super) fn progressed(&mut self, now: Instant, more: bool) {
+        self.stalled = Some(now).filter(|_| more);
+        self.head_at = None;
+        if let Some(alone) = &mut self.alone {
+            *alone = now;
+        }
+    }
+
     /// Gives back what is empty: an idle connection keeps no buffer, but a small one for its next answer.
     pub(crate) fn release(&mut self) {
         if self.recv.is_empty() && self.recv.capacity() > 0 {

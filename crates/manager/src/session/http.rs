@@ -13,8 +13,11 @@ use std::time::Instant;
 mod answering;
 mod ending;
 mod reading;
+mod source;
 mod streaming;
 mod time;
+
+pub(crate) use source::Source;
 
 pub(crate) struct Http {
     /// What decides about the end.
@@ -69,6 +72,8 @@ enum Answer {
     UntilClose,
     /// Begun, in the program's own words.
     Raw(Box<Outgoing>),
+    /// Its head is written; its body is a file, which is not read yet.
+    Source(Source),
     /// Another protocol begins behind it.
     Switching,
     /// Written whole, and perhaps not sent.

@@ -23,7 +23,7 @@ mod raw;
 pub(crate) use buffers::Buffers;
 use connecting::Joining;
 pub(crate) use datagram::Datagram;
-pub(crate) use http::Http;
+pub(crate) use http::{Http, Source};
 pub(crate) use raw::Raw;
 
 pub(crate) struct Session {

@@ -110,11 +110,7 @@ impl Session {
             true => self.buffers.send.clear(), // from its beginning again
             false => self.buffers.send.advance(bytes),
         }
-        self.buffers.stalled = Some(now).filter(|_| !self.buffers.send.is_empty());
-        self.buffers.head_at = None;
-        if let Some(alone) = &mut self.buffers.alone {
-            *alone = now;
-        }
+        self.buffers.progressed(now, self.has_to_send());
         self.buffers.release();
     }
 

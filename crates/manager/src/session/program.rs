@@ -1,6 +1,6 @@
 //! What the program asks of a connection, from whatever thread.
 
-use super::{Buffers, Http, Protocol, Session, Wish};
+use super::{Buffers, Http, Protocol, Session, Source, Wish};
 use crate::core::Core;
 use crate::error::{AnswerError, SendError, StreamError};
 use crate::http::Request;
@@ -122,6 +122,17 @@ impl Session {
         }
         let Protocol::Http(http) = &mut self.protocol else { return Err(StreamError::NotHttp) };
         http.stream_body(&mut self.buffers, most)
+    }
+
+    pub(crate) fn serve(
+        &mut self,
+        core: &Core,
+        status: u16,
+        headers: &[(&str, &str)],
+        source: Source,
+    ) -> Result<(), AnswerError> {
+        let (http, buffers) = self.speaking(core, 0)?;
+        http.serve(core, buffers, status, headers, source)
     }
 
     fn speaking(&mut self, core: &Core, more: usize) -> Result<(&mut Http, &mut Buffers), AnswerError> {

@@ -14,6 +14,7 @@ mod ending;
 mod events;
 mod fairness;
 mod families;
+mod files;
 mod foreign;
 mod handlers;
 mod handles;

@@ -135,10 +135,14 @@ pub(crate) fn asking(address: SocketAddr, text: impl AsRef<[u8]>) -> TcpStream {
     client
 }
 
-pub(crate) fn to_end(mut client: TcpStream) -> String {
-    let mut text = Vec::new();
-    client.read_to_end(&mut text).unwrap();
-    String::from_utf8_lossy(&text).into_owned()
+pub(crate) fn to_end(client: TcpStream) -> String {
+    String::from_utf8_lossy(&to_bytes(client)).into_owned()
+}
+
+pub(crate) fn to_bytes(mut client: TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    client.read_to_end(&mut bytes).unwrap();
+    bytes
 }
 
 /// Reads until the end of the text that was read is this.

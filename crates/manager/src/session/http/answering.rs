@@ -32,18 +32,23 @@ impl Http {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Result<(), AnswerError> {
-        let answering = match (&self.answer, &self.asked) {
-            (Answer::Owed, Some(asked)) => Answering {
+        let answering = self.answering(status)?;
+        self.answer_with(core, buffers, Reply { status, headers, body }, answering)
+    }
+
+    /// What an answer with that status is to, if it may be sent.
+    pub(super) fn answering(&self, status: u16) -> Result<Answering<'static>, AnswerError> {
+        match (&self.answer, &self.asked) {
+            (Answer::Owed, Some(asked)) => Ok(Answering {
                 version: asked.version,
                 head_only: asked.head_only,
                 connect: asked.connect,
                 close: asked.close || self.leaves_body(),
                 ..UNASKED
-            },
-            (Answer::Nothing, _) if self.is_unasked(status) => UNASKED,
-            _ => return Err(AnswerError::Answered),
-        };
-        self.answer_with(core, buffers, Reply { status, headers, body }, answering)
+            }),
+            (Answer::Nothing, _) if self.is_unasked(status) => Ok(UNASKED),
+            _ => Err(AnswerError::Answered),
+        }
     }
 
     /// Answers what is no request.
@@ -52,7 +57,7 @@ impl Http {
         _ = self.answer_with(core, buffers, Reply { status, headers: &[], body: b"" }, UNASKED);
     }
 
-    fn answer_with(
+    pub(super) fn answer_with(
         &mut self,
         core: &Core,
         buffers: &mut Buffers,
@@ -89,7 +94,7 @@ impl Http {
         }
         match &mut self.answer {
             Answer::Whole | Answer::Nothing if self.swallows => {}
-            Answer::Whole => return Err(SendError::Answered),
+            Answer::Whole | Answer::Source(_) => return Err(SendError::Answered),
             // Whatever comes next is taken for the answer to the next request.
             Answer::Nothing if self.requests > 0 => return Err(SendError::Answered),
             Answer::Raw(outgoing) => {
@@ -137,7 +142,7 @@ impl Http {
                 chunk(&mut framed, bytes);
                 return Ok(self.send(core, buffers, &framed)?);
             }
-            Answer::Whole => return Err(AnswerError::Answered),
+            Answer::Whole | Answer::Source(_) => return Err(AnswerError::Answered),
             Answer::Nothing | Answer::Owed | Answer::Switching => return Err(AnswerError::NotChunked),
         }
         if bytes.is_empty() {
@@ -208,7 +213,8 @@ impl Http {
 
     /// Whether a close would end an answer that is not whole, which the peer could take for whole.
     pub(crate) fn is_cut_short(&self, buffers: &Buffers) -> bool {
-        let begun = matches!(self.answer, Answer::Chunked | Answer::UntilClose | Answer::Raw(_));
+        let begun =
+            matches!(self.answer, Answer::Chunked | Answer::UntilClose | Answer::Raw(_) | Answer::Source(_));
         begun || !buffers.send.is_empty()
     }
 

@@ -22,7 +22,8 @@ impl Http {
         if buffers.ended {
             buffers.alone.get_or_insert(now);
         }
-        if buffers.send.is_empty() {
+        let unsent = !buffers.send.is_empty() || self.source().is_some();
+        if !unsent {
             if matches!(self.answer, Answer::Whole) {
                 self.answered(now);
             }
@@ -36,7 +37,7 @@ impl Http {
         if let Some(step) = self.step(core, buffers) {
             return Next::Tell(step);
         }
-        if !buffers.send.is_empty() {
+        if unsent || !buffers.send.is_empty() {
             // A refusal may just have written something.
             return if matches!(self.reading, Reading::Over) || buffers.ended {
                 Next::Wait

@@ -190,7 +190,7 @@ impl Http {
 
     /// The program has seen the request. It may be answered later; and until its answer has gone, a cut names it.
     pub(crate) fn keep(&mut self, request: Request) {
-        let whole = matches!(self.answer, Answer::Whole);
+        let whole = matches!(self.answer, Answer::Whole | Answer::Source(_));
         if let Some(asked) = &mut self.asked {
             asked.announced = true;
             asked.request = Some(if whole { request.slim() } else { request });

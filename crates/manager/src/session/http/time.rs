@@ -57,7 +57,7 @@ impl Http {
 
     /// Since when the program has left a peer who has ended its side without a further byte of its answer.
     fn alone(&self, buffers: &Buffers) -> Option<Instant> {
-        let unfinished = !matches!(self.answer, Answer::Nothing | Answer::Whole);
+        let unfinished = !matches!(self.answer, Answer::Nothing | Answer::Whole | Answer::Source(_));
         buffers.alone.filter(|_| unfinished && buffers.send.is_empty())
     }
 

@@ -16,6 +16,9 @@ pub(super) enum End {
     Reset,
 }
 
+/// Of a file, at once.
+const PIECE: u64 = 1000;
+
 pub(super) struct Bench {
     pub(super) core: Core,
     pub(super) session: Session,
@@ -176,7 +179,7 @@ impl Bench {
                 Next::Read | Next::Wait => {
                     self.reads = matches!(next, Next::Read);
                     // What was written in going on is sent before the turn ends.
-                    if self.session.to_send().is_empty() || self.window == 0 {
+                    if !self.session.has_to_send() || self.window == 0 {
                         return self;
                     }
                 }
@@ -196,6 +199,21 @@ impl Bench {
         }
         if stalls {
             self.session.stalls(self.now);
+        } else {
+            self.sends_file();
+        }
+    }
+
+    /// As sendfile(2) does it: of what the file has, nothing is known in here.
+    fn sends_file(&mut self) {
+        while let Some(source) = self.session.source().cloned() {
+            let taken = source.left().min(self.window as u64).min(PIECE);
+            self.window -= taken as usize;
+            self.wire.resize(self.wire.len() + taken as usize, b'f');
+            match taken {
+                0 => return self.session.stalls(self.now),
+                _ => self.session.went(self.now, taken),
+            }
         }
     }
 

@@ -9,6 +9,7 @@ mod numbers;
 mod raw;
 mod refusals;
 mod requests;
+mod sources;
 mod splits;
 mod streaming;
 mod times;
