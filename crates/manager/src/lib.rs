@@ -41,6 +41,7 @@ mod reactor;
 mod session;
 mod stop;
 mod timer;
+pub mod uploads;
 pub mod url;
 
 pub use connect::Connect;
@@ -61,3 +62,4 @@ pub use manager::Manager;
 pub use reactor::Passed;
 pub use stop::DrainReport;
 pub use timer::{Schedule, Timer};
+pub use uploads::{Form, Uploads};

@@ -2,6 +2,8 @@
 
 use super::Connection;
 use crate::error::StreamError;
+use crate::http::Request;
+use crate::uploads::{FormError, Intake, Uploads};
 
 /// Bodies that are told as they come.
 impl Connection {
@@ -24,7 +26,52 @@ impl Connection {
     pub fn stream_body(&self, most: u64) -> Result<(), StreamError> {
         self.try_change(|session, _| match session.has_answered(self.request) {
             true => Err(StreamError::TooLate),
-            false => session.stream_body(most),
+            false => session.stream_body(most, None),
         })?
+    }
+
+    /// Has the body of the request that is being told with [`Event::HttpHeaders`](crate::Event::HttpHeaders) received as a
+    /// form: files are written as they come, and [`Event::HttpMessage`] comes when all of it is there, with
+    /// [`Request::form`]. Forms are `multipart/form-data` and `application/x-www-form-urlencoded`.
+    ///
+    /// What is no form, too much or cannot be written is answered in the program's place ([`FormError::status`]), after
+    /// which [`Event::Error`](crate::Event::Error) says why. What came of a form that does not become whole is removed,
+    /// however it ends. A program that answers early has no form.
+    ///
+    /// [`Event::HttpMessage`]: crate::Event::HttpMessage
+    ///
+    /// # Errors
+    ///
+    /// It is no form by its `Content-Type`, or this is not asked in time; nothing is changed then. Answer with
+    /// [`FormError::status`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use exeunt_manager::{Event, Manager, Uploads};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// let uploads = Uploads::to(directory.path()).bytes(100 * 1024 * 1024);
+    /// let manager = Manager::new(move |conn, event| match event {
+    ///     Event::HttpHeaders(request) if request.method() == "POST" => {
+    ///         if let Err(error) = conn.receive_form(request, &uploads) {
+    ///             conn.reply(error.status(), &[], error.to_string());
+    ///         }
+    ///     }
+    ///     Event::HttpMessage(request) => match request.form().and_then(|form| form.file("photo")) {
+    ///         Some(photo) => conn.reply(200, &[], format!("{} bytes", photo.length())),
+    ///         None => conn.reply(400, &[], "a photo, please"),
+    ///     },
+    ///     _ => {}
+    /// });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn receive_form(&self, request: &Request, uploads: &Uploads) -> Result<(), FormError> {
+        let receiver = uploads.receiver(request.header("content-type").unwrap_or_default())?;
+        let streamed = self.try_change(|session, _| match session.has_answered(self.request) {
+            true => Err(StreamError::TooLate),
+            false => session.stream_body(uploads.most(), Some(Intake::new(receiver))),
+        });
+        Ok(streamed.map_err(StreamError::from)??)
     }
 }

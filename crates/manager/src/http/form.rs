@@ -18,14 +18,35 @@ use percent_encoding::percent_decode;
 /// ```
 #[must_use]
 pub fn variable(text: &[u8], name: &str) -> Option<String> {
-    text.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).find_map(|pair| {
-        let (key, value) = match memchr::memchr(b'=', pair).and_then(|at| pair.split_at_checked(at)) {
+    pairs(text).find_map(|(key, value)| {
+        let same = key.len() >= name.len() && *decode(key) == *name.as_bytes();
+        same.then(|| string(value))
+    })
+}
+
+/// All variables in `a=1&b=2`, by name and value, in order, decoded as by [`variable`].
+///
+/// # Examples
+///
+/// ```
+/// let variables: Vec<_> = exeunt_manager::http::variables(b"a=1&b=x+y&a=").collect();
+/// assert_eq!(variables, [("a", "1"), ("b", "x y"), ("a", "")].map(|(a, b)| (a.to_owned(), b.to_owned())));
+/// ```
+pub fn variables(text: &[u8]) -> impl Iterator<Item = (String, String)> {
+    pairs(text).map(|(key, value)| (string(key), string(value)))
+}
+
+fn pairs(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    text.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
+        match memchr::memchr(b'=', pair).and_then(|at| pair.split_at_checked(at)) {
             Some((key, [_, value @ ..])) => (key, value),
             _ => (pair, &[][..]),
-        };
-        let same = key.len() >= name.len() && *decode(key) == *name.as_bytes();
-        same.then(|| String::from_utf8_lossy(&decode(value)).into_owned())
+        }
     })
+}
+
+fn string(text: &[u8]) -> String {
+    String::from_utf8_lossy(&decode(text)).into_owned()
 }
 
 /// `+` is a blank, `%41` an `A`; what is no such escape stays.

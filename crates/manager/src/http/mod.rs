@@ -20,7 +20,7 @@ mod said;
 mod sse;
 mod status;
 mod target;
-mod token;
+pub(crate) mod token;
 mod vocabulary;
 
 #[cfg(any(fuzzing, test))]
@@ -31,7 +31,7 @@ pub(crate) use body::BodyReader;
 pub(crate) use body_stream::BodyStream;
 pub(crate) use chunked::TOO_LONG;
 pub use files::{Files, FilesError};
-pub use form::variable;
+pub use form::{variable, variables};
 pub(crate) use head::{Head, HeadParser};
 pub(crate) use outgoing::{Outgoing, announce_end};
 pub use reply_error::ReplyError;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Head, Version, form};
+use crate::uploads::Form;
 
 /// A whole HTTP request: its head taken apart, its body decoded, and both as they came.
 ///
@@ -20,12 +21,13 @@ struct Parts {
     raw: Bytes,
     head: Head,
     body: Bytes,
+    form: Option<Form>,
 }
 
 impl Request {
     /// `raw`: what `head` was parsed from, up to the request's end. `body`: its decoded content.
     pub(crate) fn new(raw: Bytes, head: Head, body: Bytes) -> Self {
-        Self { parts: Arc::new(Parts { raw, head, body }) }
+        Self { parts: Arc::new(Parts { raw, head, body, form: None }) }
     }
 
     /// The same for whoever wants its head alone, and for long: does not hold a large body.
@@ -43,6 +45,13 @@ impl Request {
     pub(crate) fn without_body(&self) -> Self {
         let head = self.parts.head.clone();
         Self::new(self.parts.raw.slice(..head.len.min(self.parts.raw.len())), head, Bytes::new())
+    }
+
+    /// The same with the form that its body was.
+    pub(crate) fn with_form(&self, form: Form) -> Self {
+        let Parts { raw, head, body, .. } = &*self.parts;
+        let (raw, head, body) = (raw.clone(), head.clone(), body.clone());
+        Self { parts: Arc::new(Parts { raw, head, body, form: Some(form) }) }
     }
 
     /// The method, as it was sent: methods are case-sensitive (RFC 9110 §9.1).
@@ -118,7 +127,14 @@ impl Request {
         &self.parts.body
     }
 
-    /// The whole request as it was sent.
+    /// The form that came in its body, if the program had it received
+    /// ([`Connection::receive_form`](crate::Connection::receive_form)).
+    #[must_use]
+    pub fn form(&self) -> Option<&Form> {
+        self.parts.form.as_ref()
+    }
+
+    /// The whole request as it was sent; without the body if that was taken as it came.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         self.parts.raw.get(self.parts.head.start..).unwrap_or_default()

@@ -1,7 +1,7 @@
 //! A stream's turn: bytes from the socket to the session and back, and the session's events to the program.
 
-use super::Fate;
 use super::pull::{Pulled, pull};
+use super::{Fate, body};
 use crate::connection::Connection;
 use crate::core::Core;
 use crate::entry::{Entry, Socket};
@@ -290,15 +290,7 @@ fn tell(core: &Core, connection: &Connection, step: Step) -> bool {
             }
         }
         Step::Body { piece, message, number } => {
-            let connection = &connection.of(number);
-            if !piece.is_empty() {
-                connection.tell(core, Event::HttpBody(&piece));
-            }
-            let Some(request) = message else { return connection.lock().is_serving() };
-            if connection.lock().is_owed() {
-                connection.tell(core, Event::HttpMessage(&request));
-            }
-            request
+            return body::tell(core, &connection.of(number), &piece, message);
         }
         Step::Refused(why) => {
             connection.tell(core, Event::Error(why));

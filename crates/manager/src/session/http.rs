@@ -18,6 +18,7 @@ mod streaming;
 mod time;
 
 pub(crate) use source::Source;
+use streaming::Streams;
 
 pub(crate) struct Http {
     /// What decides about the end.
@@ -92,8 +93,8 @@ struct Asked {
     whole: Option<Instant>,
     /// `HttpHeaders` was told of it.
     announced: bool,
-    /// The program wants its body as it comes, and no more of it than that.
-    streams: Option<u64>,
+    /// The program wants its body as it comes.
+    streams: Option<Box<Streams>>,
     /// Once the program was told of it.
     request: Option<Request>,
     work: Option<Work>,

@@ -3,8 +3,9 @@
 use super::{Buffers, Course, Leftover, Next, Over, Protocol, Raw, Session, Step, Tick, Wish};
 use crate::core::{Core, Stage};
 use crate::handler::Handler;
-use crate::http::Request;
+use crate::http::{Refusal, Request};
 use crate::limits::Limits;
+use crate::uploads::Intake;
 use bytes::Buf;
 use exeunt_listener::Address;
 use std::any::Any;
@@ -92,6 +93,22 @@ impl Session {
         }
         let Protocol::Http(http) = &mut self.protocol else { return None };
         http.announced(core, &mut self.buffers, request)
+    }
+
+    /// Where the body goes that comes, if not to the handler.
+    pub(crate) fn intake(&self) -> Option<Intake> {
+        match &self.protocol {
+            Protocol::Http(http) => http.intake(),
+            _ => None,
+        }
+    }
+
+    /// The body is of no use to whoever takes it: it is answered so, unless it has its answer, and the connection ends.
+    pub(crate) fn refuse(&mut self, core: &Core, status: u16) {
+        if let Protocol::Http(http) = &mut self.protocol {
+            let refusal = Refusal { status, why: "the body is refused" };
+            _ = http.refuse(core, &mut self.buffers, refusal);
+        }
     }
 
     /// Whether the request is still to be told as a message.

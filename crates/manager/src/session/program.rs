@@ -5,6 +5,7 @@ use crate::core::Core;
 use crate::error::{AnswerError, SendError, StreamError};
 use crate::http::Request;
 use crate::limits::Limits;
+use crate::uploads::Intake;
 use bytes::Buf;
 use std::num::NonZeroU64;
 
@@ -116,12 +117,12 @@ impl Session {
         http.sse(core, buffers, event, data)
     }
 
-    pub(crate) fn stream_body(&mut self, most: u64) -> Result<(), StreamError> {
+    pub(crate) fn stream_body(&mut self, most: u64, intake: Option<Intake>) -> Result<(), StreamError> {
         if !self.is_serving() {
             return Err(crate::ConnectionClosed.into());
         }
         let Protocol::Http(http) = &mut self.protocol else { return Err(StreamError::NotHttp) };
-        http.stream_body(&mut self.buffers, most)
+        http.stream_body(&mut self.buffers, most, intake)
     }
 
     pub(crate) fn serve(

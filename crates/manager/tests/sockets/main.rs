@@ -16,6 +16,7 @@ mod fairness;
 mod families;
 mod files;
 mod foreign;
+mod forms;
 mod handlers;
 mod handles;
 mod interrupts;

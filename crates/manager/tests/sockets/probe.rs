@@ -4,6 +4,7 @@ use crate::support::LIMIT;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -17,18 +18,15 @@ pub(crate) struct Probe {
 
 impl Probe {
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let mut path = std::env::current_exe().unwrap();
-        path.pop();
-        path.pop();
-        path.push("examples/probe");
-        assert!(
-            path.exists(),
-            "{} is not built; run `cargo build -p exeunt-manager --examples`",
-            path.display()
-        );
         // Whoever runs the tests in the background has SIGINT ignored, and so would the program.
         let mut command = Command::new("env");
-        command.arg("--default-signal").arg(path).args(arguments).stdin(Stdio::null());
+        command.arg("--default-signal").arg(example("probe")).args(arguments);
+        Self::of(command)
+    }
+
+    /// Any program.
+    pub(crate) fn of(mut command: Command) -> Self {
+        command.stdin(Stdio::null());
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (say, lines) = channel();
@@ -77,6 +75,18 @@ impl Probe {
         let said: Vec<_> = self.lines.iter().collect();
         (self.child.wait().unwrap(), said.join("\n"))
     }
+}
+
+/// Where that example is.
+pub(crate) fn example(name: &str) -> PathBuf {
+    let mut path = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    path.push("examples");
+    path.push(name);
+    let hint = "run `cargo build -p exeunt-manager --examples`";
+    assert!(path.exists(), "{} is not built; {hint}", path.display());
+    path
 }
 
 impl Drop for Probe {

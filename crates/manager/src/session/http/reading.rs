@@ -174,7 +174,7 @@ impl Http {
     }
 
     /// The request is none, or too large: it is answered so, and nothing is read behind it.
-    pub(super) fn refuse(&mut self, core: &Core, buffers: &mut Buffers, refusal: Refusal) -> Option<Step> {
+    pub(crate) fn refuse(&mut self, core: &Core, buffers: &mut Buffers, refusal: Refusal) -> Option<Step> {
         let answered = matches!(self.reading, Reading::Body(_));
         self.reading = Reading::Over;
         buffers.recv.clear();

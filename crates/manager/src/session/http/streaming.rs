@@ -5,19 +5,39 @@ use crate::core::Core;
 use crate::error::StreamError;
 use crate::http::{BodyStream, Request, TOO_LONG};
 use crate::session::{Buffers, Step};
+use crate::uploads::Intake;
 use bytes::Buf;
 
+/// How a body is wanted as it comes.
+pub(super) struct Streams {
+    /// Bytes of content that there may be.
+    most: u64,
+    /// Where it goes; none: to the handler.
+    intake: Option<Intake>,
+}
+
 impl Http {
-    /// From here on the body of the present request is told in pieces. `most`: how many bytes of content there may be.
-    pub(crate) fn stream_body(&mut self, buffers: &mut Buffers, most: u64) -> Result<(), StreamError> {
+    /// From here on the body of the present request is told in pieces, or goes to `intake`. `most`: how many bytes of content
+    /// there may be.
+    pub(crate) fn stream_body(
+        &mut self,
+        buffers: &mut Buffers,
+        most: u64,
+        intake: Option<Intake>,
+    ) -> Result<(), StreamError> {
         let asked = self.asked.as_mut().filter(|asked| !asked.announced && asked.streams.is_none());
         let Some(asked) = asked else { return Err(StreamError::TooLate) };
-        asked.streams = Some(most);
+        asked.streams = Some(Box::new(Streams { most, intake }));
         if let Reading::Body(incoming) = &mut self.reading {
             incoming.stream = Some(BodyStream::new(incoming.head.framing, most));
             buffers.recv.advance(incoming.head.len.min(buffers.recv.len()));
         }
         Ok(())
+    }
+
+    /// Where the body of the present request goes, if not to the handler.
+    pub(crate) fn intake(&self) -> Option<Intake> {
+        self.asked.as_ref()?.streams.as_ref()?.intake.clone()
     }
 
     /// The next piece of a body that is streamed.
@@ -63,7 +83,7 @@ impl Http {
         }
         let Some(asked) = &mut self.asked else { return None };
         asked.announced = true;
-        let Some(most) = asked.streams else {
+        let Some(most) = asked.streams.as_ref().map(|streams| streams.most) else {
             return Some(Step::Message { request: request.clone(), number: self.number(), announced: true });
         };
         if request.body().len() as u64 > most {

@@ -15,10 +15,10 @@ fn post(fields: &str) -> String {
 /// Streams ten bytes at most, and answers each message.
 fn stream(session: &mut Session, core: &Core, told: &str) {
     if told.starts_with("headers") {
-        session.stream_body(10).unwrap();
-        assert_eq!(session.stream_body(10), Err(StreamError::TooLate), "once");
+        session.stream_body(10, None).unwrap();
+        assert_eq!(session.stream_body(10, None), Err(StreamError::TooLate), "once");
     } else {
-        assert_eq!(session.stream_body(10), Err(StreamError::TooLate), "in {told}");
+        assert_eq!(session.stream_body(10, None), Err(StreamError::TooLate), "in {told}");
     }
     if told.starts_with("message") {
         session.reply(core, 200, &[], b"").unwrap();
@@ -28,7 +28,7 @@ fn stream(session: &mut Session, core: &Core, told: &str) {
 /// The same, but nothing is answered.
 fn stream_only(session: &mut Session, _: &Core, told: &str) {
     if told.starts_with("headers") {
-        session.stream_body(10).unwrap();
+        session.stream_body(10, None).unwrap();
     }
 }
 
@@ -127,7 +127,7 @@ fn leave_is_given_once_and_only_for_what_is_wanted() {
 fn an_answer_ends_the_telling_but_not_the_reading() {
     fn early(session: &mut Session, core: &Core, told: &str) {
         if told.starts_with("headers POST") {
-            session.stream_body(10).unwrap();
+            session.stream_body(10, None).unwrap();
         }
         if told.starts_with("body") || told.starts_with("message GET") {
             session.reply(core, 200, &[], told.as_bytes()).unwrap();
@@ -224,11 +224,11 @@ fn who_drains_in_the_middle_is_told_no_more() {
 #[test]
 fn only_http_has_bodies() {
     let mut bench = Bench::raw(Limits::default(), super::bench::silent);
-    assert_eq!(bench.session.stream_body(1), Err(StreamError::NotHttp));
+    assert_eq!(bench.session.stream_body(1, None), Err(StreamError::NotHttp));
     bench.session.close();
-    assert!(matches!(bench.session.stream_body(1), Err(StreamError::Closed(_))));
+    assert!(matches!(bench.session.stream_body(1, None), Err(StreamError::Closed(_))));
     let mut bench = Bench::http(super::bench::silent);
-    assert_eq!(bench.session.stream_body(1), Err(StreamError::TooLate), "nothing is asked");
+    assert_eq!(bench.session.stream_body(1, None), Err(StreamError::TooLate), "nothing is asked");
     bench.arrives(GET);
-    assert_eq!(bench.session.stream_body(1), Err(StreamError::TooLate), "it was told already");
+    assert_eq!(bench.session.stream_body(1, None), Err(StreamError::TooLate), "it was told already");
 }
