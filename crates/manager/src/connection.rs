@@ -110,10 +110,11 @@ impl Connection {
         self.received_len() > 0
     }
 
-    /// Whether bytes wait to be sent.
+    /// Whether bytes wait to be sent, in memory or in a file that is served.
     #[must_use]
     pub fn is_writable(&self) -> bool {
-        self.unsent_len() > 0
+        let session = self.lock();
+        session.unsent_len() > 0 || session.source().is_some()
     }
 
     /// Whether the peer is not read at present, because its bytes are not consumed, or it does not read what it is sent.
@@ -212,7 +213,7 @@ impl Connection {
         self.lock().unsent(most)
     }
 
-    /// How many bytes wait to be sent.
+    /// How many bytes wait to be sent, in memory: of a file that is served, what is read already.
     #[must_use]
     pub fn unsent_len(&self) -> usize {
         self.lock().unsent_len()

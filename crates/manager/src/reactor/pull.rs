@@ -70,3 +70,54 @@ fn ended(source: &Source) -> Pulled {
     let left = source.left();
     Pulled::Torn(format!("a file became shorter while it was sent: {left} bytes are missing"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::io::Write as _;
+
+    fn source(content: &[u8], from: u64, length: u64) -> Source {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(content).unwrap();
+        Source::new(file.into(), from, length).unwrap()
+    }
+
+    #[test]
+    fn pieces_are_read_where_they_are_not_sent() {
+        let mut scratch = [0; 4];
+        for (from, length, expected) in [(0, 6, "abcd"), (2, 4, "cdef"), (3, 2, "de"), (5, 1, "f")] {
+            let pulled = pull(None, &source(b"abcdefgh", from, length), &mut scratch);
+            let Pulled::Read(bytes) = pulled else { panic!("{from}") };
+            assert_eq!(&scratch[..bytes], expected.as_bytes());
+        }
+        let short = pull(None, &source(b"abc", 3, 7), &mut scratch);
+        assert!(matches!(short, Pulled::Torn(why) if why.contains("7 bytes are missing")));
+        let folder = Source::new(File::open("/").unwrap().into(), 0, 7).unwrap();
+        let broken = pull(None, &folder, &mut scratch);
+        assert!(matches!(broken, Pulled::Torn(why) if why.contains("cannot be read on")));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_the_kernel_does_not_send_is_read() {
+        use mio::net::UnixStream;
+        let (here, _there) = UnixStream::pair().unwrap();
+        let stream = Stream::Unix(here);
+        let mut scratch = [0; 4];
+        assert!(matches!(pull(Some(&stream), &source(b"abcdefgh", 1, 6), &mut scratch), Pulled::Sent(6)));
+        let short = pull(Some(&stream), &source(b"abc", 3, 7), &mut scratch);
+        assert!(matches!(short, Pulled::Torn(why) if why.contains("7 bytes are missing")));
+        // A terminal's driver knows no splice(2); neither does a socket as a file.
+        let (file, mut writer) = std::os::unix::net::UnixStream::pair().unwrap();
+        writer.write_all(b"abc").unwrap();
+        let odd = Source::new(file.into(), 0, 3).unwrap();
+        assert!(
+            matches!(pull(Some(&stream), &odd, &mut scratch), Pulled::Torn(_)),
+            "and cannot be read so either"
+        );
+        // What is the matter with a socket, writing tells.
+        drop(_there);
+        assert!(matches!(pull(Some(&stream), &source(b"abcdefgh", 1, 6), &mut scratch), Pulled::Read(4)));
+    }
+}

@@ -21,6 +21,7 @@ mod handlers;
 mod handles;
 mod interrupts;
 mod large;
+mod large_files;
 mod leaving;
 mod meddling;
 mod panics;
