@@ -1,12 +1,13 @@
 //! What the tests strike with signals and fill with connections: a server, or a loop that tells its passes.
 //!
-//! `probe serve ADDRESS [GRACE_MS]` runs with a lifecycle until it is stopped. `probe passes` polls without limit, says
+//! `probe serve ADDRESS [GRACE_MS [FOLDER]]` runs with a lifecycle until it is stopped, and has the folder at `/files/`. `probe passes` polls without limit, says
 //! `pass` after each, and ends by SIGTERM without following the stop.
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a program for tests")]
 
 use exeunt_lifecycle::{Config, Lifecycle, Signal};
-use exeunt_manager::{Connection, Event, Manager, Schedule};
+use exeunt_manager::{Connection, Event, Files, Manager, Schedule};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 fn main() -> ExitCode {
@@ -15,6 +16,9 @@ fn main() -> ExitCode {
     let grace = argument(2).and_then(|ms| ms.parse().ok()).unwrap_or(25_000);
     let config = Config::default().grace(Duration::from_millis(grace)).on_signal(Signal::USER1, |_, _| {});
     let lifecycle = Lifecycle::install(config).expect("signals can be had");
+    if let Some(folder) = argument(3) {
+        FILES.get_or_init(|| Files::open(folder).expect("a folder").prefix("/files"));
+    }
     let mut manager = Manager::new(serve);
     match argument(0) {
         Some("serve") => {
@@ -31,11 +35,13 @@ fn main() -> ExitCode {
                 println!("pass");
             }
         }
-        _ => println!("probe serve ADDRESS [GRACE_MS] | probe passes"),
+        _ => println!("probe serve ADDRESS [GRACE_MS [FOLDER]] | probe passes"),
     }
     drop(manager);
     ExitCode::from(lifecycle.close().exit_status())
 }
+
+static FILES: OnceLock<Files> = OnceLock::new();
 
 fn serve(conn: &Connection, event: Event<'_>) {
     let request = match event {
@@ -48,6 +54,7 @@ fn serve(conn: &Connection, event: Event<'_>) {
         "/large" => conn.reply(200, &[], vec![b'x'; 20_000_000]),
         "/slow" => conn.set_data(Slow),
         "/never" => {}
+        _ if let Some(files) = FILES.get() => conn.serve_dir(request, files).expect("it has no answer yet"),
         _ => panic!("what shall I do with {}", request.uri()),
     }
 }

@@ -1,6 +1,6 @@
 //! Descriptors and memory: what thousands of connections took is given back, and a loop without descriptors waits.
 //!
-//! `EXEUNT_SOAK=1` makes it 10,000 connections at once, ten times over.
+//! `EXEUNT_SOAK=1` makes it 10,000 connections at once, ten times over, and a file of 5 GB.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -19,7 +19,7 @@ use exeunt_manager::Manager;
 use probe::Probe;
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -113,4 +113,38 @@ fn without_descriptors_clients_wait_and_the_loop_sleeps() {
         read_to(client, "hello");
     }
     drop(polled);
+}
+
+#[test]
+fn a_file_larger_than_memory_is_served_in_constant_memory() {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let size: u64 = if std::env::var_os("EXEUNT_SOAK").is_some() { 5_000_000_000 } else { 300_000_000 };
+    let folder = tempfile::tempdir().unwrap();
+    fs::File::create(folder.path().join("sparse")).unwrap().set_len(size).unwrap();
+    let (probe, address) = Probe::serve(&["127.0.0.1:0", "25000", folder.path().to_str().unwrap()]);
+    // What comes with the first file, whatever its size.
+    fs::write(folder.path().join("first"), [0; 100_000]).unwrap();
+    let last = |path: &str| format!("GET /files/{path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    asking(address, last("first")).read_to_end(&mut Vec::new()).unwrap();
+    let (before, mut most, mut came) = (memory(probe.id()), 0, 0);
+    let mut client = asking(address, last("sparse"));
+    let mut piece = vec![0; 1 << 20];
+    for at in 0_u64.. {
+        match client.read(&mut piece).unwrap() {
+            0 => break,
+            bytes => came += bytes as u64,
+        }
+        if at == 0 {
+            let head = piece.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+            came -= head as u64;
+        }
+        if at % 16 == 0 {
+            most = most.max(memory(probe.id()));
+        }
+    }
+    eprintln!("{size} bytes: {} KiB before, {} KiB at most", before >> 10, most >> 10);
+    assert_eq!(came, size);
+    assert!(most < before + (1 << 20), "{before} bytes before, {most} meanwhile");
+    probe.send(Signal::TERM);
+    assert_eq!(probe.end().0.code(), Some(0));
 }
