@@ -2,15 +2,17 @@
 
 use crate::connect::Connecting;
 use crate::connection::Connection;
+use crate::tls::Tls;
+use crate::url::Url;
+use crate::wire::Wire;
 use exeunt_listener::{Address, Closing, Listener};
-use mio::net::{TcpStream, UdpSocket, UnixStream};
+use mio::net::UdpSocket;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
-use std::io::{self, Read, Write};
-use std::net::Shutdown;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::io;
+use std::os::fd::{AsFd as _, AsRawFd};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub(crate) struct Entry {
     pub(crate) connection: Connection,
@@ -33,37 +35,39 @@ pub(crate) struct Entry {
 }
 
 pub(crate) enum Socket {
-    Stream(Stream),
+    Stream(Wire),
     Datagram(Arc<UdpSocket>),
     Listener(Door),
     /// A listener that drains.
-    Closing(Box<Closing>, Speaks),
+    Closing(Box<Closing>, Terms),
     /// One that is not connected yet.
     Connecting(Box<Connecting>),
     /// Only while one turns into another.
     Between,
 }
 
-pub(crate) enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
-
-impl AsFd for Stream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Tcp(stream) => stream.as_fd(),
-            Self::Unix(stream) => stream.as_fd(),
-        }
-    }
-}
-
 /// A listener that accepts.
 pub(crate) struct Door {
     pub(crate) listener: Listener,
-    pub(crate) speaks: Speaks,
+    pub(crate) terms: Terms,
     /// Descriptors were short: not before then.
     pub(crate) not_before: Option<Instant>,
+}
+
+/// What is spoken with whoever comes.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms {
+    pub(crate) speaks: Speaks,
+    pub(crate) secured: Secured,
+}
+
+/// Whether TLS is spoken with whoever comes, and how.
+#[derive(Clone, Debug)]
+pub(crate) enum Secured {
+    No,
+    /// The URL says so, and the program may say how.
+    ByProgram,
+    By(Tls),
 }
 
 /// What is spoken on a connection.
@@ -71,6 +75,17 @@ pub(crate) struct Door {
 pub(crate) enum Speaks {
     Http,
     Bytes,
+}
+
+impl Secured {
+    /// As the program gave it, or else as the URL says.
+    pub(crate) fn new(tls: Option<Tls>, url: &Url) -> Self {
+        match tls {
+            Some(tls) => Self::By(tls),
+            None if url.is_tls() => Self::ByProgram,
+            None => Self::No,
+        }
+    }
 }
 
 impl Entry {
@@ -92,8 +107,7 @@ impl Entry {
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         let both = Interest::READABLE | Interest::WRITABLE;
         match &mut self.socket {
-            Socket::Stream(Stream::Tcp(stream)) => registry.register(stream, token, both),
-            Socket::Stream(Stream::Unix(stream)) => registry.register(stream, token, both),
+            Socket::Stream(wire) => wire.register(registry, token, both),
             Socket::Datagram(socket) => {
                 registry.register(&mut SourceFd(&socket.as_raw_fd()), token, Interest::READABLE)
             }
@@ -112,7 +126,8 @@ impl Socket {
     /// Makes one that has just been connected ready; its own address.
     pub(crate) fn prepare(&self) -> Option<Address> {
         match self {
-            Self::Stream(Stream::Tcp(stream)) => {
+            Self::Stream(wire) => {
+                let stream = wire.tcp()?;
                 // Whole requests are written at once, so that waiting for more would only delay them.
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(target: "exeunt::manager", %error, "TCP_NODELAY was refused");
@@ -121,51 +136,6 @@ impl Socket {
             }
             Self::Datagram(socket) => socket.local_addr().ok().map(Address::from),
             _ => None,
-        }
-    }
-}
-
-impl Stream {
-    pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => (&*stream).read(buffer),
-            Self::Unix(stream) => (&*stream).read(buffer),
-        }
-    }
-
-    /// Writes what more follows upon at once, so that it need not go by itself.
-    pub(crate) fn write_before_more(&self, bytes: &[u8]) -> io::Result<usize> {
-        #[cfg(target_os = "linux")]
-        {
-            use rustix::net::{SendFlags, send};
-            Ok(send(self, bytes, SendFlags::MORE | SendFlags::NOSIGNAL)?)
-        }
-        #[cfg(not(target_os = "linux"))]
-        self.write(bytes)
-    }
-
-    pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => (&*stream).write(bytes),
-            Self::Unix(stream) => (&*stream).write(bytes),
-        }
-    }
-
-    /// Ends our side.
-    pub(crate) fn shut_down(&self) {
-        // A peer that is gone already has seen the end.
-        _ = match self {
-            Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
-            Self::Unix(stream) => stream.shutdown(Shutdown::Write),
-        };
-    }
-
-    /// Makes the close that follows a reset. unix(7) knows none.
-    pub(crate) fn reset_on_close(&self) {
-        if let Self::Tcp(stream) = self
-            && let Err(error) = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO))
-        {
-            tracing::debug!(target: "exeunt::manager", %error, "SO_LINGER was refused; it closes without a reset");
         }
     }
 }

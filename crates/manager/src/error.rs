@@ -1,6 +1,7 @@
 //! What can go wrong, for whoever calls.
 
 use crate::http::ReplyError;
+use crate::tls::TlsError;
 use crate::url::UrlError;
 use exeunt_listener::BindError;
 use std::io;
@@ -12,13 +13,13 @@ pub enum ListenError {
     /// The URL names no place to listen on.
     #[error("Failed to listen: {0}")]
     Url(#[from] UrlError),
-    /// What the scheme asks for is not there.
-    #[error("Failed to listen on `{url}`: {why}")]
-    Unsupported {
+    /// What was given to speak TLS by is of no use.
+    #[error("Failed to listen on `{url}` with TLS: {source}")]
+    Tls {
         /// As it was given.
         url: String,
-        /// What to do instead.
-        why: &'static str,
+        /// What is wrong with it.
+        source: TlsError,
     },
     /// The address cannot be had.
     #[error("Failed to listen on `{url}`: {source}")]
@@ -52,13 +53,13 @@ pub enum ConnectError {
     /// The URL names no place to connect to.
     #[error("Failed to connect: {0}")]
     Url(#[from] UrlError),
-    /// What the scheme asks for is not there.
-    #[error("Failed to connect to `{url}`: {why}")]
-    Unsupported {
+    /// What was given to speak TLS by is of no use.
+    #[error("Failed to connect to `{url}` with TLS: {source}")]
+    Tls {
         /// As it was given.
         url: String,
-        /// What to do instead.
-        why: &'static str,
+        /// What is wrong with it.
+        source: TlsError,
     },
     /// The manager is closed.
     #[error("Failed to connect: {0}")]

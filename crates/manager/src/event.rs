@@ -7,7 +7,7 @@ use crate::http::Request;
 /// The order is fixed. A server's connection: `Open`, `Accept`, then for each request `HttpHeaders`, `HttpMessage`, `Read`
 /// and `Write`, and `Close` in the end. A raw one: `Open`, `Accept`, `Read`, `Write`, `Close`. A client's:
 /// `Open` and `Resolve` inside [`connect`](crate::Handle::connect) (`Resolve` later if there is a name to be resolved), then
-/// `Connect`; or `Error` and `Close`. A listener: `Open` inside
+/// `Connect`; or `Error` and `Close`. With TLS, `TlsHandshake` comes behind `Accept` or `Connect`. A listener: `Open` inside
 /// [`listen`](crate::Handle::listen), a `Poll` in each pass, `Close`. After `Close` nothing comes.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -20,6 +20,8 @@ pub enum Event<'a> {
     Connect,
     /// A listener has accepted it.
     Accept,
+    /// The TLS handshake is done: what is sent and received is protected from here on, and told behind this.
+    TlsHandshake,
     /// A pass of the loop is over. Listeners are always told, others if they ask for it
     /// ([`Connection::poll_events`](crate::Connection::poll_events)).
     Poll,

@@ -41,8 +41,10 @@ mod reactor;
 mod session;
 mod stop;
 mod timer;
+mod tls;
 pub mod uploads;
 pub mod url;
+mod wire;
 
 pub use connect::Connect;
 pub use connection::Connection;
@@ -62,4 +64,5 @@ pub use manager::Manager;
 pub use reactor::Passed;
 pub use stop::DrainReport;
 pub use timer::{Schedule, Timer};
+pub use tls::{StartTlsError, Tls, TlsError};
 pub use uploads::{Form, Uploads};

@@ -21,6 +21,9 @@ pub struct Limits {
     /// answer not begun is a 408, one begun is reset, and `Close` is told. Whoever ends his side may still read, or be gone:
     /// only writing tells the two apart. It is shorter than a drain, so that whoever has gone holds none up to its deadline.
     pub half_closed: Duration,
+    /// How long a TLS handshake may take, from its beginning on, in the drain, too. Default 10 s: two round trips and some
+    /// arithmetic, so that this bounds only peers that say nothing, or trickle.
+    pub handshake: Duration,
     /// What a raw connection may receive without the program consuming it. Default 1 MiB; then reading stops until
     /// there is room again, and the peer is held back by TCP's flow control. 0 is taken for 1.
     pub receive_bytes: usize,
@@ -49,6 +52,7 @@ impl Default for Limits {
             body_stall: Duration::from_secs(30),
             answer: None,
             half_closed: Duration::from_secs(10),
+            handshake: Duration::from_secs(10),
             receive_bytes: MIB,
             send_pause: MIB,
             send_bytes: 256 * MIB,

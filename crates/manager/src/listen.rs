@@ -2,11 +2,12 @@
 
 use crate::connection::{Connection, Kind};
 use crate::core::Core;
-use crate::entry::{Door, Entry, Socket, Speaks};
+use crate::entry::{Door, Entry, Secured, Socket, Speaks, Terms};
 use crate::error::{ListenError, ManagerClosed};
 use crate::event::Event;
 use crate::handler::Handler;
 use crate::session::{Datagram, Protocol, Session};
+use crate::tls::{Tls, TlsError};
 use crate::url::{Scheme, Url};
 use exeunt_listener::{Address, Listener};
 use std::fmt;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 pub struct Listen {
     handler: Option<Handler>,
     http: Option<bool>,
+    tls: Option<Tls>,
 }
 
 impl Listen {
@@ -48,12 +50,23 @@ impl Listen {
     pub fn http(self, yes: bool) -> Self {
         Self { http: Some(yes), ..self }
     }
+
+    /// Speaks TLS so with whoever is accepted, whatever the scheme says, unless the handler says otherwise in
+    /// [`Event::Accept`] ([`Connection::start_tls`]).
+    #[must_use]
+    pub fn tls(self, tls: Tls) -> Self {
+        Self { tls: Some(tls), ..self }
+    }
 }
 
 impl fmt::Debug for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Listen");
-        debug.field("handler", &self.handler.is_some()).field("http", &self.http).finish()
+        debug
+            .field("handler", &self.handler.is_some())
+            .field("http", &self.http)
+            .field("tls", &self.tls)
+            .finish()
     }
 }
 
@@ -65,12 +78,17 @@ pub(crate) fn listen(core: &Arc<Core>, text: &str, how: Listen) -> Result<Connec
         return Err(ManagerClosed.into());
     }
     let url = Url::parse(text)?;
-    if url.is_tls() {
-        let why = "TLS is not built yet; listen without it, behind something that ends it";
-        return Err(ListenError::Unsupported { url: text.to_owned(), why });
+    let Listen { handler, http, tls } = how;
+    let http = http.unwrap_or(url.speaks_http());
+    let speaks = if http { Speaks::Http } else { Speaks::Bytes };
+    if let Some(tls) = &tls {
+        let usable = match url.scheme() {
+            Scheme::Udp => Err(TlsError::Datagrams),
+            _ => tls.server(http).map(drop),
+        };
+        usable.map_err(|source| ListenError::Tls { url: text.to_owned(), source })?;
     }
-    let Listen { handler, http } = how;
-    let speaks = if http.unwrap_or(url.speaks_http()) { Speaks::Http } else { Speaks::Bytes };
+    let secured = Secured::new(tls, &url);
     let (kind, session, socket) = if url.scheme() == Scheme::Udp {
         let socket = datagram(&url).map_err(|source| ListenError::Socket { url: text.to_owned(), source })?;
         let local = socket.local_addr().ok().map(Address::from);
@@ -81,7 +99,11 @@ pub(crate) fn listen(core: &Arc<Core>, text: &str, how: Listen) -> Result<Connec
         let listener = Listener::bind(&address(&url))
             .map_err(|source| ListenError::Bind { url: text.to_owned(), source })?;
         let session = Session::new(Protocol::Listener, handler, Some(listener.local_address().clone()));
-        (Kind::Listener, session, Socket::Listener(Door { listener, speaks, not_before: None }))
+        (
+            Kind::Listener,
+            session,
+            Socket::Listener(Door { listener, terms: Terms { speaks, secured }, not_before: None }),
+        )
     };
     let connection = Connection::new(core, kind, session);
     // Before the loop has it, so that nobody is accepted before `Open` is told.

@@ -1,7 +1,8 @@
 //! A connection on its way.
 
 use super::attempts::{Attempts, Came};
-use crate::entry::{Socket, Stream};
+use crate::entry::{Secured, Socket};
+use crate::wire::Stream;
 use mio::net::{UdpSocket, UnixStream};
 use mio::{Registry, Token};
 use std::io;
@@ -17,6 +18,7 @@ pub(crate) struct Connecting {
     /// As the program wrote it.
     url: String,
     udp: bool,
+    secured: Secured,
     road: Road,
     limit: Duration,
     until: Option<Instant>,
@@ -45,9 +47,14 @@ pub(crate) enum Progress {
 }
 
 impl Connecting {
-    pub(crate) fn new(url: &str, now: Instant, limit: Duration) -> Self {
+    pub(crate) fn new(url: &str, now: Instant, limit: Duration, secured: Secured) -> Self {
         let until = now.checked_add(limit);
-        Self { url: url.to_owned(), udp: false, road: Road::Name, limit, until }
+        Self { url: url.to_owned(), udp: false, secured, road: Road::Name, limit, until }
+    }
+
+    /// Whether TLS is to be spoken, and how.
+    pub(crate) fn secured(self) -> Secured {
+        self.secured
     }
 
     pub(super) fn is_udp(&mut self) {
@@ -82,16 +89,17 @@ impl Connecting {
             Road::Name => Progress::Waits(None),
             Road::Failed(why) => Progress::Failed(std::mem::take(why)),
             Road::Tcp(attempts) => match attempts.step(now, registry, token) {
-                Came::Connected(stream, remote) => {
-                    Progress::Connected { socket: Socket::Stream(Stream::Tcp(stream)), remote: Some(remote) }
-                }
+                Came::Connected(stream, remote) => Progress::Connected {
+                    socket: Socket::Stream(Stream::Tcp(stream).into()),
+                    remote: Some(remote),
+                },
                 Came::Failed(why) => Progress::Failed(why),
                 Came::Waits(at) => Progress::Waits(at),
             },
             Road::Unix { again: Some(at), .. } if *at > now => Progress::Waits(Some(*at)),
             Road::Unix { path, again } => match UnixStream::connect(&*path) {
                 Ok(stream) => {
-                    Progress::Connected { socket: Socket::Stream(Stream::Unix(stream)), remote: None }
+                    Progress::Connected { socket: Socket::Stream(Stream::Unix(stream).into()), remote: None }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     *again = now.checked_add(AGAIN);

@@ -2,11 +2,12 @@
 
 use crate::connection::{Connection, Kind};
 use crate::core::Core;
-use crate::entry::{Entry, Socket};
+use crate::entry::{Entry, Secured, Socket};
 use crate::error::{ConnectError, ManagerClosed};
 use crate::event::Event;
 use crate::handler::Handler;
 use crate::session::{Datagram, Protocol, Raw, Session};
+use crate::tls::{Role, Tls, TlsError};
 use crate::url::{Scheme, Url};
 use exeunt_listener::Address;
 use std::fmt;
@@ -41,6 +42,7 @@ pub struct Connect {
     handler: Option<Handler>,
     http: Option<bool>,
     timeout: Option<Duration>,
+    tls: Option<Tls>,
 }
 
 impl Connect {
@@ -62,6 +64,14 @@ impl Connect {
         Self { http: Some(yes), ..self }
     }
 
+    /// Speaks TLS so, whatever the scheme says. Where the scheme says so and this is not given, the server's certificate is
+    /// held against the system's roots, unless the handler says otherwise in [`Event::Connect`]
+    /// ([`Connection::start_tls`]).
+    #[must_use]
+    pub fn tls(self, tls: Tls) -> Self {
+        Self { tls: Some(tls), ..self }
+    }
+
     /// How long it may take until it is connected, the name's resolution included.
     #[must_use]
     pub fn timeout(self, timeout: Duration) -> Self {
@@ -73,7 +83,7 @@ impl fmt::Debug for Connect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Connect");
         debug.field("handler", &self.handler.is_some()).field("http", &self.http);
-        debug.field("timeout", &self.timeout).finish()
+        debug.field("timeout", &self.timeout).field("tls", &self.tls).finish()
     }
 }
 
@@ -85,11 +95,15 @@ pub(crate) fn connect(core: &Arc<Core>, text: &str, how: Connect) -> Result<Conn
         return Err(ManagerClosed.into());
     }
     let url = Url::parse(text)?;
-    if url.is_tls() {
-        let why = "TLS is not built yet; connect without it";
-        return Err(ConnectError::Unsupported { url: text.to_owned(), why });
+    let Connect { handler, http: _, timeout, tls } = how;
+    if let Some(tls) = &tls {
+        let usable = match url.scheme() {
+            Scheme::Udp => Err(TlsError::Datagrams),
+            _ => tls.opening(Role::Client(url.host()), false).map(drop),
+        };
+        usable.map_err(|source| ConnectError::Tls { url: text.to_owned(), source })?;
     }
-    let Connect { handler, http: _, timeout } = how;
+    let secured = Secured::new(tls, &url);
     let now = Instant::now();
     let limit = timeout.unwrap_or(core.limits.connect);
     let place = Place::of(&url);
@@ -98,7 +112,8 @@ pub(crate) fn connect(core: &Arc<Core>, text: &str, how: Connect) -> Result<Conn
         Place::Name | Place::Path(_) => None,
     };
     let named = place == Place::Name;
-    let mut connecting = Connecting::new(text, now, limit);
+    let expects_tls = !matches!(secured, Secured::No);
+    let mut connecting = Connecting::new(text, now, limit, secured);
     let (kind, protocol) = match (url.scheme(), place) {
         (Scheme::Udp, Place::Socket(address)) => {
             (Kind::Datagram, Protocol::Datagram(Datagram::connected(connecting.datagram(address))))
@@ -117,7 +132,10 @@ pub(crate) fn connect(core: &Arc<Core>, text: &str, how: Connect) -> Result<Conn
         }
         (_, Place::Name) => (Kind::Stream, Protocol::Raw(Raw::new(now))),
     };
-    let session = Session::new(protocol, handler, None).from(remote).connecting();
+    let mut session = Session::new(protocol, handler, None).from(remote).connecting(url.host());
+    if expects_tls {
+        session.expect_tls();
+    }
     let connection = Connection::new(core, kind, session);
     connection.tell(core, Event::Open);
     if named {

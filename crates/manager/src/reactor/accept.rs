@@ -3,9 +3,10 @@
 use super::{Fate, Reactor};
 use crate::connection::{Connection, Kind};
 use crate::core::Stage;
-use crate::entry::{Door, Entry, Socket, Speaks, Stream};
+use crate::entry::{Door, Entry, Secured, Socket, Speaks, Terms};
 use crate::event::Event;
 use crate::session::{Http, Protocol, Raw, Session};
+use crate::wire::Stream;
 use exeunt_listener::{Accept, Address, CloseOptions, Connection as Accepted, Step};
 use mio::net::{TcpStream, UnixStream};
 use mio::unix::SourceFd;
@@ -54,12 +55,12 @@ impl Reactor {
             if clients == CLIENTS || over {
                 return Fate::Again;
             }
-            let speaks = door.speaks;
+            let terms = door.terms.clone();
             match door.listener.accept() {
                 Accept::Connection(accepted) => {
                     clients += 1;
                     let listener = connection.clone();
-                    self.welcome(&listener, accepted, speaks);
+                    self.welcome(&listener, accepted, &terms);
                 }
                 Accept::Nothing => *readable = false,
                 Accept::BackOff(wait) => {
@@ -85,7 +86,7 @@ impl Reactor {
     }
 
     /// Takes in a client.
-    fn welcome(&mut self, listener: &Connection, accepted: Accepted, speaks: Speaks) {
+    fn welcome(&mut self, listener: &Connection, accepted: Accepted, terms: &Terms) {
         let (stream, local, remote) = match accepted {
             Accepted::Tcp { stream, peer } => {
                 // Whole answers are written at once, so that waiting for more would only delay them.
@@ -99,22 +100,26 @@ impl Reactor {
                 (Stream::Unix(UnixStream::from_std(stream)), listener.local_address(), None)
             }
         };
-        let protocol = match speaks {
+        let protocol = match terms.speaks {
             Speaks::Http => Protocol::Http(Box::new(Http::new(&self.core.limits, self.now))),
             Speaks::Bytes => Protocol::Raw(Raw::new(self.now)),
         };
         let handler = listener.lock().handler.clone();
-        let session = Session::new(protocol, handler, local).from(remote);
+        let mut session = Session::new(protocol, handler, local).from(remote);
+        if !matches!(terms.secured, Secured::No) {
+            session.expect_tls();
+        }
         let connection = Connection::new(&self.core, Kind::Stream, session);
         connection.tell(&self.core, Event::Open);
         connection.tell(&self.core, Event::Accept);
+        self.secure(&connection, &terms.secured);
         if self.core.stage() >= Stage::Draining {
             self.tell_drain(&connection);
             let next = connection.lock().enter(&self.core, self.now, Stage::Draining);
             drop(next);
         }
         self.now = Instant::now();
-        self.add(Entry::new(connection, Socket::Stream(stream)));
+        self.add(Entry::new(connection, Socket::Stream(stream.into())));
     }
 
     /// From accepting to closing.
@@ -127,12 +132,12 @@ impl Reactor {
                 return Fate::Stays;
             }
         };
-        let Door { listener, speaks, .. } = door;
+        let Door { listener, terms, .. } = door;
         // The close looks for clients by itself.
         if let Err(error) = self.poll.registry().deregister(&mut SourceFd(&listener.as_fd().as_raw_fd())) {
             tracing::debug!(target: "exeunt::manager", %error, "the listener could not be forgotten");
         }
-        entry.socket = Socket::Closing(Box::new(listener.close(CloseOptions::default())), speaks);
+        entry.socket = Socket::Closing(Box::new(listener.close(CloseOptions::default())), terms);
         self.go_on_closing(slot)
     }
 
@@ -148,15 +153,15 @@ impl Reactor {
             if self.is_over() {
                 return Fate::Again;
             }
-            let Some(Entry { socket: Socket::Closing(closing, speaks), armed, .. }) =
+            let Some(Entry { socket: Socket::Closing(closing, terms), armed, .. }) =
                 self.entries.get_mut(slot)
             else {
                 return Fate::Stays;
             };
-            let speaks = *speaks;
+            let terms = terms.clone();
             match closing.step(Instant::now()) {
                 Step::Accepted(accepted) => {
-                    self.welcome(&listener, accepted, speaks);
+                    self.welcome(&listener, accepted, &terms);
                 }
                 Step::Wait { until } => {
                     *armed = None;

@@ -3,7 +3,7 @@
 use super::{Fate, Reactor};
 use crate::connect::Progress;
 use crate::core::Stage;
-use crate::entry::{Entry, Socket};
+use crate::entry::{Entry, Secured, Socket};
 use crate::event::Event;
 use mio::Token;
 use std::net::SocketAddr;
@@ -60,7 +60,10 @@ impl Reactor {
             entry.socket = Socket::Between;
             return Fate::Gone;
         }
-        drop(connecting);
+        let secured = match connecting {
+            Socket::Connecting(connecting) => connecting.secured(),
+            _ => Secured::No,
+        };
         let local = entry.socket.prepare();
         if let Socket::Stream(_) = entry.socket {
             self.streams += 1;
@@ -71,6 +74,7 @@ impl Reactor {
         };
         connection.lock().connected(self.now, local, remote.map(Into::into), datagram);
         connection.tell(&self.core, Event::Connect);
+        self.secure(&connection, &secured);
         if self.core.stage() >= Stage::Draining {
             self.tell_drain(&connection);
             let next = connection.lock().enter(&self.core, Instant::now(), Stage::Draining);

@@ -96,10 +96,10 @@ impl Reactor {
     /// What lingers behind the cut has had its time.
     pub(crate) fn end_cut(&mut self) {
         for slot in self.slots(|socket| !matches!(socket, Socket::Datagram(_))) {
-            if let Some(Entry { connection, socket: Socket::Stream(stream), .. }) = self.entries.get(slot)
+            if let Some(Entry { connection, socket: Socket::Stream(wire), .. }) = self.entries.get_mut(slot)
                 && connection.unsent_len() > 0
             {
-                stream.reset_on_close();
+                wire.reset_on_close();
             }
             self.remove(slot);
         }

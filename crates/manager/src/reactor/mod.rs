@@ -31,6 +31,7 @@ mod passed;
 mod pull;
 mod signals;
 mod stream;
+mod tls;
 
 pub use passed::Passed;
 
@@ -341,8 +342,11 @@ impl Reactor {
 
     /// Tells the last event, and closes the socket.
     fn bury(&self, entry: Entry) {
-        let Entry { connection, socket, .. } = entry;
+        let Entry { connection, mut socket, .. } = entry;
         connection.tell_end(&self.core, Session::gone);
+        if let Socket::Stream(wire) = &mut socket {
+            wire.say_goodbye();
+        }
         if let Socket::Listener(door) = socket
             && let Address::Unix(_) = door.listener.local_address()
         {
@@ -437,11 +441,11 @@ impl Reactor {
         self.entering.clear();
         entries.extend(std::mem::take(&mut self.entries).into_iter().map(|(_, entry)| entry));
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.connection.id()));
-        for entry in entries {
-            if let Socket::Stream(stream) = &entry.socket
+        for mut entry in entries {
+            if let Socket::Stream(wire) = &mut entry.socket
                 && entry.connection.lock().is_cut_short()
             {
-                stream.reset_on_close();
+                wire.reset_on_close();
             }
             self.bury(entry);
         }

@@ -1,7 +1,7 @@
 //! Files on their way to a socket.
 
-use crate::entry::Stream;
 use crate::session::Source;
+use crate::wire::Stream;
 use rustix::io::{Errno, pread};
 
 /// Of a file, at once, in bytes: then the others have their turn.

@@ -1,12 +1,13 @@
 //! A stream's turn: bytes from the socket to the session and back, and the session's events to the program.
 
 use super::pull::{Pulled, pull};
-use super::{Fate, body};
+use super::{Fate, body, tls};
 use crate::connection::Connection;
 use crate::core::Core;
 use crate::entry::{Entry, Socket};
 use crate::event::Event;
 use crate::session::{Next, Over, Session, Step, Tick};
+use crate::tls::{Got, Sent};
 use std::io;
 use std::time::Instant;
 
@@ -18,6 +19,9 @@ const WRITES: u32 = 16;
 
 /// What of a file counts as one of them, in bytes: so that no more than 1 MiB of it goes in a turn.
 const WRITE: u64 = 64 * 1024;
+
+/// So much of a file is read before it is sent, in bytes, where it has to be read.
+const FILL: usize = 64 * 1024;
 
 /// Does all that can be done now, `first` before anything else.
 pub(super) fn turn(
@@ -50,16 +54,17 @@ pub(super) fn turn(
             Ahead::Break => return Fate::Again,
             Ahead::Then(Next::Tell(step)) => _ = tell(core, &entry.connection, step),
             Ahead::Then(Next::Wait) => {}
+            Ahead::Then(Next::Secure(opening)) => pending = tls::begin(core, entry, *opening),
             Ahead::Then(Next::Close) => return Fate::Gone,
             Ahead::Then(Next::Abort) => {
-                if let Socket::Stream(stream) = &entry.socket {
-                    stream.reset_on_close();
+                if let Socket::Stream(wire) = &mut entry.socket {
+                    wire.reset_on_close();
                 }
                 return Fate::Gone;
             }
             Ahead::Then(Next::Linger) => {
-                if let Socket::Stream(stream) = &entry.socket {
-                    stream.shut_down();
+                if let Socket::Stream(wire) = &mut entry.socket {
+                    wire.shut_down();
                 }
                 // For the program that is the end.
                 entry.connection.tell_end(core, Session::lingers);
@@ -118,13 +123,14 @@ pub(super) fn tick(core: &Core, entry: &mut Entry, scratch: &mut [u8], now: Inst
 
 /// The last look, before a cut: a request that waits in the kernel's queue is found, though not told any more.
 pub(super) fn look(core: &Core, entry: &mut Entry, scratch: &mut [u8], now: Instant) {
-    let Socket::Stream(stream) = &entry.socket else { return };
-    let mut session = entry.connection.lock();
-    if !session.awaits_request() {
+    let Entry { connection, socket: Socket::Stream(wire), .. } = entry else { return };
+    if !connection.lock().awaits_request() {
         return;
     }
-    if let Ok(length @ 1..) = stream.read(scratch) {
-        session.found(core, now, scratch.get(..length).unwrap_or_default());
+    let got = wire.read(scratch, now);
+    tls::tell(core, connection, wire, now);
+    if let Ok(Got::Bytes { length, .. }) = got {
+        connection.lock().found(core, now, scratch.get(..length).unwrap_or_default());
     }
 }
 
@@ -136,10 +142,14 @@ fn advance(
     now: &mut Instant,
     writes: &mut u32,
 ) -> io::Result<Ahead> {
-    let Entry { connection, socket: Socket::Stream(stream), readable, writable, .. } = entry else {
+    let Entry { connection, socket: Socket::Stream(wire), readable, writable, .. } = entry else {
         return Ok(Ahead::Then(Next::Close));
     };
     loop {
+        if *writable && wire.wants_flush() {
+            // If that fails, reading tells why.
+            *writable = wire.flush().is_ok();
+        }
         let mut session = connection.lock();
         session.begin_turn();
         let more = *writable && session.has_to_send();
@@ -148,22 +158,22 @@ fn advance(
             return Ok(Ahead::Break);
         }
         let mut sent = 0;
-        while *writable && !session.to_send().is_empty() {
-            let written = match session.source() {
-                Some(_) => stream.write_before_more(session.to_send()),
-                None => stream.write(session.to_send()),
-            };
-            match written {
-                Ok(bytes) => {
-                    // What the kernel does not take whole, it takes no more of (epoll(7), question 9).
-                    *writable = bytes == session.to_send().len();
+        // What the kernel does not carry from a file to the socket by itself goes with what is ahead of it.
+        let fills = wire.plain().is_none() && session.source().is_some() && session.to_send().len() < FILL;
+        while *writable && !fills && sent == 0 && !session.to_send().is_empty() {
+            match wire.write(session.to_send(), session.source().is_some()) {
+                Ok(Sent { bytes, blocked }) => {
+                    *writable = !blocked;
                     session.sent(*now, bytes);
-                    sent += bytes;
+                    sent = bytes;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     *writable = false;
                     session.stalls(*now);
+                    if wire.owes() {
+                        session.on_their_way();
+                    }
                 }
                 Err(error) => return Err(error),
             }
@@ -171,7 +181,7 @@ fn advance(
         if *writable && let Some(source) = session.source().cloned() {
             // Nobody waits for the lock because the disk is slow.
             drop(session);
-            let pulled = pull(Some(stream), &source, scratch);
+            let pulled = pull(wire.plain(), &source, scratch);
             session = connection.lock();
             match pulled {
                 Pulled::Sent(bytes) => {
@@ -229,23 +239,39 @@ pub(super) fn settle(over: Option<Over>) {
 
 /// Reads once. What follows at once, if anything does.
 fn read(core: &Core, entry: &mut Entry, scratch: &mut [u8], now: Instant) -> Option<Next> {
-    let Socket::Stream(stream) = &entry.socket else { return Some(Next::Close) };
-    let connection = &entry.connection;
-    entry.looked_in_vain = false;
-    match stream.read(scratch) {
-        Ok(0) => {
-            entry.readable = false;
+    let Entry { connection, socket: Socket::Stream(wire), hung_up, readable, looked_in_vain, .. } = entry
+    else {
+        return Some(Next::Close);
+    };
+    *looked_in_vain = false;
+    let got = wire.read(scratch, now);
+    tls::tell(core, connection, wire, now);
+    match got {
+        Ok(Got::Bytes { length, more }) => {
+            // The end itself may still be to be read.
+            *readable = more || *hung_up;
+            arrived(core, connection, scratch.get(..length).unwrap_or_default(), now)
+        }
+        Ok(Got::Nothing { more }) => {
+            *readable = more || *hung_up;
+            *looked_in_vain = !tls::stirs(core, connection, wire, now);
+            None
+        }
+        Ok(Got::End) => {
+            *readable = false;
             Some(connection.lock().ended())
         }
-        Ok(length) => {
-            // A short read says that there is no more (epoll(7), question 9), unless the end itself is still to be read.
-            entry.readable = length == scratch.len() || entry.hung_up;
-            let bytes = scratch.get(..length).unwrap_or_default();
-            arrived(core, connection, bytes, now)
+        Ok(Got::Torn) => {
+            *readable = false;
+            Some(tls::torn(core, connection, wire))
+        }
+        Ok(Got::Failed(error)) => {
+            *readable = false;
+            Some(tls::failed(core, connection, wire, &error))
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            entry.readable = false;
-            entry.looked_in_vain = true;
+            *readable = false;
+            *looked_in_vain = !tls::stirs(core, connection, wire, now);
             None
         }
         Err(error) if error.kind() == io::ErrorKind::Interrupted => None,

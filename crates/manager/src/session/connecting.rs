@@ -20,9 +20,9 @@ pub(crate) enum Joining {
 }
 
 impl Session {
-    /// It is to be connected.
-    pub(crate) fn connecting(self) -> Self {
-        Self { joining: Joining::Now(None), ..self }
+    /// It is to be connected, to a peer that the program calls so.
+    pub(crate) fn connecting(self, host: &str) -> Self {
+        Self { joining: Joining::Now(None), host: Some(host.into()), ..self }
     }
 
     pub(crate) fn is_client(&self) -> bool {

@@ -4,6 +4,7 @@
 use crate::handler::{Handler, discard};
 use crate::http::Request;
 use crate::limits::Limits;
+use crate::tls::Opening;
 use bytes::Bytes;
 use exeunt_lifecycle::{CutWork, Work};
 use exeunt_listener::Address;
@@ -19,12 +20,14 @@ mod http;
 mod polling;
 mod program;
 mod raw;
+mod tls;
 
 pub(crate) use buffers::Buffers;
 use connecting::Joining;
 pub(crate) use datagram::Datagram;
 pub(crate) use http::{Http, Source};
 pub(crate) use raw::Raw;
+use tls::Secrecy;
 
 pub(crate) struct Session {
     pub(crate) handler: Option<Handler>,
@@ -34,6 +37,7 @@ pub(crate) struct Session {
     polled: bool,
     protocol: Protocol,
     buffers: Buffers,
+    secrecy: Secrecy,
     wish: Wish,
     course: Course,
     /// It was told of the drain.
@@ -45,6 +49,8 @@ pub(crate) struct Session {
     /// Where the thread that polls has it.
     slot: Option<usize>,
     joining: Joining,
+    /// What the program calls a peer that it connects to.
+    host: Option<Box<str>>,
     local: Option<Address>,
     remote: Option<Address>,
 }
@@ -109,6 +115,8 @@ pub(crate) enum Next {
     Read,
     /// Nothing, until something happens.
     Wait,
+    /// Begin TLS.
+    Secure(Box<Opening>),
     /// Shut down the write side, and read on (D7).
     Linger,
     Close,
@@ -125,6 +133,7 @@ impl Session {
             polled: false,
             protocol,
             buffers: Buffers::default(),
+            secrecy: Secrecy::default(),
             wish: Wish::Serve,
             course: Course::Open,
             heard_of_drain: false,
@@ -132,6 +141,7 @@ impl Session {
             queued: false,
             slot: None,
             joining: Joining::Never,
+            host: None,
             local,
             remote: None,
         }

@@ -1,6 +1,6 @@
 //! What the thread that polls asks of a connection.
 
-use super::{Buffers, Course, Leftover, Next, Over, Protocol, Raw, Session, Step, Tick, Wish};
+use super::{Buffers, Course, Leftover, Next, Over, Protocol, Raw, Secrecy, Session, Step, Tick, Wish};
 use crate::core::{Core, Stage};
 use crate::handler::Handler;
 use crate::http::{Refusal, Request};
@@ -40,7 +40,8 @@ impl Session {
     /// Whether a look at it before it is read would come to nothing: it waits for a request, with nothing in hand.
     pub(crate) fn only_reads(&self) -> bool {
         let Buffers { recv, send, ended, .. } = &self.buffers;
-        self.awaits_request() && recv.is_empty() && send.is_empty() && !ended
+        let flows = !matches!(self.secrecy, Secrecy::Owed | Secrecy::Wanted { .. });
+        flows && self.awaits_request() && recv.is_empty() && send.is_empty() && !ended
     }
 
     /// These bytes came too late to be told of, but not to be answered.
@@ -118,11 +119,12 @@ impl Session {
 
     /// What waits to be sent.
     pub(crate) fn to_send(&self) -> &[u8] {
-        &self.buffers.send
+        self.buffers.send.get(..self.flows()).unwrap_or_default()
     }
 
     /// That much of it is with the kernel.
     pub(crate) fn sent(&mut self, now: Instant, bytes: usize) {
+        self.flowed(bytes);
         match bytes == self.buffers.send.len() {
             true => self.buffers.send.clear(), // from its beginning again
             false => self.buffers.send.advance(bytes),
@@ -157,6 +159,9 @@ impl Session {
             Wish::Close => return Next::Close,
             Wish::Serve | Wish::Drain => {}
         }
+        if let Some(next) = self.next_of_tls(now) {
+            return next;
+        }
         let draining = self.wish == Wish::Drain;
         match &mut self.protocol {
             Protocol::Listener | Protocol::Datagram(_) if draining => Next::Close,
@@ -186,6 +191,9 @@ impl Session {
 
     /// When [`tick`](Self::tick) is wanted, if nothing happens before.
     pub(crate) fn wake_at(&self, limits: &Limits) -> Option<Instant> {
+        if let Some(ends) = self.handshake_ends(limits) {
+            return ends;
+        }
         let stalled = self.buffers.stall_ends(limits);
         let own = match &self.protocol {
             Protocol::Raw(raw) => raw.wake_at(limits, &self.buffers),
@@ -203,6 +211,12 @@ impl Session {
     /// The time has come for something: whether the receive queue must be looked at once more before the connection is
     /// given up as silent ([`nothing_there`](Self::nothing_there)).
     pub(crate) fn tick(&mut self, core: &Core, now: Instant) -> Tick {
+        if let Some(ends) = self.handshake_ends(&core.limits) {
+            return match ends {
+                Some(at) if at <= now => self.handshake_is_late(),
+                _ => Tick::Then(Next::Wait),
+            };
+        }
         if self.buffers.stall_ends(&core.limits).is_some_and(|at| at <= now) {
             return Tick::Then(Next::Abort);
         }

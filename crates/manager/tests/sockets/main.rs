@@ -7,6 +7,7 @@
     reason = "a test's panic is its failure"
 )]
 
+mod certificates;
 mod connecting;
 mod datagrams;
 mod draining;
@@ -34,5 +35,6 @@ mod serving;
 mod stopping;
 mod support;
 mod timers;
+mod tls_serving;
 mod wakeups;
 mod waking;

@@ -31,6 +31,10 @@ impl Log {
         self.0.lock().unwrap().iter().filter(|line| *line == text).count()
     }
 
+    pub(crate) fn clear(&self) {
+        self.0.lock().unwrap().clear();
+    }
+
     pub(crate) fn has(&self, text: &str) -> bool {
         self.count(text) > 0
     }

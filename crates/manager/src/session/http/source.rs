@@ -55,14 +55,14 @@ impl Session {
     /// What is to be sent of a file, behind what is in the buffer.
     pub(crate) fn source(&self) -> Option<&Source> {
         match &self.protocol {
-            Protocol::Http(http) => http.source(),
+            Protocol::Http(http) if self.flows_freely() => http.source(),
             _ => None,
         }
     }
 
-    /// Whether anything waits to be sent.
+    /// Whether anything is to be sent now.
     pub(crate) fn has_to_send(&self) -> bool {
-        !self.buffers.send.is_empty() || self.source().is_some()
+        !self.to_send().is_empty() || self.source().is_some()
     }
 
     /// That much of the file is with the kernel.

@@ -61,6 +61,12 @@ impl Http {
         buffers.alone.filter(|_| unfinished && buffers.send.is_empty())
     }
 
+    /// The peer is in the middle of saying something, of which nothing is here.
+    pub(crate) fn stirs(&mut self, now: Instant) {
+        self.seen = now;
+        self.drain.on(now, Input::Bytes(&[]));
+    }
+
     pub(crate) fn nothing_there(&mut self, now: Instant) -> Next {
         match self.drain.on(now, Input::NothingThere) {
             Some(Effect::EndInput) => self.finish(now),

@@ -171,6 +171,7 @@ impl Bench {
                 Next::Tell(step) => self.tells(step),
                 Next::Close => self.ends(End::Closed),
                 Next::Abort => self.ends(End::Reset),
+                Next::Secure(_) => panic!("nobody asks for TLS here"),
                 Next::Linger => {
                     self.lingers = true;
                     self.told.push("close".to_owned());

@@ -1,0 +1,37 @@
+//! TLS on a connection.
+
+use super::Connection;
+use crate::tls::{StartTlsError, Tls};
+
+/// TLS.
+impl Connection {
+    /// Whether TLS is spoken on it, or will be: from the beginning, where the listener or the URL says so, and else from
+    /// [`start_tls`](Self::start_tls) on.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.lock().is_tls()
+    }
+
+    /// Speaks TLS from here on: as a server with whom a listener has accepted, as a client otherwise.
+    /// [`Event::TlsHandshake`](crate::Event::TlsHandshake) tells that it is done; what is sent before then waits for it.
+    ///
+    /// In `Accept` and `Connect` it is TLS from the first byte on. Later, on a raw stream whose protocol has agreed on it
+    /// (STARTTLS): what was written before this call goes in plain, what is written after it does not. What was received
+    /// and not [consumed](Self::consume) when the handler returns is taken for the beginning of the peer's handshake, and
+    /// never for something that TLS has protected: consume the command that asked for TLS, and nothing behind it. Commands
+    /// that somebody has slipped in there fail the handshake.
+    ///
+    /// A handshake that fails is told with `Error`, and closes the connection.
+    ///
+    /// # Errors
+    ///
+    /// Nothing has changed then; see [`StartTlsError`].
+    pub fn start_tls(&self, tls: &Tls) -> Result<(), StartTlsError> {
+        let opening = {
+            let session = self.lock();
+            let http = session.may_start_tls()?;
+            tls.opening(session.role(), http)?
+        };
+        self.try_change(|session, _| session.start_tls(opening))?
+    }
+}

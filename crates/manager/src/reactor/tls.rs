@@ -1,0 +1,85 @@
+//! What TLS has to say in a stream's turn.
+
+use super::Reactor;
+use crate::connection::Connection;
+use crate::core::Core;
+use crate::entry::{Entry, Secured, Socket};
+use crate::event::Event;
+use crate::session::Next;
+use crate::tls::{Opening, Tls, TlsError};
+use crate::wire::Wire;
+use std::time::Instant;
+
+impl Reactor {
+    /// Begins TLS with whoever was accepted or connected to, unless the program has done so in a way of its own.
+    pub(super) fn secure(&self, connection: &Connection, secured: &Secured) {
+        let is_client = {
+            let session = connection.lock();
+            if !session.owes_tls() {
+                return;
+            }
+            session.is_client()
+        };
+        let failure = match secured {
+            Secured::By(tls) => connection.start_tls(tls).err(),
+            _ if is_client => connection.start_tls(&Tls::of_system()).err(),
+            _ => Some(TlsError::NoCertificate.into()),
+        };
+        if let Some(failure) = failure {
+            connection.tell(&self.core, Event::Error(&format!("TLS cannot be spoken: {failure}")));
+            connection.close();
+        }
+    }
+}
+
+/// Begins it.
+pub(super) fn begin(core: &Core, entry: &mut Entry, opening: Opening) -> Option<Next> {
+    let Entry { connection, socket: Socket::Stream(wire), readable, .. } = entry else {
+        return Some(Next::Close);
+    };
+    // Some of the peer's handshake may be here already.
+    *readable = true;
+    let error = wire.secure(opening).err()?;
+    Some(failed(core, connection, wire, &error))
+}
+
+/// Tells that the handshake is done, when it is.
+pub(super) fn tell(core: &Core, connection: &Connection, wire: &mut Wire, now: Instant) {
+    if wire.becomes_secured() {
+        connection.lock().secured(now);
+        connection.tell(core, Event::TlsHandshake);
+    }
+}
+
+/// Whether the peer is not silent, though nothing of what he says is whole: a record that has begun has the time that a head
+/// has.
+pub(super) fn stirs(core: &Core, connection: &Connection, wire: &Wire, now: Instant) -> bool {
+    let stirs = wire.is_within_record(now, core.limits.drain.head);
+    if stirs {
+        connection.lock().stirs(now);
+    }
+    stirs
+}
+
+/// The peer's end came, and was not announced.
+pub(super) fn torn(core: &Core, connection: &Connection, wire: &Wire) -> Next {
+    if wire.is_handshaking() {
+        // Whoever connects and says nothing (a balancer that looks whether somebody is there) is no error.
+        if wire.has_heard() {
+            connection.tell(core, Event::Error("the peer ended the connection within the TLS handshake"));
+        }
+        return Next::Close;
+    }
+    if connection.lock().is_torn() {
+        let text = "the connection ended without TLS's close_notify: what was received may be truncated";
+        connection.tell(core, Event::Error(text));
+    }
+    connection.lock().ended()
+}
+
+/// What the peer says is no TLS, or he refuses ours.
+pub(super) fn failed(core: &Core, connection: &Connection, wire: &Wire, error: &rustls::Error) -> Next {
+    let what = if wire.is_handshaking() { "the TLS handshake" } else { "TLS" };
+    connection.tell(core, Event::Error(&format!("{what} failed: {error}")));
+    Next::Close
+}

@@ -1,0 +1,168 @@
+//! TLS, as far as the session knows of it: which of its bytes go in plain, and which have to wait.
+
+use super::{Course, Next, Protocol, Session, Step, Tick, Wish};
+use crate::error::ConnectionClosed;
+use crate::limits::Limits;
+use crate::tls::{Opening, Role, StartTlsError};
+use std::time::Instant;
+
+/// How far TLS has come on a connection.
+#[derive(Debug, Default)]
+pub(crate) enum Secrecy {
+    /// It is not spoken.
+    #[default]
+    Plain,
+    /// It will be, and nobody has said how: nothing flows.
+    Owed,
+    /// It begins when so many bytes, which were written before, have gone in plain.
+    Wanted {
+        opening: Box<Opening>,
+        plain: usize,
+    },
+    /// Bytes wait for its end.
+    Handshake {
+        since: Instant,
+    },
+    Done,
+}
+
+/// For the program.
+impl Session {
+    pub(crate) fn is_tls(&self) -> bool {
+        self.is_open() && !matches!(self.secrecy, Secrecy::Plain)
+    }
+
+    /// Whether HTTP will be spoken behind it, if it may begin at all.
+    pub(crate) fn may_start_tls(&self) -> Result<bool, StartTlsError> {
+        if self.is_closing() {
+            return Err(ConnectionClosed.into());
+        }
+        match (&self.secrecy, &self.protocol) {
+            (Secrecy::Plain | Secrecy::Owed, Protocol::Raw(_)) => Ok(false),
+            (Secrecy::Plain | Secrecy::Owed, Protocol::Http(http)) => match http.is_untouched() {
+                true if self.buffers.recv.is_empty() => Ok(true),
+                _ => Err(StartTlsError::Spoken),
+            },
+            (_, Protocol::Listener | Protocol::Datagram(_)) => Err(StartTlsError::NotAStream),
+            _ => Err(StartTlsError::Begun),
+        }
+    }
+
+    pub(crate) fn role(&self) -> Role<'_> {
+        self.host.as_deref().map_or(Role::Server, Role::Client)
+    }
+
+    pub(crate) fn start_tls(&mut self, opening: Box<Opening>) -> Result<(), StartTlsError> {
+        self.may_start_tls()?;
+        let plain = match self.secrecy {
+            // Of what is to be TLS from the first byte on, nothing goes in plain.
+            Secrecy::Owed => 0,
+            _ => self.buffers.send.len(),
+        };
+        // What has not gone cannot be changed any more: it is not what follows.
+        self.buffers.head_at = None;
+        self.secrecy = Secrecy::Wanted { opening, plain };
+        Ok(())
+    }
+}
+
+/// For the thread that polls.
+impl Session {
+    /// It is to be TLS from the first byte on.
+    pub(crate) fn expect_tls(&mut self) {
+        self.secrecy = Secrecy::Owed;
+    }
+
+    /// Whether nobody has said how.
+    pub(crate) fn owes_tls(&self) -> bool {
+        matches!(self.secrecy, Secrecy::Owed) && !self.is_closing()
+    }
+
+    /// The handshake is done.
+    pub(crate) fn secured(&mut self, now: Instant) {
+        self.secrecy = Secrecy::Done;
+        self.stirs(now);
+    }
+
+    /// The peer is in the middle of saying something.
+    pub(crate) fn stirs(&mut self, now: Instant) {
+        match &mut self.protocol {
+            Protocol::Raw(raw) => raw.arrived(now),
+            Protocol::Http(http) => http.stirs(now),
+            Protocol::Listener | Protocol::Datagram(_) => {}
+        }
+    }
+
+    /// The peer's end came without `close_notify`. Whether what came before may be less than he sent: HTTP knows where a
+    /// request ends, a stream of bytes does not.
+    pub(crate) fn is_torn(&self) -> bool {
+        self.is_serving() && matches!(self.protocol, Protocol::Raw(_))
+    }
+
+    /// Whether whatever is to be sent may go now.
+    pub(super) fn flows_freely(&self) -> bool {
+        matches!(self.secrecy, Secrecy::Plain | Secrecy::Done)
+    }
+
+    /// How many of the bytes to be sent may.
+    pub(super) fn flows(&self) -> usize {
+        match &self.secrecy {
+            Secrecy::Plain | Secrecy::Done => self.buffers.send.len(),
+            Secrecy::Wanted { plain, .. } => *plain,
+            Secrecy::Owed | Secrecy::Handshake { .. } => 0,
+        }
+    }
+
+    /// Some of them are on their way, and cannot be changed any more, though they do not count as sent.
+    pub(crate) fn on_their_way(&mut self) {
+        self.buffers.head_at = None;
+    }
+
+    /// So many of them have gone.
+    pub(super) fn flowed(&mut self, bytes: usize) {
+        if let Secrecy::Wanted { plain, .. } = &mut self.secrecy {
+            *plain = plain.saturating_sub(bytes);
+        }
+    }
+
+    /// What comes next, if TLS has a say in it.
+    pub(super) fn next_of_tls(&mut self, now: Instant) -> Option<Next> {
+        match &self.secrecy {
+            Secrecy::Plain | Secrecy::Done => None,
+            Secrecy::Owed | Secrecy::Wanted { plain: 1.., .. } => Some(Next::Wait),
+            // Nothing is owed to the peer: that ends as it would without.
+            Secrecy::Handshake { .. } if self.wish == Wish::Drain && self.buffers.send.is_empty() => None,
+            Secrecy::Handshake { .. } => Some(Next::Read),
+            Secrecy::Wanted { .. } => {
+                let handshake = Secrecy::Handshake { since: now };
+                let Secrecy::Wanted { mut opening, .. } = std::mem::replace(&mut self.secrecy, handshake)
+                else {
+                    return None;
+                };
+                // What came before is not what TLS protects. It may be the beginning of the peer's handshake, or else
+                // ends the connection: commands that somebody slipped in ahead of it must not be obeyed.
+                opening.early = std::mem::take(&mut self.buffers.recv);
+                self.buffers.stalled = None;
+                Some(Next::Secure(opening))
+            }
+        }
+    }
+
+    /// When the handshake has had its time, if there is one. The other times begin behind it.
+    pub(super) fn handshake_ends(&self, limits: &Limits) -> Option<Option<Instant>> {
+        match self.secrecy {
+            Secrecy::Handshake { since } if self.course == Course::Open => {
+                Some(since.checked_add(limits.handshake))
+            }
+            _ => None,
+        }
+    }
+
+    /// It has had its time.
+    pub(super) fn handshake_is_late(&mut self) -> Tick {
+        self.wish = self.wish.max(Wish::Close);
+        Tick::Then(Next::Tell(Step::Refused(
+            "the TLS handshake was not done in time; Limits::handshake says how much there is",
+        )))
+    }
+}
