@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 mod body;
 mod files;
 mod tls;
+mod ws;
 
 /// A listener, an accepted connection, a connection that the program has made, or a UDP socket.
 ///

@@ -116,6 +116,30 @@ pub enum SendError {
     /// A listener has no peer.
     #[error("this is a listener, which has no peer to send to")]
     Listener,
+    /// It speaks in messages.
+    #[error("this connection is a WebSocket, whose bytes are frames; use ws_send")]
+    WebSocket,
+    /// It does not speak in messages.
+    #[error("this connection is no WebSocket; upgrade it first")]
+    NotWebSocket,
+    /// Nothing follows a Close (RFC 6455 §5.5.1).
+    #[error("the WebSocket is closed: its Close was sent already, and nothing may follow that")]
+    SaidClose,
+    /// A text message, or the reason of a Close, is UTF-8.
+    #[error("what was to be sent as text is not UTF-8; send it as binary")]
+    NotText,
+    /// A ping, a pong and a Close have 125 bytes at most (RFC 6455 §5.5).
+    #[error("a control frame was to have {length} bytes, and may have 125 at most")]
+    ControlTooLong {
+        /// How many there were.
+        length: usize,
+    },
+    /// RFC 6455 §7.4 has others.
+    #[error("the close code {code} may not be sent: 1000 to 1003, 1007 to 1014 and 3000 to 4999 may")]
+    CloseCode {
+        /// What was given.
+        code: u16,
+    },
     /// A datagram could not be sent.
     #[error("the datagram could not be sent: {0}")]
     Datagram(#[source] io::Error),

@@ -1,11 +1,14 @@
 //! What the handler is told.
 
 use crate::http::Request;
+use crate::websocket::{WsControl, WsHandshake, WsMessage};
 
 /// Something that happened to a connection.
 ///
 /// The order is fixed. A server's connection: `Open`, `Accept`, then for each request `HttpHeaders`, `HttpMessage`, `Read`
-/// and `Write`, and `Close` in the end. A raw one: `Open`, `Accept`, `Read`, `Write`, `Close`. A client's:
+/// and `Write`, and `Close` in the end. A raw one: `Open`, `Accept`, `Read`, `Write`, `Close`.
+/// A WebSocket goes on behind the request's message with `WsOpen`, then `WsMessage` and `WsControl`, before the `Read` of
+/// the bytes that made them whole. A client's:
 /// `Open` and `Resolve` inside [`connect`](crate::Handle::connect) (`Resolve` later if there is a name to be resolved), then
 /// `Connect`; or `Error` and `Close`. With TLS, `TlsHandshake` comes behind `Accept` or `Connect`. A listener: `Open` inside
 /// [`listen`](crate::Handle::listen), a `Poll` in each pass, `Close`. After `Close` nothing comes.
@@ -39,6 +42,12 @@ pub enum Event<'a> {
     HttpBody(&'a [u8]),
     /// A request is whole. It may be answered now or later; until then no further request of this connection is told.
     HttpMessage(&'a Request),
+    /// The connection is a WebSocket now: told inside of [`ws_upgrade`](crate::Connection::ws_upgrade).
+    WsOpen(WsHandshake<'a>),
+    /// A WebSocket message is whole.
+    WsMessage(&'a WsMessage),
+    /// A ping, a pong or a Close of the peer's. What is to be done about it is done by itself.
+    WsControl(&'a WsControl),
     /// Somebody called [`wakeup`](crate::Connection::wakeup), with this payload.
     Wakeup(&'a [u8]),
     /// Something went wrong, in words: a request that is none, or what the program said itself

@@ -44,6 +44,11 @@ mod timer;
 mod tls;
 pub mod uploads;
 pub mod url;
+#[cfg(not(any(fuzzing, test)))]
+mod websocket;
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod websocket;
 mod wire;
 
 pub use connect::Connect;
@@ -66,3 +71,4 @@ pub use stop::DrainReport;
 pub use timer::{Schedule, Timer};
 pub use tls::{StartTlsError, Tls, TlsError};
 pub use uploads::{Form, Uploads};
+pub use websocket::{UpgradeError, WsControl, WsHandshake, WsMessage, WsOp};

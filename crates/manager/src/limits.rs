@@ -12,7 +12,8 @@ pub struct Limits {
     pub head_bytes: usize,
     /// The largest request body. Default 8 MiB; beyond it, 413.
     pub body_bytes: usize,
-    /// How long a body that is begun may stay silent. Default 30 s; then 408.
+    /// How long a body that is begun may stay silent. Default 30 s; then 408. A WebSocket message that is begun, too: then
+    /// Close 1008.
     pub body_stall: Duration,
     /// How long the program may take for its answer, from the whole request on. None by default, since only the program
     /// knows what it is doing; beyond it, 408 in the program's place, and the connection drains.
@@ -37,6 +38,18 @@ pub struct Limits {
     /// How long a connection of ours may take to come about, from the call to `Connect`, the name's resolution included.
     /// Default 10 s; then `Error` and `Close`.
     pub connect: Duration,
+    /// The largest WebSocket message. Default 16 MiB; beyond it, Close 1009. What has come of one takes that much memory at
+    /// most, and no room is made for what was only announced.
+    pub ws_message_bytes: usize,
+    /// How long the peer's Close is awaited behind ours, once that has gone. Default 10 s, which is a slow network's round
+    /// trip and a busy program's turn; then the connection closes without it.
+    pub ws_close: Duration,
+    /// After so long a silence a WebSocket's peer is sent a ping, and after as long again without a byte of his, Close 1011.
+    /// None by default: these connections are quiet by nature, and may stay open without a limit.
+    pub ws_ping: Option<Duration>,
+    /// Over how long a time a drain spreads the Close 1001s, evenly, so that not everybody reconnects at the same moment
+    /// (rule D6). Default 0; what is longer than the drain is not told to all in time.
+    pub ws_close_spread: Duration,
     /// Open connections, listeners aside. Default 50,000; beyond it, clients wait in the listener's queue. Those that the
     /// program connects itself count, and are not refused.
     pub connections: usize,
@@ -58,6 +71,10 @@ impl Default for Limits {
             send_bytes: 256 * MIB,
             write_stall: Duration::from_secs(60),
             connect: Duration::from_secs(10),
+            ws_message_bytes: 16 * MIB,
+            ws_close: Duration::from_secs(10),
+            ws_ping: None,
+            ws_close_spread: Duration::ZERO,
             connections: 50_000,
         }
     }

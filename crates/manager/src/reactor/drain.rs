@@ -112,9 +112,11 @@ impl Reactor {
     }
 
     fn enter(&mut self, slot: usize, stage: Stage) {
-        let Some(entry) = self.entries.get(slot) else { return };
+        let Some(entry) = self.entries.get_mut(slot) else { return };
         let (next, over) = {
             let mut session = entry.connection.lock();
+            // What has come by now is told before Close is said, and may be answered.
+            entry.readable |= session.is_websocket();
             (session.enter(&self.core, self.now, stage), session.take_over())
         };
         settle(over);

@@ -283,16 +283,30 @@ fn arrived(core: &Core, connection: &Connection, bytes: &[u8], now: Instant) -> 
     let (step, serving) = {
         let mut session = connection.lock();
         if session.is_lingering() {
-            return Some(session.discard(now, bytes));
+            return Some(session.discard(core, now, bytes));
         }
         (session.arrived(core, now, bytes), session.is_serving())
     };
-    let serving = step.map_or(serving, |step| tell(core, connection, step));
+    let serving = step.map_or(serving, |step| tell_all(core, connection, step));
     // Who has ended the connection meanwhile reads no more of it.
     if serving {
         connection.tell(core, Event::Read(bytes));
     }
     None
+}
+
+/// Tells that, and of a WebSocket whatever else has come. Whether it is served still then.
+fn tell_all(core: &Core, connection: &Connection, step: Step) -> bool {
+    let more = matches!(step, Step::WsMessage(_) | Step::WsControl(_));
+    let mut serving = tell(core, connection, step);
+    while more
+        && serving
+        && !core.is_interrupted()
+        && let Some(step) = { connection.lock().further(core) }
+    {
+        serving = tell(core, connection, step);
+    }
+    serving
 }
 
 /// Whether it is served still when that is told.
@@ -317,6 +331,14 @@ fn tell(core: &Core, connection: &Connection, step: Step) -> bool {
         }
         Step::Body { piece, message, number } => {
             return body::tell(core, &connection.of(number), &piece, message);
+        }
+        Step::WsMessage(message) => {
+            connection.tell(core, Event::WsMessage(&message));
+            return connection.lock().is_serving();
+        }
+        Step::WsControl(control) => {
+            connection.tell(core, Event::WsControl(&control));
+            return connection.lock().is_serving();
         }
         Step::Refused(why) => {
             connection.tell(core, Event::Error(why));

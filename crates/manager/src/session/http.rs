@@ -16,6 +16,7 @@ mod reading;
 mod source;
 mod streaming;
 mod time;
+mod upgrading;
 
 pub(crate) use source::Source;
 use streaming::Streams;

@@ -5,6 +5,7 @@ use crate::handler::{Handler, discard};
 use crate::http::Request;
 use crate::limits::Limits;
 use crate::tls::Opening;
+use crate::websocket::{WsControl, WsMessage};
 use bytes::Bytes;
 use exeunt_lifecycle::{CutWork, Work};
 use exeunt_listener::Address;
@@ -21,6 +22,7 @@ mod polling;
 mod program;
 mod raw;
 mod tls;
+mod websocket;
 
 pub(crate) use buffers::Buffers;
 use connecting::Joining;
@@ -28,6 +30,7 @@ pub(crate) use datagram::Datagram;
 pub(crate) use http::{Http, Source};
 pub(crate) use raw::Raw;
 use tls::Secrecy;
+pub(crate) use websocket::WebSocket;
 
 pub(crate) struct Session {
     pub(crate) handler: Option<Handler>,
@@ -60,6 +63,7 @@ pub(crate) enum Protocol {
     Datagram(Datagram),
     Raw(Raw),
     Http(Box<Http>),
+    WebSocket(Box<WebSocket>),
 }
 
 /// What the program wants of it.
@@ -98,12 +102,25 @@ pub(crate) struct Over {
 #[derive(Debug)]
 pub(crate) enum Step {
     /// The head of a request, whose body is still to come.
-    Headers { request: Request, number: Option<NonZeroU64> },
+    Headers {
+        request: Request,
+        number: Option<NonZeroU64>,
+    },
     /// A whole request; whether its head was told before.
-    Message { request: Request, number: Option<NonZeroU64>, announced: bool },
+    Message {
+        request: Request,
+        number: Option<NonZeroU64>,
+        announced: bool,
+    },
     /// What came of a body that is told as it comes; the request, if that was the last of it.
-    Body { piece: Bytes, message: Option<Request>, number: Option<NonZeroU64> },
-    /// It is no request, and was answered so.
+    Body {
+        piece: Bytes,
+        message: Option<Request>,
+        number: Option<NonZeroU64>,
+    },
+    WsMessage(WsMessage),
+    WsControl(WsControl),
+    /// It is no request, and was answered so; or no frame.
     Refused(&'static str),
 }
 

@@ -18,7 +18,7 @@ impl Session {
     pub(crate) fn arrived(&mut self, core: &Core, now: Instant, bytes: &[u8]) -> Option<Step> {
         if !self.is_serving() {
             // A last look found them, and nobody wants to know.
-            self.discard(now, bytes);
+            self.discard(core, now, bytes);
             return None;
         }
         match &mut self.protocol {
@@ -28,6 +28,7 @@ impl Session {
                 None
             }
             Protocol::Http(http) => http.arrived(core, &mut self.buffers, now, bytes),
+            Protocol::WebSocket(websocket) => websocket.arrived(core, &mut self.buffers, now, bytes),
             Protocol::Listener | Protocol::Datagram(_) => None,
         }
     }
@@ -37,11 +38,25 @@ impl Session {
         self.is_serving() && matches!(&self.protocol, Protocol::Http(http) if http.awaits_head())
     }
 
-    /// Whether a look at it before it is read would come to nothing: it waits for a request, with nothing in hand.
+    /// Whether a look at it before it is read would come to nothing: it waits for the peer, with nothing in hand.
     pub(crate) fn only_reads(&self) -> bool {
         let Buffers { recv, send, ended, .. } = &self.buffers;
         let flows = !matches!(self.secrecy, Secrecy::Owed | Secrecy::Wanted { .. });
-        flows && self.awaits_request() && recv.is_empty() && send.is_empty() && !ended
+        let awaits = match &self.protocol {
+            Protocol::WebSocket(websocket) => self.is_serving() && websocket.only_reads(),
+            _ => self.awaits_request(),
+        };
+        flows && awaits && recv.is_empty() && send.is_empty() && !ended
+    }
+
+    /// What else a WebSocket has to tell of what was read.
+    pub(crate) fn further(&mut self, core: &Core) -> Option<Step> {
+        match &mut self.protocol {
+            Protocol::WebSocket(websocket) if self.wish == Wish::Serve => {
+                websocket.step(core, &mut self.buffers)
+            }
+            _ => None,
+        }
     }
 
     /// These bytes came too late to be told of, but not to be answered.
@@ -54,10 +69,11 @@ impl Session {
     }
 
     /// Bytes that came while it lingers.
-    pub(crate) fn discard(&mut self, now: Instant, bytes: &[u8]) -> Next {
+    pub(crate) fn discard(&mut self, core: &Core, now: Instant, bytes: &[u8]) -> Next {
         match &mut self.protocol {
             Protocol::Raw(raw) => raw.discard(now, bytes),
             Protocol::Http(http) => http.discard(now, bytes),
+            Protocol::WebSocket(websocket) => websocket.discard(core, now, bytes),
             Protocol::Listener | Protocol::Datagram(_) => Next::Close,
         }
     }
@@ -68,6 +84,7 @@ impl Session {
         match &mut self.protocol {
             Protocol::Raw(raw) => raw.ended(),
             Protocol::Http(http) => http.ended(),
+            Protocol::WebSocket(websocket) => websocket.ended(),
             Protocol::Listener | Protocol::Datagram(_) => Next::Close,
         }
     }
@@ -142,6 +159,7 @@ impl Session {
     pub(crate) fn take_over(&mut self) -> Option<Over> {
         match &mut self.protocol {
             Protocol::Http(http) => http.take_over(),
+            Protocol::WebSocket(websocket) => websocket.take_over(),
             _ => None,
         }
     }
@@ -177,6 +195,7 @@ impl Session {
                 next
             }
             Protocol::Http(http) => http.next(core, &mut self.buffers, now, draining),
+            Protocol::WebSocket(websocket) => websocket.next(core, &mut self.buffers, now, draining),
         }
     }
 
@@ -185,6 +204,9 @@ impl Session {
         match &mut self.protocol {
             Protocol::Raw(raw) => raw.enter(core, &self.buffers, now, stage, self.remote.as_ref()),
             Protocol::Http(http) => http.enter(core, &mut self.buffers, now, stage, self.remote.as_ref()),
+            Protocol::WebSocket(websocket) => {
+                websocket.enter(core, &mut self.buffers, now, stage, self.remote.as_ref())
+            }
             Protocol::Listener | Protocol::Datagram(_) => Next::Wait,
         }
     }
@@ -198,6 +220,7 @@ impl Session {
         let own = match &self.protocol {
             Protocol::Raw(raw) => raw.wake_at(limits, &self.buffers),
             Protocol::Http(http) => http.wake_at(limits, &self.buffers),
+            Protocol::WebSocket(websocket) => websocket.wake_at(limits, &self.buffers),
             Protocol::Listener | Protocol::Datagram(_) => None,
         };
         [stalled, own].into_iter().flatten().min()
@@ -223,6 +246,9 @@ impl Session {
         match &mut self.protocol {
             Protocol::Raw(raw) => raw.tick(&core.limits, &self.buffers, now),
             Protocol::Http(http) => http.tick(core, &mut self.buffers, now),
+            Protocol::WebSocket(websocket) => {
+                websocket.tick(core, &mut self.buffers, now, self.remote.as_ref())
+            }
             Protocol::Listener | Protocol::Datagram(_) => Tick::Then(Next::Wait),
         }
     }

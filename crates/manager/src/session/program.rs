@@ -22,7 +22,7 @@ impl Session {
     }
 
     pub(crate) fn consume(&mut self, bytes: usize) -> usize {
-        if self.http() {
+        if self.http() || self.is_websocket() {
             return 0;
         }
         let bytes = bytes.min(self.buffers.recv.len());
@@ -63,6 +63,7 @@ impl Session {
         self.is_open()
             && match &self.protocol {
                 Protocol::Http(http) => http.is_cut_short(&self.buffers),
+                Protocol::WebSocket(websocket) => websocket.is_cut_short(&self.buffers),
                 Protocol::Raw(_) => !self.buffers.send.is_empty(),
                 Protocol::Listener | Protocol::Datagram(_) => false,
             }
@@ -72,6 +73,7 @@ impl Session {
         match &self.protocol {
             Protocol::Raw(_) => self.buffers.is_full(limits.receive_bytes, limits),
             Protocol::Http(http) => self.buffers.is_full(http.room(limits), limits),
+            Protocol::WebSocket(_) => self.buffers.is_full(1, limits),
             _ => false,
         }
     }
@@ -93,6 +95,7 @@ impl Session {
                 Ok(())
             }
             Protocol::Http(http) => http.send(core, &mut self.buffers, bytes),
+            Protocol::WebSocket(_) => Err(SendError::WebSocket),
         }
     }
 
@@ -165,6 +168,10 @@ impl Session {
         match &mut self.protocol {
             Protocol::Http(http) if !http.is_torn() => {
                 http.give_up(core, &mut self.buffers, 500);
+                self.wish = self.wish.max(Wish::Drain);
+            }
+            Protocol::WebSocket(websocket) => {
+                websocket.panicked(&mut self.buffers);
                 self.wish = self.wish.max(Wish::Drain);
             }
             // The loop would not be the same without it, and the handler may do better with the next client.

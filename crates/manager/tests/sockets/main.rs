@@ -38,3 +38,4 @@ mod timers;
 mod tls_serving;
 mod wakeups;
 mod waking;
+mod websocket;

@@ -3,6 +3,7 @@
 use super::super::{Http, Next, Protocol, Raw, Session, Step, Tick};
 use crate::Limits;
 use crate::core::{Core, Stage};
+use crate::websocket::WsControl;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -84,7 +85,7 @@ impl Bench {
 
     fn is_read(&mut self, bytes: &[u8]) -> &mut Self {
         if self.session.is_lingering() {
-            let next = self.session.discard(self.now, bytes);
+            let next = self.session.discard(&self.core, self.now, bytes);
             return self.carries_out(next);
         }
         if let Some(step) = self.session.arrived(&self.core, self.now, bytes) {
@@ -256,6 +257,15 @@ impl Bench {
                     self.session.told(request);
                 }
             }
+            Step::WsMessage(message) => self.tell(match message.text() {
+                Some(text) => format!("text {text}"),
+                None => format!("binary {}", message.data().len()),
+            }),
+            Step::WsControl(control) => self.tell(match control {
+                WsControl::Ping(payload) => format!("ping {}", payload.escape_ascii()),
+                WsControl::Pong(payload) => format!("pong {}", payload.escape_ascii()),
+                WsControl::Close { code, reason } => format!("end {code} {reason}"),
+            }),
             Step::Refused(why) => self.tell(format!("error {why}")),
         }
     }

@@ -1,0 +1,113 @@
+//! What takes too long.
+
+use super::{Ours, Theirs, WebSocket};
+use crate::core::{Core, Stage};
+use crate::limits::Limits;
+use crate::session::{Buffers, Next, Step, Tick};
+use crate::websocket::{Failure, WsOp, write};
+use exeunt_drain::{Effect, Input};
+use exeunt_listener::Address;
+use std::time::{Duration, Instant};
+
+impl WebSocket {
+    pub(crate) fn wake_at(&self, limits: &Limits, buffers: &Buffers) -> Option<Instant> {
+        if let Some(linger) = &self.linger {
+            return linger.wake_at();
+        }
+        [
+            self.answer_ends(limits),
+            self.frame_ends(limits, buffers),
+            self.silence_ends(limits, buffers),
+            self.spread_of(limits),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    pub(crate) fn tick(
+        &mut self,
+        core: &Core,
+        buffers: &mut Buffers,
+        now: Instant,
+        peer: Option<&Address>,
+    ) -> Tick {
+        self.seen = now;
+        if let Some(linger) = &mut self.linger {
+            let over = linger.on(now, Input::Tick).is_some_and(|effect| effect != Effect::Linger);
+            return Tick::Then(if over { Next::Close } else { Next::Wait });
+        }
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let limits = &core.limits;
+        if due(self.answer_ends(limits)) {
+            return Tick::Then(self.unanswered(core, peer));
+        }
+        if due(self.frame_ends(limits, buffers)) {
+            let late = Failure { code: 1008, why: "the rest of a WebSocket message did not come in time" };
+            return Tick::Then(Next::Tell(self.fail(buffers, late)));
+        }
+        if due(self.silence_ends(limits, buffers)) {
+            if self.pinged.is_some() {
+                let gone = Failure { code: 1011, why: "the WebSocket peer did not answer a ping in time" };
+                return Tick::Then(Next::Tell(self.fail(buffers, gone)));
+            }
+            write(&mut buffers.send, self.role, WsOp::Ping, b"");
+            self.pinged = Some(now);
+        }
+        Tick::Then(Next::Read)
+    }
+
+    /// When the Close that a drain calls for is said, if it is still to be said.
+    pub(super) fn spread_ends(&self, core: &Core) -> Option<Instant> {
+        self.spread_of(&core.limits)
+    }
+
+    fn spread_of(&self, limits: &Limits) -> Option<Instant> {
+        let since = self.draining.filter(|_| !self.opening)?;
+        if self.ours != Ours::Open || self.theirs != Theirs::Open {
+            return None;
+        }
+        since.checked_add(limits.ws_close_spread.mul_f64(self.share))
+    }
+
+    /// The peer has said Close, or not: in this time it is over.
+    fn unanswered(&mut self, core: &Core, peer: Option<&Address>) -> Next {
+        let heard = matches!(self.theirs, Theirs::Closed(_));
+        self.theirs = Theirs::Ignored;
+        if heard {
+            return self.finish(core);
+        }
+        if core.stage() >= Stage::Draining {
+            self.cut(core, peer);
+        }
+        Next::Tell(Step::Refused("the WebSocket peer did not answer our Close in time"))
+    }
+
+    /// For the answer to our Close; for the client, that the server closes behind it.
+    fn answer_ends(&self, limits: &Limits) -> Option<Instant> {
+        match (self.ours, self.theirs) {
+            (Ours::Closed { gone: Some(gone) }, Theirs::Open | Theirs::Closed(_)) => {
+                gone.checked_add(limits.ws_close)
+            }
+            _ => None,
+        }
+    }
+
+    fn frame_ends(&self, limits: &Limits, buffers: &Buffers) -> Option<Instant> {
+        self.since_heard(limits, buffers, limits.body_stall).filter(|_| self.reader.is_amid())
+    }
+
+    fn silence_ends(&self, limits: &Limits, buffers: &Buffers) -> Option<Instant> {
+        let limit = limits.ws_ping.filter(|_| self.ours == Ours::Open)?;
+        match self.pinged {
+            Some(pinged) => pinged.checked_add(limit),
+            None => self.since_heard(limits, buffers, limit),
+        }
+    }
+
+    /// That long after the last byte, while it is for the peer to say something.
+    fn since_heard(&self, limits: &Limits, buffers: &Buffers, limit: Duration) -> Option<Instant> {
+        let listens = self.theirs == Theirs::Open && !buffers.is_full(1, limits);
+        self.last_byte.checked_add(limit).filter(|_| listens)
+    }
+}

@@ -1,0 +1,5 @@
+//! Connections that speak WebSocket, over real sockets (rule M17).
+
+mod draining;
+mod peer;
+mod serving;
