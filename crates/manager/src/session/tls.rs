@@ -89,6 +89,7 @@ impl Session {
         match &mut self.protocol {
             Protocol::Raw(raw) => raw.arrived(now),
             Protocol::Http(http) => http.stirs(now),
+            Protocol::WebSocket(websocket) => websocket.stirs(now),
             Protocol::Listener | Protocol::Datagram(_) => {}
         }
     }

@@ -96,7 +96,7 @@ impl WebSocket {
         now: Instant,
         bytes: &[u8],
     ) -> Option<Step> {
-        self.heard(now);
+        self.stirs(now);
         if !buffers.recv.is_empty() || !self.may_tell(core, buffers) {
             if self.theirs == Theirs::Open {
                 buffers.recv.extend_from_slice(bytes);
@@ -138,7 +138,8 @@ impl WebSocket {
         self.theirs == Theirs::Open && !self.opening && buffers.send.len() < core.limits.send_pause.max(1)
     }
 
-    fn heard(&mut self, now: Instant) {
+    /// Something of the peer's came, if only part of something.
+    pub(crate) fn stirs(&mut self, now: Instant) {
         self.seen = now;
         self.last_byte = now;
         self.pinged = None;

@@ -78,7 +78,7 @@ impl WebSocket {
                 Some(_) => Next::Close,
             };
         }
-        self.heard(now);
+        self.stirs(now);
         self.overhear(core, bytes);
         Next::Read
     }
