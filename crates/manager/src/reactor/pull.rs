@@ -1,4 +1,4 @@
-//! Files on their way to a socket.
+//! Files on their way to a socket (rule M19).
 
 use crate::session::Source;
 use crate::wire::Stream;

@@ -5,7 +5,7 @@ use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-/// A folder that nothing is opened outside of, whatever a path or a link says.
+/// A folder that nothing is opened outside of, whatever a path or a link says (rule M19).
 #[derive(Debug)]
 pub(super) struct Root {
     folder: OwnedFd,

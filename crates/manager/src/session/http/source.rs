@@ -1,4 +1,4 @@
-//! Answers whose body is a file: pulled by the thread that polls, as fast as the peer takes it.
+//! Answers whose body is a file: pulled by the thread that polls, as fast as the peer takes it (rule M19).
 
 use super::{Answer, Http};
 use crate::core::Core;
