@@ -1,4 +1,4 @@
-//! What a request's fields say of its framing and of the connection.
+//! What the fields of a message say of its framing and of the connection.
 
 use exeunt_drain::Framing;
 
@@ -73,6 +73,25 @@ impl Facts {
             (Some(Coding::UnknownChunked), None) => {
                 Err(Refusal::new(501, "a transfer coding other than chunked"))
             }
+        }
+    }
+
+    /// How the body of a response is delimited, where its status and its request allow one; none: by the end of the
+    /// connection (RFC 9112 §6.3).
+    ///
+    /// # Errors
+    ///
+    /// Where that could be read in two ways, or not at all.
+    pub(crate) fn answer_framing(&self, version: Version) -> Result<Option<Framing>, Refusal> {
+        match (self.coding, self.length) {
+            (None, length) => Ok(length.map(Framing::Length)),
+            (Some(_), Some(_)) => Err(Refusal::bad("Content-Length beside Transfer-Encoding")),
+            (Some(_), None) if version == Version::Http10 => {
+                Err(Refusal::bad("Transfer-Encoding in an HTTP/1.0 response"))
+            }
+            (Some(Coding::Chunked), None) => Ok(Some(Framing::Chunked)),
+            // Read up to the end of the connection it would be whole, and be nothing that anybody has asked for.
+            (Some(_), None) => Err(Refusal::bad("a transfer coding other than chunked")),
         }
     }
 

@@ -5,6 +5,7 @@ use std::mem::MaybeUninit;
 use exeunt_drain::Framing;
 
 use super::facts::Facts;
+use super::message::Place;
 use super::target::Target;
 use super::{Refusal, Version, token};
 
@@ -78,6 +79,16 @@ impl HeadParser {
     ///
     /// What is no request by RFC 9112, or longer than `most` (414 if its first line is, else 431).
     pub(crate) fn parse(&mut self, bytes: &[u8], most: usize) -> Result<Option<Head>, Refusal> {
+        self.look(bytes, most, attempt)
+    }
+
+    /// Has `attempt` parse what is there, from behind empty lines, where that may lead to something.
+    pub(super) fn look<T>(
+        &mut self,
+        bytes: &[u8],
+        most: usize,
+        attempt: impl FnOnce(&[u8], usize) -> Result<Option<T>, Refusal>,
+    ) -> Result<Option<T>, Refusal> {
         let most = most.min(u32::MAX as usize); // spans are
         let within = bytes.get(..most).unwrap_or(bytes);
         while within.get(self.skipped..).is_some_and(|rest| rest.starts_with(b"\r\n")) {
@@ -114,12 +125,17 @@ impl Span {
         bytes.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 
-    fn new(start: usize, len: usize) -> Self {
+    pub(super) fn new(start: usize, len: usize) -> Self {
         Self { start: start as u32, end: (start + len) as u32 } // `parse` gives no more than u32::MAX bytes
     }
 }
 
 impl Fields {
+    /// So many, the first of which has its name there.
+    pub(super) fn new(first: Span, count: usize) -> Self {
+        Self { start: first.start, count: count as u32 } // `HeadParser::FIELDS` at most
+    }
+
     /// The name of each and its trimmed value, in order, in the bytes that the head was parsed from.
     pub(crate) fn of<'a>(
         &self,
@@ -134,6 +150,20 @@ impl Fields {
             let value = value.strip_suffix(b"\r\n").unwrap_or(value);
             (name.strip_suffix(b":").unwrap_or(name), token::trim(value))
         })
+    }
+}
+
+impl Place for Head {
+    fn start(&self) -> usize {
+        self.start
+    }
+
+    fn end(&self) -> usize {
+        self.len
+    }
+
+    fn fields(&self) -> Fields {
+        self.fields
     }
 }
 
@@ -198,7 +228,7 @@ fn checked(
     let mut facts = Facts::default();
     for header in request.headers.iter() {
         // httparse takes a bare LF for a line's end.
-        if !ends_line(bytes, at(header.name.as_bytes()).start as usize) {
+        if !begins_line(bytes, at(header.name.as_bytes())) {
             return Err(BARE_LF);
         }
         facts.hear(header.name.as_bytes(), header.value)?;
@@ -222,11 +252,16 @@ fn checked(
         target,
         uri: within(parts.uri),
         query: parts.query.map(within),
-        fields: Fields {
-            start: request.headers.first().map_or(0, |first| at(first.name.as_bytes()).start),
-            count: request.headers.len() as u32, // `FIELDS` at most
-        },
+        fields: Fields::new(
+            request.headers.first().map(|first| at(first.name.as_bytes())).unwrap_or_default(),
+            request.headers.len(),
+        ),
     })
+}
+
+/// Whether that is at the beginning of a line, behind a CRLF.
+pub(super) fn begins_line(bytes: &[u8], part: Span) -> bool {
+    ends_line(bytes, part.start as usize)
 }
 
 /// Whether a line ends, with CRLF, before `end`.

@@ -1,9 +1,13 @@
-//! HTTP/1.1 as bytes: where a request ends and what is in it, how a reply is written, and what a raw reply says.
+//! HTTP/1.1 as bytes: where a request ends and what is in it, how a reply is written, and what a raw reply says; and the
+//! same from a client's side.
 //!
 //! Nothing here does I/O. Parsers are given what has arrived so far, and remember how far they looked; what is not
 //! exactly a request by RFC 9112 is refused, since two readings of one byte stream are what request smuggling is
 //! made of.
 
+mod answer;
+mod answer_head;
+mod asking;
 mod body;
 mod body_stream;
 mod chunked;
@@ -11,6 +15,7 @@ mod facts;
 pub(crate) mod files;
 mod form;
 mod head;
+mod message;
 pub mod multipart;
 mod outgoing;
 mod reply_error;
@@ -27,6 +32,9 @@ mod vocabulary;
 #[doc(hidden)]
 pub mod fuzzing;
 
+pub use answer::Response;
+pub(crate) use answer_head::{AnswerHead, AskedAs, Ends};
+pub(crate) use asking::{Asked, Asking};
 pub(crate) use body::BodyReader;
 pub(crate) use body_stream::BodyStream;
 pub(crate) use chunked::TOO_LONG;

@@ -279,7 +279,7 @@ impl Says {
     }
 }
 
-fn field(line: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn field(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let (name, value) = line.split_at_checked(memchr::memchr(b':', line)?)?;
     Some((token::trim(name), token::trim(value.get(1..)?)))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::message::{Message, text};
 use super::{Head, Version, form};
 use crate::uploads::Form;
 
@@ -18,53 +19,51 @@ pub struct Request {
 }
 
 struct Parts {
-    raw: Bytes,
-    head: Head,
-    body: Bytes,
+    message: Message<Head>,
     form: Option<Form>,
 }
 
 impl Request {
     /// `raw`: what `head` was parsed from, up to the request's end. `body`: its decoded content.
     pub(crate) fn new(raw: Bytes, head: Head, body: Bytes) -> Self {
-        Self { parts: Arc::new(Parts { raw, head, body, form: None }) }
+        Self { parts: Arc::new(Parts { message: Message { raw, head, body }, form: None }) }
     }
 
     /// The same for whoever wants its head alone, and for long: does not hold a large body.
     pub(crate) fn slim(self) -> Self {
         const SMALL: usize = 4096;
-        if self.parts.raw.len() <= SMALL {
+        if self.parts.message.raw.len() <= SMALL {
             return self;
         }
-        let head = self.parts.head.clone();
-        let raw = Bytes::copy_from_slice(self.parts.raw.get(..head.len).unwrap_or_default());
+        let head = self.parts.message.head.clone();
+        let raw = Bytes::copy_from_slice(self.parts.message.raw.get(..head.len).unwrap_or_default());
         Self::new(raw, head, Bytes::new())
     }
 
     /// The same without its body, which somebody has taken.
     pub(crate) fn without_body(&self) -> Self {
-        let head = self.parts.head.clone();
-        Self::new(self.parts.raw.slice(..head.len.min(self.parts.raw.len())), head, Bytes::new())
+        let head = self.parts.message.head.clone();
+        Self::new(self.parts.message.raw.slice(..head.len.min(self.parts.message.raw.len())), head, Bytes::new())
     }
 
     /// The same with the form that its body was.
     pub(crate) fn with_form(&self, form: Form) -> Self {
-        let Parts { raw, head, body, .. } = &*self.parts;
+        let Message { raw, head, body } = &self.parts.message;
         let (raw, head, body) = (raw.clone(), head.clone(), body.clone());
-        Self { parts: Arc::new(Parts { raw, head, body, form: Some(form) }) }
+        Self { parts: Arc::new(Parts { message: Message { raw, head, body }, form: Some(form) }) }
     }
 
     /// The method, as it was sent: methods are case-sensitive (RFC 9110 §9.1).
     #[must_use]
     pub fn method(&self) -> &str {
-        text(self.parts.head.method.of(&self.parts.raw))
+        text(self.parts.message.head.method.of(&self.parts.message.raw))
     }
 
     /// The path as it was sent, without the query and not decoded. Of CONNECT its authority, `host:port`; of
     /// `OPTIONS *` the `*`; of `GET http://host/path` the path.
     #[must_use]
     pub fn uri(&self) -> &str {
-        match text(self.parts.head.uri.of(&self.parts.raw)) {
+        match text(self.parts.message.head.uri.of(&self.parts.message.raw)) {
             "" => "/",
             uri => uri,
         }
@@ -73,13 +72,13 @@ impl Request {
     /// What stands behind the `?`, not decoded; empty if nothing does.
     #[must_use]
     pub fn query(&self) -> &str {
-        self.parts.head.query.map_or("", |query| text(query.of(&self.parts.raw)))
+        self.parts.message.head.query.map_or("", |query| text(query.of(&self.parts.message.raw)))
     }
 
     /// The request target, as it was sent (RFC 9112 §3.2).
     #[must_use]
     pub fn target(&self) -> &str {
-        text(self.parts.head.target.of(&self.parts.raw))
+        text(self.parts.message.head.target.of(&self.parts.message.raw))
     }
 
     /// The first variable of that name in the query, with `+` and percent escapes decoded. Bytes that are not UTF-8 become
@@ -92,39 +91,38 @@ impl Request {
     /// The same in the body, taken for an urlencoded form whatever its `Content-Type` says.
     #[must_use]
     pub fn form_var(&self, name: &str) -> Option<String> {
-        form::variable(&self.parts.body, name)
+        form::variable(&self.parts.message.body, name)
     }
 
     /// The version in the request line.
     #[must_use]
     pub fn version(&self) -> Version {
-        self.parts.head.version
+        self.parts.message.head.version
     }
 
     /// The first field of that name, in any case, without the blanks around it. None if there is none, or if it is not
     /// UTF-8: see [`Request::header_bytes`].
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.header_bytes(name).and_then(|value| str::from_utf8(value).ok())
+        self.parts.message.header(name)
     }
 
     /// The first field of that name, in any case, without the blanks around it.
     #[must_use]
     pub fn header_bytes(&self, name: &str) -> Option<&[u8]> {
-        let mut fields = self.parts.head.fields.of(&self.parts.raw);
-        fields.find(|(other, _)| other.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
+        self.parts.message.header_bytes(name)
     }
 
     /// All fields, in order, with their names as they were sent.
     #[must_use]
     pub fn headers(&self) -> impl ExactSizeIterator<Item = (&str, &[u8])> {
-        self.parts.head.fields.of(&self.parts.raw).map(|(name, value)| (text(name), value))
+        self.parts.message.headers()
     }
 
     /// The content, without chunks.
     #[must_use]
     pub fn body(&self) -> &Bytes {
-        &self.parts.body
+        &self.parts.message.body
     }
 
     /// The form that came in its body, if the program had it received
@@ -137,23 +135,23 @@ impl Request {
     /// The whole request as it was sent; without the body if that was taken as it came.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        self.parts.raw.get(self.parts.head.start..).unwrap_or_default()
+        self.parts.message.bytes()
     }
 
     /// As it came, with empty lines before it.
     pub(crate) fn raw(&self) -> &[u8] {
-        &self.parts.raw
+        &self.parts.message.raw
     }
 
     /// The request line and the fields as they were sent, with the empty line.
     #[must_use]
     pub fn head_bytes(&self) -> &[u8] {
-        self.parts.raw.get(self.parts.head.start..self.parts.head.len).unwrap_or_default()
+        self.parts.message.head_bytes()
     }
 
     #[cfg(any(fuzzing, test))]
     pub(crate) fn head(&self) -> &Head {
-        &self.parts.head
+        &self.parts.message.head
     }
 }
 
@@ -163,14 +161,9 @@ impl fmt::Debug for Request {
             .field("method", &self.method())
             .field("target", &self.target())
             .field("version", &self.version())
-            .field("body", &self.parts.body.len())
+            .field("body", &self.parts.message.body.len())
             .finish_non_exhaustive()
     }
-}
-
-/// The parser took nothing that is not UTF-8.
-fn text(bytes: &[u8]) -> &str {
-    str::from_utf8(bytes).unwrap_or_default()
 }
 
 #[cfg(test)]
