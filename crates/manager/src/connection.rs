@@ -1,10 +1,11 @@
 //! The handle of one connection.
 
 use crate::core::{Core, lock};
-use crate::error::{AnswerError, ConnectionClosed, SendError};
+use crate::error::{AnswerError, ConnectionClosed, RequestError, SendError};
 use crate::event::Event;
 use crate::handle::Handle;
 use crate::handler::{Handler, discard, guarded};
+use crate::http::Ask;
 use crate::session::{Leftover, Session, Turn};
 use exeunt_listener::Address;
 use std::any::Any;
@@ -269,7 +270,29 @@ impl Connection {
         self.answer(|session, core| session.reply(core, status, headers, body.as_ref()))
     }
 
-    /// Sends one chunk of a chunked answer; an empty one ends it.
+    /// Asks a server, on a connection that the program has made to an `http://` URL (or with
+    /// [`Connect::http`](crate::Connect::http)). The answer is told with [`Event::HttpResponse`]. `uri` is what stands in the request
+    /// line: path and query; see [`Url::uri`](crate::url::Url::uri).
+    ///
+    /// `Host` is added unless it is given, and `Content-Length`. With the header `Transfer-Encoding: chunked` it begins a
+    /// request that [`chunk`](Self::chunk) goes on with. Several may be asked one behind the other; they are answered in
+    /// that order. In place of this the program may write its requests itself, with [`send`](Self::send).
+    ///
+    /// # Errors
+    ///
+    /// Nothing is sent then; see [`RequestError`].
+    pub fn request(
+        &self,
+        method: &str,
+        uri: &str,
+        headers: &[(&str, &str)],
+        body: impl AsRef<[u8]>,
+    ) -> Result<(), RequestError> {
+        let ask = Ask { method, uri, headers, body: body.as_ref() };
+        self.try_change(|session, core| session.request(core, ask))?
+    }
+
+    /// Sends one chunk of a chunked answer, or of a chunked request; an empty one ends it.
     ///
     /// # Errors
     ///

@@ -181,6 +181,44 @@ pub enum StreamError {
     NotHttp,
 }
 
+/// Why a request was not sent. Nothing of it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// Nothing can be sent.
+    #[error(transparent)]
+    Send(#[from] SendError),
+    /// A field may not be there.
+    #[error(transparent)]
+    Field(#[from] ReplyError),
+    /// RFC 9110 §9.1.
+    #[error("{method:?} is no method: letters, digits and !#$%&'*+-.^_`|~ may be used")]
+    Method {
+        /// What was given.
+        method: String,
+    },
+    /// RFC 9112 §3.2.
+    #[error(
+        "{uri:?} is no URI of a request: write one like /path?query, without fragment, and escape with url::encode"
+    )]
+    Uri {
+        /// What was given.
+        uri: String,
+    },
+    /// What was written before is not whole, or decides about what is spoken.
+    #[error("the request before is not whole, or has to be answered first")]
+    Unfinished,
+    /// It is not a client, or does not speak HTTP.
+    #[error("this connection does not ask in HTTP; connect to an http:// URL")]
+    NotClient,
+}
+
+impl From<ConnectionClosed> for RequestError {
+    fn from(error: ConnectionClosed) -> Self {
+        Self::Send(error.into())
+    }
+}
+
 impl From<ConnectionClosed> for AnswerError {
     fn from(error: ConnectionClosed) -> Self {
         Self::Send(error.into())

@@ -1,6 +1,6 @@
 //! What the handler is told.
 
-use crate::http::Request;
+use crate::http::{Request, Response};
 use crate::websocket::{WsControl, WsHandshake, WsMessage};
 
 /// Something that happened to a connection.
@@ -48,6 +48,10 @@ pub enum Event<'a> {
     WsMessage(&'a WsMessage),
     /// A ping, a pong or a Close of the peer's. What is to be done about it is done by itself.
     WsControl(&'a WsControl),
+    /// The head of a response is whole; its body may still be on the way.
+    HttpResponseHeaders(&'a Response),
+    /// A response is whole: to the oldest request that had none.
+    HttpResponse(&'a Response),
     /// Somebody called [`wakeup`](crate::Connection::wakeup), with this payload.
     Wakeup(&'a [u8]),
     /// Something went wrong, in words: a request that is none, or what the program said itself

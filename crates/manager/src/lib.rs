@@ -54,15 +54,15 @@ mod wire;
 pub use connect::Connect;
 pub use connection::Connection;
 pub use error::{
-    AnswerError, ConnectError, ConnectionClosed, ListenError, ManagerClosed, PollError, SendError,
-    StreamError,
+    AnswerError, ConnectError, ConnectionClosed, ListenError, ManagerClosed, PollError, RequestError,
+    SendError, StreamError,
 };
 pub use event::Event;
 pub use exeunt_lifecycle as lifecycle;
 pub use exeunt_listener as listener;
 pub use handle::Handle;
 pub use handler::Handler;
-pub use http::{Files, FilesError, ReplyError, Request};
+pub use http::{Files, FilesError, ReplyError, Request, Response};
 pub use limits::Limits;
 pub use listen::Listen;
 pub use manager::Manager;

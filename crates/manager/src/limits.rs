@@ -18,6 +18,9 @@ pub struct Limits {
     /// How long the program may take for its answer, from the whole request on. None by default, since only the program
     /// knows what it is doing; beyond it, 408 in the program's place, and the connection drains.
     pub answer: Option<Duration>,
+    /// How long a server may leave a request of ours without a byte of an answer, from the last byte of the request on. None by
+    /// default, since only the program knows what it asks for; beyond it, `Error` and `Close`.
+    pub response: Option<Duration>,
     /// How long a client that has ended its side may be left without a further byte of its answer. Default 10 s; then an
     /// answer not begun is a 408, one begun is reset, and `Close` is told. Whoever ends his side may still read, or be gone:
     /// only writing tells the two apart. It is shorter than a drain, so that whoever has gone holds none up to its deadline.
@@ -64,6 +67,7 @@ impl Default for Limits {
             body_bytes: 8 * MIB,
             body_stall: Duration::from_secs(30),
             answer: None,
+            response: None,
             half_closed: Duration::from_secs(10),
             handshake: Duration::from_secs(10),
             receive_bytes: MIB,

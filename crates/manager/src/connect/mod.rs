@@ -6,7 +6,7 @@ use crate::entry::{Entry, Secured, Socket};
 use crate::error::{ConnectError, ManagerClosed};
 use crate::event::Event;
 use crate::handler::Handler;
-use crate::session::{Datagram, Protocol, Raw, Session};
+use crate::session::{Client, Datagram, Protocol, Raw, Session};
 use crate::tls::{Role, Tls, TlsError};
 use crate::url::{Scheme, Url};
 use exeunt_listener::Address;
@@ -95,7 +95,7 @@ pub(crate) fn connect(core: &Arc<Core>, text: &str, how: Connect) -> Result<Conn
         return Err(ManagerClosed.into());
     }
     let url = Url::parse(text)?;
-    let Connect { handler, http: _, timeout, tls } = how;
+    let Connect { handler, http, timeout, tls } = how;
     if let Some(tls) = &tls {
         let usable = match url.scheme() {
             Scheme::Udp => Err(TlsError::Datagrams),
@@ -104,6 +104,7 @@ pub(crate) fn connect(core: &Arc<Core>, text: &str, how: Connect) -> Result<Conn
         usable.map_err(|source| ConnectError::Tls { url: text.to_owned(), source })?;
     }
     let secured = Secured::new(tls, &url);
+    let speaks_http = http.unwrap_or(url.speaks_http());
     let now = Instant::now();
     let limit = timeout.unwrap_or(core.limits.connect);
     let place = Place::of(&url);
@@ -122,15 +123,14 @@ pub(crate) fn connect(core: &Arc<Core>, text: &str, how: Connect) -> Result<Conn
             connecting.is_udp();
             (Kind::Datagram, Protocol::Datagram(Datagram::connected(None)))
         }
-        (_, Place::Socket(address)) => {
-            connecting.resolved(Ok(vec![address]));
-            (Kind::Stream, Protocol::Raw(Raw::new(now)))
+        (_, place) => {
+            match place {
+                Place::Socket(address) => connecting.resolved(Ok(vec![address])),
+                Place::Path(path) => connecting.unix(path),
+                Place::Name => {}
+            }
+            (Kind::Stream, stream(&url, speaks_http, now))
         }
-        (_, Place::Path(path)) => {
-            connecting.unix(path);
-            (Kind::Stream, Protocol::Raw(Raw::new(now)))
-        }
-        (_, Place::Name) => (Kind::Stream, Protocol::Raw(Raw::new(now))),
     };
     let mut session = Session::new(protocol, handler, None).from(remote).connecting(url.host());
     if expects_tls {
@@ -151,6 +151,26 @@ pub(crate) fn connect(core: &Arc<Core>, text: &str, how: Connect) -> Result<Conn
     Ok(connection)
 }
 
+fn stream(url: &Url, speaks_http: bool, now: Instant) -> Protocol {
+    match speaks_http {
+        true => Protocol::Client(Box::new(Client::new(authority(url), now))),
+        false => Protocol::Raw(Raw::new(now)),
+    }
+}
+
+/// What `Host` says: without a port that is the scheme's own, and without a zone, which means nothing elsewhere (RFC 6874 §1).
+fn authority(url: &Url) -> String {
+    if url.socket().is_some() {
+        return "localhost".to_owned();
+    }
+    let host = url.host().split('%').next().unwrap_or_default();
+    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    match (url.scheme(), url.port()) {
+        (Scheme::Http | Scheme::Ws, 80) | (Scheme::Https | Scheme::Wss, 443) => host,
+        (_, port) => format!("{host}:{port}"),
+    }
+}
+
 /// Where a URL points to.
 #[derive(PartialEq, Eq)]
 enum Place {
@@ -165,6 +185,27 @@ impl Place {
             (Some(path), _) => Self::Path(path.to_owned()),
             (None, Ok(ip)) => Self::Socket((ip, url.port()).into()),
             (None, Err(_)) => Self::Name,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Url, authority};
+
+    #[test]
+    fn a_host_is_as_others_know_it() {
+        for (url, host) in [
+            ("http://example.org/x", "example.org"),
+            ("http://example.org:8080", "example.org:8080"),
+            ("https://user:pw@example.org:443", "example.org"),
+            ("ws://example.org:443", "example.org:443"),
+            ("http://[::1]:81", "[::1]:81"),
+            ("http://[fe80::1%25eth0]", "[fe80::1]"),
+            ("tcp://127.0.0.1:80", "127.0.0.1:80"),
+            ("http+unix:/run/site.sock", "localhost"),
+        ] {
+            assert_eq!(authority(&Url::parse(url).unwrap()), host);
         }
     }
 }

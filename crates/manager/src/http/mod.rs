@@ -7,6 +7,7 @@
 
 mod answer;
 mod answer_head;
+mod ask;
 mod asking;
 mod body;
 mod body_stream;
@@ -34,6 +35,7 @@ pub mod fuzzing;
 
 pub use answer::Response;
 pub(crate) use answer_head::{AnswerHead, AskedAs, Ends};
+pub(crate) use ask::{Ask, ask};
 pub(crate) use asking::{Asked, Asking};
 pub(crate) use body::BodyReader;
 pub(crate) use body_stream::BodyStream;

@@ -43,7 +43,11 @@ impl Request {
     /// The same without its body, which somebody has taken.
     pub(crate) fn without_body(&self) -> Self {
         let head = self.parts.message.head.clone();
-        Self::new(self.parts.message.raw.slice(..head.len.min(self.parts.message.raw.len())), head, Bytes::new())
+        Self::new(
+            self.parts.message.raw.slice(..head.len.min(self.parts.message.raw.len())),
+            head,
+            Bytes::new(),
+        )
     }
 
     /// The same with the form that its body was.

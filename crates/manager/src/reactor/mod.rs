@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 mod accept;
+mod answers;
 mod body;
 mod connecting;
 mod datagram;

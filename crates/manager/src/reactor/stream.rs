@@ -1,7 +1,7 @@
 //! A stream's turn: bytes from the socket to the session and back, and the session's events to the program.
 
 use super::pull::{Pulled, pull};
-use super::{Fate, body, tls};
+use super::{Fate, answers, body, tls};
 use crate::connection::Connection;
 use crate::core::Core;
 use crate::entry::{Entry, Socket};
@@ -45,7 +45,7 @@ pub(super) fn turn(
         let ahead = match pending.take() {
             Some(next) => Ahead::Then(next),
             None => advance(core, entry, scratch, now, &mut writes)
-                .unwrap_or_else(|error| Ahead::Then(lost(&entry.connection, &error))),
+                .unwrap_or_else(|error| Ahead::Then(lost(&entry.connection, &error, true))),
         };
         match ahead {
             // What it still asks could not be answered. (Bytes that a raw one waits to be rid of are another matter.)
@@ -275,7 +275,7 @@ fn read(core: &Core, entry: &mut Entry, scratch: &mut [u8], now: Instant) -> Opt
             None
         }
         Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
-        Err(error) => Some(lost(connection, &error)),
+        Err(error) => Some(lost(connection, &error, false)),
     }
 }
 
@@ -310,7 +310,7 @@ fn tell_all(core: &Core, connection: &Connection, step: Step) -> bool {
 }
 
 /// Whether it is served still when that is told.
-fn tell(core: &Core, connection: &Connection, step: Step) -> bool {
+pub(super) fn tell(core: &Core, connection: &Connection, step: Step) -> bool {
     let request = match step {
         Step::Headers { request, number } => {
             let connection = &connection.of(number);
@@ -340,6 +340,11 @@ fn tell(core: &Core, connection: &Connection, step: Step) -> bool {
             connection.tell(core, Event::WsControl(&control));
             return connection.lock().is_serving();
         }
+        Step::Answer(answer) => return answers::tell(core, connection, answer),
+        Step::Failed(why) => {
+            connection.tell(core, Event::Error(&why));
+            return connection.lock().is_serving();
+        }
         Step::Refused(why) => {
             connection.tell(core, Event::Error(why));
             return connection.lock().is_serving();
@@ -351,7 +356,7 @@ fn tell(core: &Core, connection: &Connection, step: Step) -> bool {
 }
 
 /// The connection broke.
-fn lost(connection: &Connection, error: &io::Error) -> Next {
+fn lost(connection: &Connection, error: &io::Error, writing: bool) -> Next {
     tracing::debug!(target: "exeunt::manager", connection = connection.id(), %error, "the peer is gone");
-    Next::Close
+    connection.lock().lost(error, writing)
 }

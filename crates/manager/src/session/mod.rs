@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 mod buffers;
+mod client;
 mod connecting;
 mod datagram;
 mod http;
@@ -25,6 +26,7 @@ mod tls;
 mod websocket;
 
 pub(crate) use buffers::Buffers;
+pub(crate) use client::{Answer, Client};
 use connecting::Joining;
 pub(crate) use datagram::Datagram;
 pub(crate) use http::{Http, Source};
@@ -64,6 +66,7 @@ pub(crate) enum Protocol {
     Raw(Raw),
     Http(Box<Http>),
     WebSocket(Box<WebSocket>),
+    Client(Box<Client>),
 }
 
 /// What the program wants of it.
@@ -120,6 +123,9 @@ pub(crate) enum Step {
     },
     WsMessage(WsMessage),
     WsControl(WsControl),
+    Answer(Answer),
+    /// An answer that will not come; why.
+    Failed(String),
     /// It is no request, and was answered so; or no frame.
     Refused(&'static str),
 }

@@ -29,6 +29,7 @@ impl Session {
             }
             Protocol::Http(http) => http.arrived(core, &mut self.buffers, now, bytes),
             Protocol::WebSocket(websocket) => websocket.arrived(core, &mut self.buffers, now, bytes),
+            Protocol::Client(client) => client.arrived(core, &mut self.buffers, now, bytes),
             Protocol::Listener | Protocol::Datagram(_) => None,
         }
     }
@@ -74,6 +75,7 @@ impl Session {
             Protocol::Raw(raw) => raw.discard(now, bytes),
             Protocol::Http(http) => http.discard(now, bytes),
             Protocol::WebSocket(websocket) => websocket.discard(core, now, bytes),
+            Protocol::Client(client) => client.discard(now, bytes),
             Protocol::Listener | Protocol::Datagram(_) => Next::Close,
         }
     }
@@ -85,6 +87,7 @@ impl Session {
             Protocol::Raw(raw) => raw.ended(),
             Protocol::Http(http) => http.ended(),
             Protocol::WebSocket(websocket) => websocket.ended(),
+            Protocol::Client(client) => client.ended(),
             Protocol::Listener | Protocol::Datagram(_) => Next::Close,
         }
     }
@@ -147,6 +150,9 @@ impl Session {
             false => self.buffers.send.advance(bytes),
         }
         self.buffers.progressed(now, self.has_to_send());
+        if let Protocol::Client(client) = &mut self.protocol {
+            client.sent(now);
+        }
         self.buffers.release();
     }
 
@@ -160,6 +166,7 @@ impl Session {
         match &mut self.protocol {
             Protocol::Http(http) => http.take_over(),
             Protocol::WebSocket(websocket) => websocket.take_over(),
+            Protocol::Client(client) => client.take_over(),
             _ => None,
         }
     }
@@ -185,18 +192,23 @@ impl Session {
             Protocol::Listener | Protocol::Datagram(_) if draining => Next::Close,
             Protocol::Listener | Protocol::Datagram(_) => Next::Wait,
             Protocol::Raw(raw) => raw.next(core, &mut self.buffers, now, draining),
-            Protocol::Http(http) if http.has_switched(&self.buffers) => {
-                let mut raw = Raw::new(now);
-                if core.stage() >= Stage::Draining {
-                    raw.enter(core, &self.buffers, now, Stage::Draining, None);
-                }
-                let next = raw.next(core, &mut self.buffers, now, draining);
-                self.protocol = Protocol::Raw(raw);
-                next
-            }
+            Protocol::Http(http) if http.has_switched(&self.buffers) => self.becomes_raw(core, now, draining),
             Protocol::Http(http) => http.next(core, &mut self.buffers, now, draining),
             Protocol::WebSocket(websocket) => websocket.next(core, &mut self.buffers, now, draining),
+            Protocol::Client(client) if client.has_switched() => self.becomes_raw(core, now, draining),
+            Protocol::Client(client) => client.next(core, &mut self.buffers, now, draining),
         }
+    }
+
+    /// Another protocol has begun, which is the program's.
+    fn becomes_raw(&mut self, core: &Core, now: Instant, draining: bool) -> Next {
+        let mut raw = Raw::new(now);
+        if core.stage() >= Stage::Draining {
+            raw.enter(core, &self.buffers, now, Stage::Draining, None);
+        }
+        let next = raw.next(core, &mut self.buffers, now, draining);
+        self.protocol = Protocol::Raw(raw);
+        next
     }
 
     /// The drain has begun, or its deadline has come.
@@ -207,6 +219,7 @@ impl Session {
             Protocol::WebSocket(websocket) => {
                 websocket.enter(core, &mut self.buffers, now, stage, self.remote.as_ref())
             }
+            Protocol::Client(client) => client.enter(core, &self.buffers, now, stage, self.remote.as_ref()),
             Protocol::Listener | Protocol::Datagram(_) => Next::Wait,
         }
     }
@@ -221,6 +234,7 @@ impl Session {
             Protocol::Raw(raw) => raw.wake_at(limits, &self.buffers),
             Protocol::Http(http) => http.wake_at(limits, &self.buffers),
             Protocol::WebSocket(websocket) => websocket.wake_at(limits, &self.buffers),
+            Protocol::Client(client) => client.wake_at(limits, &self.buffers),
             Protocol::Listener | Protocol::Datagram(_) => None,
         };
         [stalled, own].into_iter().flatten().min()
@@ -249,6 +263,7 @@ impl Session {
             Protocol::WebSocket(websocket) => {
                 websocket.tick(core, &mut self.buffers, now, self.remote.as_ref())
             }
+            Protocol::Client(client) => client.tick(core, &mut self.buffers, now),
             Protocol::Listener | Protocol::Datagram(_) => Tick::Then(Next::Wait),
         }
     }
@@ -257,6 +272,7 @@ impl Session {
     pub(crate) fn nothing_there(&mut self, now: Instant) -> Next {
         match &mut self.protocol {
             Protocol::Http(http) => http.nothing_there(now),
+            Protocol::Client(client) => client.nothing_there(&self.buffers),
             // Somebody wrote meanwhile: it is not silent any more.
             Protocol::Raw(_) if !self.buffers.send.is_empty() => Next::Read,
             _ => Next::Close,

@@ -13,16 +13,17 @@ use std::num::NonZeroU64;
 impl Session {
     pub(crate) fn received(&self, most: usize) -> Vec<u8> {
         let Buffers { told, recv, .. } = &self.buffers;
-        let told = told.as_ref().map_or(&[][..], Request::raw);
+        let told = told.as_ref().map_or_else(|| self.answer_told(), Request::raw);
         told.iter().chain(recv.iter()).take(most).copied().collect()
     }
 
     pub(crate) fn received_len(&self) -> usize {
-        self.buffers.told.as_ref().map_or(0, |told| told.raw().len()) + self.buffers.recv.len()
+        let told = self.buffers.told.as_ref().map_or_else(|| self.answer_told(), Request::raw);
+        told.len() + self.buffers.recv.len()
     }
 
     pub(crate) fn consume(&mut self, bytes: usize) -> usize {
-        if self.http() || self.is_websocket() {
+        if let Protocol::Http(_) | Protocol::Client(_) | Protocol::WebSocket(_) = self.protocol {
             return 0;
         }
         let bytes = bytes.min(self.buffers.recv.len());
@@ -64,7 +65,7 @@ impl Session {
             && match &self.protocol {
                 Protocol::Http(http) => http.is_cut_short(&self.buffers),
                 Protocol::WebSocket(websocket) => websocket.is_cut_short(&self.buffers),
-                Protocol::Raw(_) => !self.buffers.send.is_empty(),
+                Protocol::Raw(_) | Protocol::Client(_) => !self.buffers.send.is_empty(),
                 Protocol::Listener | Protocol::Datagram(_) => false,
             }
     }
@@ -74,6 +75,7 @@ impl Session {
             Protocol::Raw(_) => self.buffers.is_full(limits.receive_bytes, limits),
             Protocol::Http(http) => self.buffers.is_full(http.room(limits), limits),
             Protocol::WebSocket(_) => self.buffers.is_full(1, limits),
+            Protocol::Client(client) => self.buffers.recv.len() >= client.room(limits),
             _ => false,
         }
     }
@@ -96,6 +98,7 @@ impl Session {
             }
             Protocol::Http(http) => http.send(core, &mut self.buffers, bytes),
             Protocol::WebSocket(_) => Err(SendError::WebSocket),
+            Protocol::Client(client) => Ok(client.send(core, &mut self.buffers, bytes)?),
         }
     }
 
@@ -111,6 +114,9 @@ impl Session {
     }
 
     pub(crate) fn chunk(&mut self, core: &Core, bytes: &[u8]) -> Result<(), AnswerError> {
+        if let Protocol::Client(_) = self.protocol {
+            return self.request_chunk(core, bytes);
+        }
         let (http, buffers) = self.speaking(core, bytes.len())?;
         http.chunk(core, buffers, bytes)
     }
@@ -124,8 +130,11 @@ impl Session {
         if !self.is_serving() {
             return Err(crate::ConnectionClosed.into());
         }
-        let Protocol::Http(http) = &mut self.protocol else { return Err(StreamError::NotHttp) };
-        http.stream_body(&mut self.buffers, most, intake)
+        match (&mut self.protocol, intake) {
+            (Protocol::Http(http), intake) => http.stream_body(&mut self.buffers, most, intake),
+            (Protocol::Client(client), None) => client.stream_body(&mut self.buffers, most),
+            _ => Err(StreamError::NotHttp),
+        }
     }
 
     pub(crate) fn serve(

@@ -53,6 +53,8 @@ pub(crate) fn name(event: &Event<'_>) -> String {
         Event::HttpHeaders(_) => "headers".to_owned(),
         Event::HttpBody(_) => "body".to_owned(),
         Event::HttpMessage(_) => "message".to_owned(),
+        Event::HttpResponseHeaders(_) => "response headers".to_owned(),
+        Event::HttpResponse(_) => "response".to_owned(),
         Event::Wakeup(payload) => format!("wakeup {}", String::from_utf8_lossy(payload)),
         Event::Error(text) => format!("error {text}"),
         Event::Drain => "drain".to_owned(),

@@ -1,6 +1,6 @@
 //! A session with no socket: the tests are its peer, its program and its clock.
 
-use super::super::{Http, Next, Protocol, Raw, Session, Step, Tick};
+use super::super::{Answer, Client, Http, Next, Protocol, Raw, Session, Step, Tick};
 use crate::Limits;
 use crate::core::{Core, Stage};
 use crate::websocket::WsControl;
@@ -53,6 +53,13 @@ impl Bench {
         Self::new(Protocol::Raw(Raw::new(start)), limits, program, start)
     }
 
+    /// A client of `example.org`, which is connected.
+    pub(super) fn client(limits: Limits, program: Program) -> Self {
+        let start = Instant::now();
+        let client = Client::new("example.org".to_owned(), start);
+        Self::new(Protocol::Client(Box::new(client)), limits, program, start)
+    }
+
     fn new(protocol: Protocol, limits: Limits, program: Program, start: Instant) -> Self {
         let mut bench = Self {
             core: Core::new(None, limits, Err(io::ErrorKind::Unsupported)),
@@ -97,6 +104,12 @@ impl Bench {
     /// The peer ends its side.
     pub(super) fn peer_ends(&mut self) -> &mut Self {
         let next = self.session.ended();
+        self.carries_out(next)
+    }
+
+    /// The connection breaks.
+    pub(super) fn breaks(&mut self, writing: bool) -> &mut Self {
+        let next = self.session.lost(&io::ErrorKind::ConnectionReset.into(), writing);
         self.carries_out(next)
     }
 
@@ -266,7 +279,34 @@ impl Bench {
                 WsControl::Pong(payload) => format!("pong {}", payload.escape_ascii()),
                 WsControl::Close { code, reason } => format!("end {code} {reason}"),
             }),
+            Step::Answer(answer) => self.tells_answer(answer),
+            Step::Failed(why) => self.tell(format!("error {why}")),
             Step::Refused(why) => self.tell(format!("error {why}")),
+        }
+    }
+
+    fn tells_answer(&mut self, answer: Answer) {
+        let whole = match answer {
+            Answer::Head(response) => {
+                self.tell(format!("head {}", response.status()));
+                if let Some(step) = self.session.answer_announced(&self.core) {
+                    self.tells(step);
+                }
+                return;
+            }
+            Answer::Whole(response) => Some(response),
+            Answer::Piece(piece, response) => {
+                if !piece.is_empty() {
+                    self.tell(format!("body {}", String::from_utf8_lossy(&piece)));
+                }
+                response
+            }
+        };
+        if let Some(response) = whole {
+            let received = self.session.received(usize::MAX);
+            assert!(received.trim_ascii_start().starts_with(response.bytes()), "it is there as it came");
+            self.tell(format!("response {} {}", response.status(), String::from_utf8_lossy(response.body())));
+            self.session.has_told_answer();
         }
     }
 

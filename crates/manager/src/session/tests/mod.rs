@@ -3,6 +3,7 @@
 mod answers;
 mod any_order;
 mod bench;
+mod calls;
 mod drain;
 mod half_closed;
 mod numbers;

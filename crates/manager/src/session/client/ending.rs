@@ -1,0 +1,125 @@
+//! How it ends.
+
+use super::{Client, Reading};
+use crate::core::{Core, Stage};
+use crate::session::{Buffers, Next, Over};
+use exeunt_drain::{Connection as Drain, Input};
+use exeunt_lifecycle::CutWork;
+use exeunt_listener::Address;
+use std::io;
+use std::time::Instant;
+
+impl Client {
+    pub(crate) fn next(&mut self, core: &Core, buffers: &mut Buffers, now: Instant, draining: bool) -> Next {
+        self.seen = now;
+        if draining {
+            return match (buffers.send.is_empty(), buffers.ended) {
+                (false, _) => Next::Wait,
+                (true, true) => Next::Close,
+                (true, false) => {
+                    let mut drain = Drain::new(core.limits.drain, now);
+                    drain.on(now, Input::Finished);
+                    self.linger = Some(Box::new(drain));
+                    Next::Linger
+                }
+            };
+        }
+        if let Some(step) = self.step(core, buffers) {
+            return Next::Tell(step);
+        }
+        match self.reading {
+            Reading::Over => {
+                let why = "the server ends the connection, and leaves this without an answer";
+                let left = (!self.calls.is_empty()).then(|| self.about(why));
+                left.and_then(|why| self.fail(buffers, why)).map_or(Next::Close, Next::Tell)
+            }
+            _ if buffers.ended => self.end_of_input(core, buffers).map_or(Next::Close, Next::Tell),
+            // What we have to send does not keep us from hearing that it is not wanted (RFC 9112 §9.5).
+            _ if buffers.recv.len() >= self.room(&core.limits) => Next::Wait,
+            _ => Next::Read,
+        }
+    }
+
+    /// Whether another protocol begins now.
+    pub(crate) fn has_switched(&self) -> bool {
+        matches!(self.reading, Reading::Switching) && self.told.is_none()
+    }
+
+    /// The peer has ended its side.
+    pub(crate) fn ended(&mut self) -> Next {
+        if self.linger.is_some() { Next::Close } else { Next::Read }
+    }
+
+    /// It broke: what follows. A peer that takes nothing any more may have said something before.
+    pub(crate) fn lost(&mut self, buffers: &mut Buffers, error: &io::Error, writing: bool) -> Next {
+        if self.linger.is_some() {
+            return Next::Close;
+        }
+        if writing && !self.deaf {
+            self.deaf = true;
+            buffers.send.clear();
+            buffers.stalled = None;
+            return Next::Read;
+        }
+        if !self.is_busy() {
+            return Next::Close;
+        }
+        let why = self.about(&format!("the connection broke: {error}"));
+        self.fail(buffers, why).map_or(Next::Close, Next::Tell)
+    }
+
+    pub(crate) fn discard(&mut self, now: Instant, bytes: &[u8]) -> Next {
+        match self.linger.as_mut().map(|drain| drain.on(now, Input::Bytes(bytes))) {
+            Some(None) => Next::Read,
+            _ => Next::Close,
+        }
+    }
+
+    pub(crate) fn enter(
+        &mut self,
+        core: &Core,
+        buffers: &Buffers,
+        now: Instant,
+        stage: Stage,
+        peer: Option<&Address>,
+    ) -> Next {
+        self.seen = now;
+        match stage {
+            Stage::Serving => Next::Wait,
+            Stage::Draining => {
+                self.draining.get_or_insert(now);
+                Next::Read
+            }
+            Stage::Cut => {
+                self.cut(core, now, peer);
+                if buffers.send.is_empty() { Next::Close } else { Next::Abort }
+            }
+        }
+    }
+
+    /// Writes down what the deadline leaves without an answer.
+    fn cut(&mut self, core: &Core, now: Instant, peer: Option<&Address>) {
+        let peer = peer.map(ToString::to_string);
+        let calls = std::mem::take(&mut self.calls);
+        let cut = |name: &str, since| CutWork {
+            name: name.to_owned(),
+            kind: "call",
+            peer: peer.clone(),
+            age: now.saturating_duration_since(since),
+            site: None,
+        };
+        let mut all: Vec<_> = calls.iter().map(|call| cut(&call.asked.name, call.since)).collect();
+        if self.asking.is_amid() && all.is_empty() {
+            all.push(cut("a request that was not written whole", self.last_byte));
+        }
+        let first = all.first().cloned();
+        all.into_iter().for_each(|what| core.account().cut(what));
+        if let Some(work) = self.work.take() {
+            self.over = Some(Over { work, cut: first.map(Box::new) });
+        }
+    }
+
+    pub(crate) fn take_over(&mut self) -> Option<Over> {
+        self.over.take()
+    }
+}
