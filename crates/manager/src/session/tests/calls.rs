@@ -172,8 +172,8 @@ fn bodies_have_their_limit() {
 fn a_body_may_be_told_as_it_comes() {
     let stream = |session: &mut Session, _: &Core, told: &str| {
         if told.starts_with("head") {
-            session.stream_body(6).unwrap();
-            assert_eq!(session.stream_body(6), Err(StreamError::TooLate), "once");
+            session.stream_body(6, None).unwrap();
+            assert_eq!(session.stream_body(6, None), Err(StreamError::TooLate), "once");
         }
     };
     let limits = Limits { body_bytes: 1, ..Limits::default() };
@@ -198,7 +198,7 @@ fn a_body_may_be_told_as_it_comes() {
         }
         let mut bench = Bench::client(limits.clone(), |session, _, told| {
             if told.starts_with("head") {
-                session.stream_body(5).unwrap();
+                session.stream_body(5, None).unwrap();
             }
         });
         bench.does(|session, core| ask(session, core, "GET", "/a")).arrives(sent);
