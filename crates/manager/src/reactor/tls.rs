@@ -8,6 +8,7 @@ use crate::event::Event;
 use crate::session::Next;
 use crate::tls::{Opening, Tls, TlsError};
 use crate::wire::Wire;
+use std::io;
 use std::time::Instant;
 
 impl Reactor {
@@ -70,6 +71,12 @@ pub(super) fn torn(core: &Core, connection: &Connection, wire: &Wire) -> Next {
         }
         return Next::Close;
     }
+    let mut session = connection.lock();
+    if session.is_asking() {
+        let why = io::Error::new(io::ErrorKind::UnexpectedEof, "it ended without TLS's close_notify");
+        return session.lost(&why, false);
+    }
+    drop(session);
     if connection.lock().is_torn() {
         let text = "the connection ended without TLS's close_notify: what was received may be truncated";
         connection.tell(core, Event::Error(text));

@@ -27,6 +27,8 @@ pub(crate) struct Client {
     calls: VecDeque<Call>,
     parser: HeadParser,
     reading: Reading,
+    /// The server has said something.
+    heard: bool,
     /// Interim responses to the present call.
     interim: u32,
     /// When the first byte of the present head came.
@@ -95,6 +97,7 @@ impl Client {
             calls: VecDeque::new(),
             parser: HeadParser::new(),
             reading: Reading::Head,
+            heard: false,
             interim: 0,
             head_since: None,
             told: None,
@@ -111,6 +114,11 @@ impl Client {
     /// The response that is being told, as it came.
     pub(crate) fn told(&self) -> &[u8] {
         self.told.as_ref().map_or(&[], Response::raw)
+    }
+
+    /// Whether the server has not said anything yet.
+    pub(crate) fn is_unheard(&self) -> bool {
+        !self.heard
     }
 
     /// Whether something is owed to us, or to the server.
@@ -169,6 +177,11 @@ impl Session {
         if let Protocol::Client(client) = &mut self.protocol {
             client.told_of();
         }
+    }
+
+    /// Whether HTTP is asked, which knows whether an answer is whole.
+    pub(crate) fn is_asking(&self) -> bool {
+        matches!(self.protocol, Protocol::Client(_))
     }
 
     /// The connection broke, at reading or writing.

@@ -62,7 +62,7 @@ impl Session {
         (self.local, self.remote) = (local, remote);
         match (&mut self.protocol, datagram) {
             (Protocol::Raw(raw), _) => raw.arrived(now),
-            (Protocol::Client(client), _) => client.sent(now),
+            (Protocol::Client(client), _) => client.stirs(now),
             (Protocol::Datagram(datagram), Some(socket)) => Datagram::found(datagram, socket),
             _ => {}
         }

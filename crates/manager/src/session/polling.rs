@@ -151,7 +151,7 @@ impl Session {
         }
         self.buffers.progressed(now, self.has_to_send());
         if let Protocol::Client(client) = &mut self.protocol {
-            client.sent(now);
+            client.stirs(now);
         }
         self.buffers.release();
     }

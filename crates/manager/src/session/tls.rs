@@ -43,6 +43,12 @@ impl Session {
                 true if self.buffers.recv.is_empty() => Ok(true),
                 _ => Err(StartTlsError::Spoken),
             },
+            (Secrecy::Plain | Secrecy::Owed, Protocol::Client(client)) => {
+                match client.is_unheard() && self.buffers.recv.is_empty() {
+                    true => Ok(true),
+                    false => Err(StartTlsError::Spoken),
+                }
+            }
             (_, Protocol::Listener | Protocol::Datagram(_)) => Err(StartTlsError::NotAStream),
             _ => Err(StartTlsError::Begun),
         }
@@ -90,6 +96,7 @@ impl Session {
             Protocol::Raw(raw) => raw.arrived(now),
             Protocol::Http(http) => http.stirs(now),
             Protocol::WebSocket(websocket) => websocket.stirs(now),
+            Protocol::Client(client) => client.stirs(now),
             Protocol::Listener | Protocol::Datagram(_) => {}
         }
     }

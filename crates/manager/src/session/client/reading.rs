@@ -23,7 +23,7 @@ impl Client {
         now: Instant,
         bytes: &[u8],
     ) -> Option<Step> {
-        (self.seen, self.last_byte) = (now, now);
+        (self.seen, self.last_byte, self.heard) = (now, now, true);
         buffers.recv.extend_from_slice(bytes);
         self.step(core, buffers)
     }

@@ -65,8 +65,8 @@ impl Client {
         Ok(self.send(core, buffers, &framed)?)
     }
 
-    /// Bytes have gone.
-    pub(crate) fn sent(&mut self, now: Instant) {
+    /// Something has gone, or come.
+    pub(crate) fn stirs(&mut self, now: Instant) {
         self.last_byte = now;
     }
 }
