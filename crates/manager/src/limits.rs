@@ -10,7 +10,8 @@ pub struct Limits {
     pub drain: exeunt_drain::Limits,
     /// The largest request head. Default 64 KiB; beyond it, 431.
     pub head_bytes: usize,
-    /// The largest request body. Default 8 MiB; beyond it, 413.
+    /// The largest request body that is collected. Default 8 MiB; beyond it, 413, unless the program takes the body as it
+    /// comes ([`Connection::stream_body`](crate::Connection::stream_body)), with a limit for that one.
     pub body_bytes: usize,
     /// How long a body that is begun may stay silent. Default 30 s; then 408. A WebSocket message that is begun, too: then
     /// Close 1008.

@@ -4,6 +4,7 @@ use super::Connection;
 use crate::error::StreamError;
 use crate::http::Request;
 use crate::uploads::{FormError, Intake, Uploads};
+use std::time::Instant;
 
 /// Bodies that are told as they come.
 impl Connection {
@@ -28,6 +29,19 @@ impl Connection {
             true => Err(StreamError::TooLate),
             false => session.stream_body(most, None),
         })?
+    }
+
+    /// Whether no more of a body that is [streamed](Self::stream_body) is wanted at present: the peer is not read, and held
+    /// back by TCP's flow control, and its time ([`Limits::body_stall`](crate::Limits::body_stall)) does not run. For whoever
+    /// passes the pieces on to somebody slower. Ends with the body, or the answer; without either, with the program's wish, or
+    /// the drain's deadline.
+    pub fn pause_body(&self, paused: bool) {
+        let now = Instant::now();
+        self.change(|session, _| {
+            if !session.has_answered(self.request) {
+                session.pause_body(paused, now);
+            }
+        });
     }
 
     /// Has the body of the request that is being told with [`Event::HttpHeaders`](crate::Event::HttpHeaders) received as a

@@ -52,6 +52,8 @@ struct Incoming {
     body: BodyReader,
     /// It is told as it comes, in place of being collected; its head is not in the buffer any more.
     stream: Option<BodyStream>,
+    /// The program wants no more of it at present.
+    paused: bool,
     last_byte: Instant,
 }
 

@@ -8,6 +8,7 @@ use crate::limits::Limits;
 use crate::uploads::Intake;
 use bytes::Buf;
 use std::num::NonZeroU64;
+use std::time::Instant;
 
 /// For the program.
 impl Session {
@@ -146,6 +147,12 @@ impl Session {
     ) -> Result<(), AnswerError> {
         let (http, buffers) = self.speaking(core, 0)?;
         http.serve(core, buffers, status, headers, source)
+    }
+
+    pub(crate) fn pause_body(&mut self, paused: bool, now: Instant) {
+        if let Protocol::Http(http) = &mut self.protocol {
+            http.pause_body(paused, now);
+        }
     }
 
     fn speaking(&mut self, core: &Core, more: usize) -> Result<(&mut Http, &mut Buffers), AnswerError> {

@@ -67,7 +67,8 @@ impl Http {
     }
 
     fn read(&self, core: &Core, buffers: &Buffers) -> Next {
-        if buffers.is_full(self.room(&core.limits), &core.limits) { Next::Wait } else { Next::Read }
+        let full = self.is_paused() || buffers.is_full(self.room(&core.limits), &core.limits);
+        if full { Next::Wait } else { Next::Read }
     }
 
     fn is_whole(&self) -> bool {

@@ -150,7 +150,8 @@ impl Http {
         if let Some(fresh) = fresh {
             buffers.recv.extend_from_slice(fresh);
         }
-        let incoming = Incoming { head: head.clone(), body, stream: None, last_byte: self.seen };
+        let incoming =
+            Incoming { head: head.clone(), body, stream: None, paused: false, last_byte: self.seen };
         self.reading = Reading::Body(Box::new(incoming));
         let request = Request::new(raw, head, Bytes::new());
         Some(Step::Headers { request, number: self.number() })

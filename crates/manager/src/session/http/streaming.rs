@@ -7,6 +7,7 @@ use crate::http::{BodyStream, Request, TOO_LONG};
 use crate::session::{Buffers, Step};
 use crate::uploads::Intake;
 use bytes::Buf;
+use std::time::Instant;
 
 /// How a body is wanted as it comes.
 pub(super) struct Streams {
@@ -35,6 +36,21 @@ impl Http {
         Ok(())
     }
 
+    /// Whether no more of the body is wanted at present. From the end of a pause on the peer has its time anew.
+    pub(crate) fn pause_body(&mut self, paused: bool, now: Instant) {
+        if let Reading::Body(incoming) = &mut self.reading
+            && incoming.stream.is_some()
+            && incoming.paused != paused
+        {
+            incoming.paused = paused;
+            incoming.last_byte = now;
+        }
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.is_owed() && matches!(&self.reading, Reading::Body(incoming) if incoming.paused)
+    }
+
     /// Where the body of the present request goes, if not to the handler.
     pub(crate) fn intake(&self) -> Option<Intake> {
         self.asked.as_ref()?.streams.as_ref()?.intake.clone()
@@ -43,6 +59,9 @@ impl Http {
     /// The next piece of a body that is streamed.
     pub(super) fn stream(&mut self, core: &Core, buffers: &mut Buffers) -> Option<Step> {
         let owed = self.is_owed();
+        if self.is_paused() {
+            return None;
+        }
         let Reading::Body(incoming) = &mut self.reading else { return None };
         let Some(stream) = &mut incoming.stream else { return None };
         let piece = match stream.take(&mut buffers.recv) {

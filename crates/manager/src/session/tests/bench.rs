@@ -78,6 +78,10 @@ impl Bench {
         bench
     }
 
+    pub(super) fn instant(&self, ms: u64) -> Instant {
+        self.start + Duration::from_millis(ms)
+    }
+
     /// That many milliseconds after the beginning.
     pub(super) fn at(&mut self, ms: u64) -> &mut Self {
         self.now = self.start + Duration::from_millis(ms);

@@ -5,6 +5,7 @@ use super::bench::{Bench, End};
 use crate::Limits;
 use crate::core::{Core, Stage};
 use crate::error::StreamError;
+use std::time::Instant;
 
 const GET: &str = "GET /next HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -231,4 +232,45 @@ fn only_http_has_bodies() {
     assert_eq!(bench.session.stream_body(1, None), Err(StreamError::TooLate), "nothing is asked");
     bench.arrives(GET);
     assert_eq!(bench.session.stream_body(1, None), Err(StreamError::TooLate), "it was told already");
+}
+
+#[test]
+fn a_pause_holds_the_peer_back_and_stops_his_clock() {
+    fn pause(session: &mut Session, core: &Core, told: &str) {
+        stream(session, core, told);
+        if told.starts_with("body") {
+            session.pause_body(true, Instant::now());
+        }
+    }
+    let mut bench = Bench::http(pause);
+    bench.arrives(post("Content-Length: 6")).arrives("abc");
+    assert!(!bench.reads);
+    assert_eq!(bench.wakes_at(), None, "the peer is not late");
+    let at = bench.instant(100_000);
+    bench.at(100_000).does(|session, _| session.pause_body(false, at));
+    assert!(bench.reads);
+    assert_eq!(bench.wakes_at(), Some(130_000), "he has his time anew");
+    bench.arrives("d");
+    assert!(!bench.reads);
+    bench.does(|session, _| session.pause_body(false, at)).arrives("ef");
+    assert_eq!(bench.told[1..], ["body abc", "body d", "body ef", "message POST / "]);
+    assert_eq!(bench.statuses(), [200]);
+    assert!(bench.reads, "a pause is over with its body");
+
+    // An answer ends it, and so does the deadline.
+    let mut bench = Bench::http(pause);
+    bench.arrives(post("Content-Length: 6")).arrives("abc");
+    bench.does(|session, core| session.reply(core, 200, &[], b"").unwrap());
+    assert!(bench.reads);
+    let mut bench = Bench::http(pause);
+    bench.arrives(post("Content-Length: 6")).arrives("abc").enters(Stage::Draining).enters(Stage::Cut);
+    assert_eq!((bench.statuses(), bench.lingers), (vec![503], true));
+
+    // What was in the buffer when the head was told waits as well.
+    let mut bench = Bench::http(|session, core, told| {
+        stream(session, core, told);
+        session.pause_body(told.starts_with("headers"), Instant::now());
+    });
+    bench.arrives(post("Content-Length: 6") + "abc");
+    assert_eq!((&bench.told[..], bench.reads), (&["headers POST /".to_owned()][..], false));
 }
