@@ -29,10 +29,10 @@ mod ws;
 /// same connection.
 ///
 /// The handle that comes with [`Event::HttpHeaders`] and [`Event::HttpMessage`] is of that one request, too, and so are
-/// its clones: what answers ([`reply`](Self::reply), [`chunk`](Self::chunk), [`sse`](Self::sse), [`send`](Self::send))
-/// does so through it until that request is answered, and is refused afterwards, so that nothing said twice or late is
-/// taken for the answer to a later request. Other handles ([`Handle::connection`], other events) answer the request that
-/// is there when they are used. In everything else, and in comparisons, all are the same.
+/// its clones: what answers ([`reply`](Self::reply), [`chunk`](Self::chunk), [`sse`](Self::sse), [`send`](Self::send),
+/// [`serve_dir`](Self::serve_dir)) does so through it until that request is answered, and is refused afterwards, so that
+/// nothing said twice or late is taken for the answer to a later request. Other handles ([`Handle::connection`], other
+/// events) answer the request that is there when they are used. In everything else, and in comparisons, all are the same.
 ///
 /// What is written is buffered, and goes to the kernel when the handler has returned; written by another thread, in the
 /// next pass of the loop, which is woken for it. (A datagram goes at once.)

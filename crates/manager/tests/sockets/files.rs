@@ -4,7 +4,7 @@ use crate::support::{Polled, asking, client, read_to, to_bytes};
 use exeunt_manager::{Connection, Event, Files};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Command;
@@ -305,6 +305,34 @@ fn one_file_is_served_wherever_it_is() {
     }
     assert_eq!(get(address, "/file").header("X-Own"), Some("1"));
     assert_eq!(get_with(address, "POST", "/file", "").status, 405);
+}
+
+#[test]
+fn any_thread_may_serve_and_none_twice() {
+    let place = folder();
+    let files = Files::open(place.path().join("site")).unwrap();
+    let (kept, next) = std::sync::mpsc::channel();
+    let polled = Polled::new(move |conn: &Connection, event: Event<'_>| {
+        if let Event::HttpMessage(request) = event {
+            kept.send((conn.clone(), request.clone())).unwrap();
+        }
+    });
+    let address = polled.listen("http://127.0.0.1:0");
+    let mut client = client(address);
+    for (path, end) in [("/large.bin", &binary(100_000)[99_990..]), ("/hello.txt", b"hello\n")] {
+        write!(client, "GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        let (conn, request) = next.recv().unwrap();
+        conn.serve_dir(&request, &files).unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(end) {
+            let mut piece = [0; 4096];
+            let length = client.read(&mut piece).unwrap();
+            assert!(length > 0);
+            answer.extend_from_slice(&piece[..length]);
+        }
+        let again = conn.serve_dir(&request, &files);
+        assert!(matches!(again, Err(exeunt_manager::AnswerError::Answered)), "{again:?}");
+    }
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! Files that are larger than what the kernel takes at once.
 
+use crate::certificates::{localhost, tls_asking};
 use crate::files::{binary, site};
 use crate::support::{
     GET, LAST, LIMIT, Log, Polled, address, asking, name, poll_until, read_to, to_bytes, wait_until,
 };
-use exeunt_manager::{Connection, Event, Files, Limits, Manager};
+use exeunt_manager::{Connection, Event, Files, Limits, Listen, Manager};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _};
 use std::net::TcpStream;
@@ -94,6 +95,39 @@ fn a_unix_socket_takes_files_as_well() {
     let mut answer = Vec::new();
     client.read_to_end(&mut answer).unwrap();
     assert!(body(&answer) == binary(SIZE));
+}
+
+#[test]
+fn tls_takes_files_as_well_and_memory_holds_little_of_them() {
+    let place = folder();
+    let (serves, most) = (serving(&place), Arc::new(AtomicUsize::new(0)));
+    let waiting = Arc::clone(&most);
+    let polled = Polled::new(move |conn: &Connection, event: Event<'_>| {
+        if let Event::Write(_) = event {
+            waiting.fetch_max(conn.unsent_len(), Ordering::SeqCst);
+        }
+        serves(conn, event);
+    });
+    let address = polled.listen_with("https://127.0.0.1:0", Listen::new().tls(localhost().tls()));
+    let mut client = tls_asking(address, [GET, LAST].concat());
+    let mut answer = vec![0; 10_000];
+    client.read_exact(&mut answer).unwrap();
+    client.read_to_end(&mut answer).unwrap();
+    let (first, rest) = body(&answer).split_at(SIZE);
+    assert!(first == binary(SIZE) && body(rest) == binary(SIZE));
+    assert!(most.load(Ordering::SeqCst) <= 128 * 1024, "{most:?} bytes waited");
+}
+
+#[test]
+fn a_file_that_becomes_shorter_ends_tls_without_a_word_of_farewell() {
+    let place = folder();
+    let polled = Polled::new(serving(&place));
+    let address = polled.listen_with("https://127.0.0.1:0", Listen::new().tls(localhost().tls()));
+    let mut client = tls_asking(address, GET);
+    client.read_exact(&mut [0; 10_000]).unwrap();
+    File::options().write(true).open(place.path().join("index.html")).unwrap().set_len(5000).unwrap();
+    let error = client.read_to_end(&mut Vec::new()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}");
 }
 
 #[test]

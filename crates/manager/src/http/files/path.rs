@@ -89,6 +89,7 @@ fn decode(segment: &str) -> Result<Vec<u8>, u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     /// The path, and whether a slash is behind it; or the status.
     type Expected = Result<(&'static str, bool), u16>;
@@ -136,6 +137,18 @@ mod tests {
         ];
         for (uri, expected) in table {
             assert_eq!(resolve(uri, &[], true), wanted(*expected), "{uri}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_path_leads_up_or_to_the_root(uri in "/([a./%]|%2e|%2F|%00|\\\\|\\.\\.){0,12}") {
+            if let Ok(Wanted { path, .. }) = resolve(&uri, &[], true) {
+                prop_assert!(!path.starts_with(b"/") && !path.contains(&0), "{uri}");
+                let mut names = path.split(|byte| *byte == b'/');
+                let fine = |name: &[u8]| !matches!(name, b"." | b"..") && (!name.is_empty() || path.is_empty());
+                prop_assert!(names.all(fine), "{uri}");
+            }
         }
     }
 
