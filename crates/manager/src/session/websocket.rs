@@ -32,6 +32,8 @@ pub(crate) struct WebSocket {
     draining: Option<Instant>,
     /// Which part of [`Limits::ws_close_spread`](crate::Limits::ws_close_spread) its Close waits, from 0 to 1.
     share: f64,
+    /// The deadline of the drain has come: the peer has a moment for the last that he is sent.
+    cut: Option<Instant>,
     /// Once it lingers (D7), this decides how long.
     linger: Option<Box<Drain>>,
     asked: Asked,
@@ -82,6 +84,7 @@ impl WebSocket {
             pinged: None,
             draining: None,
             share,
+            cut: None,
             linger: None,
             asked: Asked { uri: uri.into(), since, work },
             over: None,

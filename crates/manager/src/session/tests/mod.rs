@@ -15,3 +15,4 @@ mod splits;
 mod streaming;
 mod times;
 mod turns;
+mod websocket;

@@ -119,9 +119,10 @@ impl WebSocket {
                 if answered && buffers.send.is_empty() {
                     return Next::Close;
                 }
-                self.cut(core, peer);
+                self.report_cut(core, peer);
                 if self.ours == Ours::Open {
                     // It was to be told later: then it is told now.
+                    self.cut = Some(now);
                     self.say_close(buffers, 1001, "");
                     self.theirs = Theirs::Ignored;
                     buffers.recv.clear();
@@ -133,7 +134,7 @@ impl WebSocket {
     }
 
     /// Writes down that it was ended before the peer had his say.
-    pub(super) fn cut(&mut self, core: &Core, peer: Option<&Address>) {
+    pub(super) fn report_cut(&mut self, core: &Core, peer: Option<&Address>) {
         let what = CutWork {
             name: self.asked.uri.to_string(),
             kind: "websocket",

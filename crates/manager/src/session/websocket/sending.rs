@@ -11,6 +11,14 @@ impl Session {
         matches!(self.protocol, Protocol::WebSocket(_))
     }
 
+    /// What it keeps, in bytes, besides the session itself.
+    #[cfg(test)]
+    pub(crate) fn ws_memory(&self) -> usize {
+        let Protocol::WebSocket(websocket) = &self.protocol else { return 0 };
+        let buffers = self.buffers.recv.capacity() + self.buffers.send.capacity();
+        size_of::<WebSocket>() + websocket.asked.uri.len() + websocket.reader.room() + buffers
+    }
+
     pub(crate) fn ws_send(&mut self, core: &Core, op: WsOp, data: &[u8]) -> Result<(), SendError> {
         if self.wish >= Wish::Close {
             return Err(SendError::Closed(crate::ConnectionClosed));

@@ -15,6 +15,7 @@ impl WebSocket {
             return linger.wake_at();
         }
         [
+            self.cut_ends(limits),
             self.answer_ends(limits),
             self.frame_ends(limits, buffers),
             self.silence_ends(limits, buffers),
@@ -39,6 +40,9 @@ impl WebSocket {
         }
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         let limits = &core.limits;
+        if due(self.cut_ends(limits)) {
+            return Tick::Then(Next::Abort);
+        }
         if due(self.answer_ends(limits)) {
             return Tick::Then(self.unanswered(core, peer));
         }
@@ -78,7 +82,7 @@ impl WebSocket {
             return self.finish(core);
         }
         if core.stage() >= Stage::Draining {
-            self.cut(core, peer);
+            self.report_cut(core, peer);
         }
         Next::Tell(Step::Refused("the WebSocket peer did not answer our Close in time"))
     }
@@ -91,6 +95,11 @@ impl WebSocket {
             }
             _ => None,
         }
+    }
+
+    /// For the peer to take what is sent behind the deadline.
+    fn cut_ends(&self, limits: &Limits) -> Option<Instant> {
+        self.cut.and_then(|cut| cut.checked_add(limits.drain.linger))
     }
 
     fn frame_ends(&self, limits: &Limits, buffers: &Buffers) -> Option<Instant> {
