@@ -37,8 +37,8 @@ pub enum Event<'a> {
     /// The head of a request is whole; its body may still be on the way. An answer given now is the answer: the
     /// message will not come.
     HttpHeaders(&'a Request),
-    /// These bytes of a request's body came. Told only if the program asked for it
-    /// ([`Connection::stream_body`](crate::Connection::stream_body)), and until the request is answered; they are kept by nobody.
+    /// These bytes of a body came, a request's or a response's. Told only if the program asked for it
+    /// ([`Connection::stream_body`](crate::Connection::stream_body)), and of a request until it is answered; they are kept by nobody.
     HttpBody(&'a [u8]),
     /// A request is whole. It may be answered now or later; until then no further request of this connection is told.
     HttpMessage(&'a Request),

@@ -18,6 +18,9 @@ impl Connection {
     /// Once the request is answered no more of its body is told, and no message. `Close` without `HttpMessage` says that
     /// the body was not whole.
     ///
+    /// The same of a response, in [`Event::HttpResponseHeaders`](crate::Event::HttpResponseHeaders): `HttpBody`, then
+    /// `HttpResponse`. One that is longer than `most` is an error, and ends the connection.
+    ///
     /// [`Event::HttpMessage`]: crate::Event::HttpMessage
     /// [`Limits::body_bytes`]: crate::Limits::body_bytes
     ///

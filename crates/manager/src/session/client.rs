@@ -15,6 +15,7 @@ use std::io;
 use std::time::Instant;
 
 mod ending;
+mod pausing;
 mod reading;
 mod time;
 mod writing;
@@ -70,6 +71,8 @@ struct Incoming {
     body: Body,
     /// For the end of what is told in pieces, which has it no more.
     response: Response,
+    /// The program wants no more of it at present.
+    paused: bool,
 }
 
 enum Body {

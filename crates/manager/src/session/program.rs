@@ -150,8 +150,10 @@ impl Session {
     }
 
     pub(crate) fn pause_body(&mut self, paused: bool, now: Instant) {
-        if let Protocol::Http(http) = &mut self.protocol {
-            http.pause_body(paused, now);
+        match &mut self.protocol {
+            Protocol::Http(http) => http.pause_body(paused, now),
+            Protocol::Client(client) => client.pause_body(paused, now),
+            _ => {}
         }
     }
 

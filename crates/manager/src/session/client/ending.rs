@@ -33,6 +33,8 @@ impl Client {
                 let left = (!self.calls.is_empty()).then(|| self.about(why));
                 left.and_then(|why| self.fail(buffers, why)).map_or(Next::Close, Next::Tell)
             }
+            // The end, too, comes behind what is held back.
+            _ if self.is_paused() => Next::Wait,
             _ if buffers.ended => self.end_of_input(core, buffers).map_or(Next::Close, Next::Tell),
             // What we have to send does not keep us from hearing that it is not wanted (RFC 9112 §9.5).
             _ if buffers.recv.len() >= self.room(&core.limits) => Next::Wait,

@@ -30,8 +30,9 @@ impl Client {
 
     /// The next thing to tell of what is in the buffer.
     pub(super) fn step(&mut self, core: &Core, buffers: &mut Buffers) -> Option<Step> {
-        let step = match &mut self.reading {
+        let step = match &self.reading {
             Reading::Head => self.head(core, buffers),
+            Reading::Body(incoming) if incoming.paused => Ok(None),
             Reading::Body(_) => self.body(core, buffers),
             Reading::Switching | Reading::Over => Ok(None),
         };
@@ -78,7 +79,8 @@ impl Client {
             Ends::WithConnection => Body::CollectedToEnd,
         };
         let response = Response::new(raw, head.clone(), Bytes::new());
-        self.reading = Reading::Body(Box::new(Incoming { head, body, response: response.clone() }));
+        self.reading =
+            Reading::Body(Box::new(Incoming { head, body, response: response.clone(), paused: false }));
         Step::Answer(Answer::Head(response))
     }
 
@@ -134,7 +136,7 @@ impl Client {
     fn whole(&mut self, buffers: &mut Buffers, length: usize) -> Step {
         let before = std::mem::replace(&mut self.reading, Reading::Over);
         let Reading::Body(incoming) = before else { return Step::Failed(String::new()) };
-        let Incoming { head, body, response } = *incoming;
+        let Incoming { head, body, response, .. } = *incoming;
         let total = head.len + length;
         let response = match body {
             // A head that was told is a response, where nothing is behind it.

@@ -48,6 +48,7 @@ impl Client {
         let after = |since: Instant, limit, due| Some((since.checked_add(limit)?, due));
         match &self.reading {
             Reading::Switching | Reading::Over => None,
+            Reading::Body(incoming) if incoming.paused => None,
             Reading::Body(_) => after(self.last_byte, limits.body_stall, Due::Body),
             Reading::Head => match (self.head_since, self.calls.front()) {
                 (Some(since), _) => after(since, limits.drain.head, Due::Head),

@@ -5,6 +5,7 @@ use super::bench::{Bench, End};
 use crate::Limits;
 use crate::core::{Core, Stage};
 use crate::error::StreamError;
+use crate::http::Ask;
 use std::time::Instant;
 
 const GET: &str = "GET /next HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -273,4 +274,34 @@ fn a_pause_holds_the_peer_back_and_stops_his_clock() {
     });
     bench.arrives(post("Content-Length: 6") + "abc");
     assert_eq!((&bench.told[..], bench.reads), (&["headers POST /".to_owned()][..], false));
+}
+
+#[test]
+fn a_pause_holds_a_server_back_too() {
+    fn pause(session: &mut Session, _: &Core, told: &str) {
+        if told.starts_with("head") {
+            session.stream_body(10, None).unwrap();
+        }
+        if told.starts_with("body") {
+            session.pause_body(true, Instant::now());
+        }
+    }
+    for (head, to_end) in [("Content-Length: 6\r\n", false), ("", true)] {
+        let mut bench = Bench::client(Limits::default(), pause);
+        let ask = Ask { method: "GET", uri: "/", headers: &[], body: b"" };
+        bench.does(|session, core| session.request(core, ask).unwrap());
+        bench.arrives(format!("HTTP/1.1 200 OK\r\n{head}\r\nabc"));
+        assert_eq!(bench.told, ["head 200", "body abc"]);
+        assert_eq!((bench.reads, bench.wakes_at()), (false, None));
+        let at = bench.instant(100_000);
+        bench.at(100_000).does(|session, _| session.pause_body(false, at));
+        assert_eq!((bench.reads, bench.wakes_at()), (true, Some(130_000)));
+        bench.arrives("def");
+        if to_end {
+            bench.peer_ends();
+            assert_eq!(bench.told.len(), 3, "the end comes behind the pause");
+            bench.does(|session, _| session.pause_body(false, at));
+        }
+        assert_eq!(bench.told[2..4], ["body def", "response 200 "]);
+    }
 }
