@@ -7,6 +7,7 @@
     reason = "a test's panic is its failure"
 )]
 
+mod asking;
 mod certificates;
 mod connecting;
 mod datagrams;
