@@ -32,10 +32,15 @@ mutants: ## Breaks the pure machines in every small way, and names what no test 
 drill: ## Stops our own server under load again and again, and accounts for every request
 	$(CARGO) run --release -- drill
 
-bench: ## Measures: CPU per request beside bare hyper, the event loop beside bare loops, the lifecycle beside tokio-util, time from signal to exit
+bench: ## Measures: CPU per request beside bare hyper, the event loop beside bare loops, hyper on TLS, tokio-tungstenite and nginx, the lifecycle beside tokio-util, time from signal to exit
 	$(CARGO) run --release -p exeunt-benches
 	$(CARGO) run --release -p exeunt-benches -- lifecycle
 	$(CARGO) run --release -p exeunt-benches -- --pairs 40 --requests 5000 manager
+	$(CARGO) run --release -p exeunt-benches -- --pairs 40 --requests 5000 manager-tls
+	$(CARGO) run --release -p exeunt-benches -- --pairs 40 --requests 5000 manager-websocket
+	benches/tools
+	PATH=$$PATH:/usr/sbin:$(CURDIR)/target/tools/usr/sbin \
+		$(CARGO) run --release -p exeunt-benches -- --pairs 40 --requests 5000 manager-files
 	$(CARGO) bench -p exeunt-benches --bench primitives
 	$(CARGO) build --release
 	scripts/stop-times

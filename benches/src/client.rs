@@ -63,12 +63,16 @@ async fn first_answer(stream: &mut TcpStream) -> Result<usize> {
 
 /// Whether an answer has come to its end.
 pub(crate) fn is_whole(answer: &[u8]) -> Result<bool> {
-    let text = String::from_utf8_lossy(answer);
-    let Some((head, body)) = text.split_once("\r\n\r\n") else { return Ok(false) };
+    const EMPTY_LINE: &[u8] = b"\r\n\r\n";
+    let Some(end) = answer.windows(EMPTY_LINE.len()).position(|bytes| bytes == EMPTY_LINE) else {
+        return Ok(false);
+    };
+    let (head, body) = answer.split_at(end);
+    let head = str::from_utf8(head)?;
     let length = head
         .lines()
         .filter_map(|line| line.split_once(':'))
         .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
         .context("an answer without content-length")?;
-    Ok(body.len() == length.1.trim().parse::<usize>()?)
+    Ok(body.len() - EMPTY_LINE.len() == length.1.trim().parse::<usize>()?)
 }

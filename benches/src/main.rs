@@ -1,6 +1,6 @@
 //! Side-by-side measurements: what a request costs on our server and on a bare hyper server of the same function; and
-//! (`lifecycle`) how soon a signal is seen, and how long many tasks take to stop; and (`manager`) what the event loop
-//! costs.
+//! (`lifecycle`) how soon a signal is seen, and how long many tasks take to stop; and (`manager` and
+//! its like) what the event loop costs.
 //!
 //! `make bench` runs it. Both servers are processes of their own, pinned to one core; the client sits on the other. They
 //! take turns in one run, and what is reported is the ratio of the turns of each pair with its confidence interval,
@@ -41,12 +41,18 @@ enum Command {
     Lifecycle,
     /// The event loop: CPU per request beside bare hyper and a bare loop on mio, memory, wakeups
     Manager,
+    /// The event loop over TLS: CPU per request beside hyper on tokio-rustls
+    ManagerTls,
+    /// WebSocket messages of the event loop: CPU beside tokio-tungstenite
+    ManagerWebsocket,
+    /// The event loop's files: CPU per request beside nginx
+    ManagerFiles,
     /// One of the servers under measurement (the measurement starts them)
     #[command(hide = true)]
     Server { kind: servers::Kind, site: servers::Site, dir: std::path::PathBuf },
     /// One of the event loops under measurement (the measurement starts them)
     #[command(hide = true)]
-    Loop { kind: manager::Kind },
+    Loop { kind: manager::Kind, dir: std::path::PathBuf },
     /// The process that is sent signals (the measurement starts it)
     #[command(hide = true)]
     Victim,
@@ -60,9 +66,9 @@ fn main() -> Result<()> {
             drop(out);
             return servers::serve(kind, site, &dir);
         }
-        Some(Command::Loop { kind }) => {
+        Some(Command::Loop { kind, dir }) => {
             drop(out);
-            return manager::serve(kind);
+            return manager::serve(kind, &dir);
         }
         Some(Command::Victim) => {
             drop(out);
@@ -75,6 +81,18 @@ fn main() -> Result<()> {
         Some(Command::Manager) => {
             writeln!(out, "{}", machine::describe())?;
             return manager::measure(&arguments, &mut out);
+        }
+        Some(Command::ManagerTls) => {
+            writeln!(out, "{}", machine::describe())?;
+            return manager::measure_tls(&arguments, &mut out);
+        }
+        Some(Command::ManagerWebsocket) => {
+            writeln!(out, "{}", machine::describe())?;
+            return manager::measure_websocket(&arguments, &mut out);
+        }
+        Some(Command::ManagerFiles) => {
+            writeln!(out, "{}", machine::describe())?;
+            return manager::measure_files(&arguments, &mut out);
         }
         None => writeln!(out, "{}", machine::describe())?,
     }

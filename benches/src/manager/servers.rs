@@ -1,11 +1,12 @@
 //! The servers under measurement: the same answer, byte for byte but for the order and the case of its two fields, by one
 //! thread, beside which there is one that sleeps, with `TCP_NODELAY`.
 
+use super::{files, tls, websocket};
 use crate::servers::announce;
 use anyhow::{Result, ensure};
 use bytes::Bytes;
 use exeunt_manager::lifecycle::{Config, Lifecycle};
-use exeunt_manager::{Connection, Event, Limits, Manager};
+use exeunt_manager::{Connection, Event, Limits, Listen, Manager};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -17,6 +18,7 @@ use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 use std::convert::Infallible;
 use std::io::{ErrorKind, Read as _, Write as _};
+use std::path::Path;
 use std::time::Duration;
 
 const BODY: &str = "{\"ok\":true}";
@@ -32,11 +34,21 @@ pub(crate) enum Kind {
     Mio,
     /// The same, in a process that has no other thread.
     MioAlone,
+    /// `exeunt_manager::Manager` over TLS.
+    ManagerTls,
+    /// hyper on tokio-rustls, on a current-thread runtime.
+    HyperTls,
+    /// `exeunt_manager::Manager` that sends WebSocket messages back.
+    ManagerWebsocket,
+    /// tokio-tungstenite that does so, on a current-thread runtime.
+    Tungstenite,
+    /// `exeunt_manager::Manager` that serves a folder.
+    ManagerFiles,
 }
 
-/// Runs a server until it is ended; its first line says where it listens.
-pub(crate) fn serve(kind: Kind) -> Result<()> {
-    if matches!(kind, Kind::Hyper | Kind::Mio) {
+/// Runs a server until it is ended; its first line says where it listens. `dir` is what it serves, or has its certificate.
+pub(crate) fn serve(kind: Kind, dir: &Path) -> Result<()> {
+    if matches!(kind, Kind::Hyper | Kind::Mio | Kind::HyperTls | Kind::Tungstenite) {
         // As the lifecycle's signal thread: the kernel looks descriptors up at less cost (`fdget`), and the C library enters
         // system calls at less, in a process that has one thread only.
         std::thread::spawn(|| {
@@ -46,29 +58,43 @@ pub(crate) fn serve(kind: Kind) -> Result<()> {
         });
     }
     match kind {
-        Kind::Manager => manager(),
+        Kind::Manager => manager(Listen::new(), words),
         Kind::Hyper => hyper(),
         Kind::Mio | Kind::MioAlone => bare(),
+        Kind::HyperTls => tls::hyper(dir),
+        Kind::Tungstenite => websocket::tungstenite(),
+        Kind::ManagerFiles => files::manager(dir),
+        Kind::ManagerTls => tls::manager(dir),
+        Kind::ManagerWebsocket => websocket::manager(),
     }
 }
 
-fn manager() -> Result<()> {
+/// The event loop, following and counting in a lifecycle.
+pub(super) fn manager(
+    how: Listen,
+    handler: impl Fn(&Connection, Event<'_>) + Send + Sync + 'static,
+) -> Result<()> {
     let lifecycle = Lifecycle::install(Config::default())?;
     let mut limits = Limits::default();
     // A measurement may take longer than the silence that is usual.
     limits.drain.idle = Duration::from_secs(3600);
-    let mut manager = Manager::with_limits(limits, |conn: &Connection, event: Event<'_>| match event {
-        Event::HttpMessage(request) if request.uri() == "/" => conn.reply(200, &[], BODY),
-        Event::HttpMessage(_) => conn.reply(404, &[], ""),
-        _ => {}
-    });
-    let listener = manager.listen("http://127.0.0.1:0")?;
+    let mut manager = Manager::with_limits(limits, handler);
+    let listener = manager.listen_with("http://127.0.0.1:0", how)?;
     if let Some(address) = listener.local_address() {
         announce(&address)?;
     }
     lifecycle.ready();
     manager.run(&lifecycle)?;
     Ok(())
+}
+
+/// Eleven bytes from memory.
+pub(super) fn words(conn: &Connection, event: Event<'_>) {
+    match event {
+        Event::HttpMessage(request) if request.uri() == "/" => conn.reply(200, &[], BODY),
+        Event::HttpMessage(_) => conn.reply(404, &[], ""),
+        _ => {}
+    }
 }
 
 fn hyper() -> Result<()> {
@@ -86,7 +112,8 @@ fn hyper() -> Result<()> {
     })
 }
 
-async fn word(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+/// The same by hyper.
+pub(super) async fn word(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     if request.uri().path() == "/" {
         return Ok(Response::new(Full::from(BODY)));
     }
