@@ -35,9 +35,13 @@ impl Probe {
     }
 
     pub(crate) fn serve(arguments: &[&str]) -> (Self, SocketAddr) {
-        let probe = Self::start(&[&["serve"], arguments].concat());
-        let address = probe.line().strip_prefix("serving ").unwrap().parse().unwrap();
-        (probe, address)
+        Self::start(&[&["serve"], arguments].concat()).with_address()
+    }
+
+    /// Once it says where it serves.
+    pub(crate) fn with_address(self) -> (Self, SocketAddr) {
+        let address = self.line().strip_prefix("serving ").unwrap().parse().unwrap();
+        (self, address)
     }
 
     #[allow(dead_code, reason = "not each of its users asks")]
