@@ -41,7 +41,8 @@ pub enum SaveAs {
     Random,
     /// The client's name for it, or what is left of that: without folders, leading dots, control characters and whatever a
     /// shell or another system takes for something else, and no longer than 200 bytes. Where there is such a file already, a
-    /// number is added (`a-2.txt`).
+    /// number is added (`a-2.txt`). Such a directory is not to be served from as it is: a page of the client's would be one of
+    /// the server's.
     ClientName,
     /// The same, in place of any file that has that name already.
     ClientNameReplacing,

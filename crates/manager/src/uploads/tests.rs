@@ -60,6 +60,11 @@ fn fields_are_kept_and_files_are_saved() {
         ];
         assert_eq!(told, expected);
         assert_eq!(form.file("empty"), Some(&form.files()[1]));
+        let plain = directory.path().join("plain");
+        fs::write(&plain, "").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions();
+        assert_eq!(mode(form.files()[0].path()), mode(&plain), "the umask decides");
+        fs::remove_file(&plain).unwrap();
         let names = listed(&directory);
         assert_eq!(names.len(), 3);
         assert!(

@@ -12,6 +12,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use tempfile::{TempDir, tempdir};
 
@@ -370,4 +372,72 @@ fn a_stop_lets_an_upload_arrive() {
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("10000 bytes as a\n"), "{answer}");
     let (status, said) = program.end();
     assert_eq!(status.code(), Some(0), "{said}");
+}
+
+#[test]
+fn a_pause_holds_the_client_back() {
+    let seen = Arc::new(AtomicU64::new(0));
+    let handler = {
+        let seen = Arc::clone(&seen);
+        move |conn: &Connection, event: Event<'_>| match event {
+            Event::HttpHeaders(_) => conn.stream_body(u64::MAX).unwrap(),
+            Event::HttpBody(piece) => {
+                seen.fetch_add(piece.len() as u64, Ordering::SeqCst);
+                conn.pause_body(true);
+            }
+            Event::Wakeup(_) => conn.pause_body(false),
+            Event::HttpMessage(_) => conn.reply(200, &[], "all of it"),
+            _ => {}
+        }
+    };
+    let polled = Polled::new(handler);
+    let mut client = client(polled.listen("http://127.0.0.1:0"));
+    const SIZE: u64 = 30_000_000;
+    let sending = std::thread::spawn(move || {
+        client.write_all(head(&format!("Content-Length: {SIZE}")).as_bytes()).unwrap();
+        client.write_all(&vec![b'x'; SIZE as usize]).unwrap();
+        to_end(client)
+    });
+    wait_until("the first piece", || seen.load(Ordering::SeqCst) > 0);
+    let conn = polled.handle.connections().into_iter().find(|conn| !conn.is_listening()).unwrap();
+    // Passes of the loop, which read nothing: the kernel has taken what it can, and the client waits.
+    let first = seen.load(Ordering::SeqCst);
+    for _ in 0..50 {
+        polled.handle.wake();
+        assert!(conn.received_len() <= 64 * 1024);
+    }
+    assert_eq!(seen.load(Ordering::SeqCst), first);
+    assert!(!sending.is_finished());
+    while !sending.is_finished() {
+        conn.wakeup("").ok();
+        std::thread::yield_now();
+    }
+    assert!(sending.join().unwrap().ends_with("all of it"));
+    assert_eq!(seen.load(Ordering::SeqCst), SIZE);
+}
+
+#[test]
+fn curl_says_who_it_is() {
+    if !has_curl() {
+        return;
+    }
+    let polled = Polled::new(|conn: &Connection, event: Event<'_>| {
+        let Event::HttpHeaders(request) = event else { return };
+        match (request.basic_auth(), request.bearer_token()) {
+            (Some((user, password)), _) => conn.reply(200, &[], format!("{user} {password}")),
+            (_, Some(token)) => conn.reply(200, &[], token),
+            _ => conn.reply(401, &[("WWW-Authenticate", "Basic realm=\"a\", charset=\"UTF-8\"")], ""),
+        }
+    });
+    let address = polled.listen("http://127.0.0.1:0");
+    let table: &[(&[&str], &str)] = &[
+        (&["--user", "Jürgen:a:ü b"], "Jürgen a:ü b\n200"),
+        (&["--user", ":"], " \n200"),
+        (&["--anyauth", "--user", "a:b"], "a b\n200"),
+        (&["--oauth2-bearer", "abc"], "abc\n200"),
+        (&[], "\n401"),
+    ];
+    for (arguments, expected) in table {
+        assert_eq!(curl(address, arguments), (Some(0), (*expected).to_owned()), "{arguments:?}");
+    }
 }

@@ -3,7 +3,7 @@
 use super::super::Session;
 use super::bench::{Bench, silent};
 use crate::Limits;
-use crate::core::Stage;
+use crate::core::{Core, Stage};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ enum Happens {
     Sends(&'static str),
     Event,
     Consumes,
+    Pauses(bool),
     Drain,
     Close,
     Panic,
@@ -62,6 +63,7 @@ fn anything() -> impl Strategy<Value = Happens> {
         2 => raw.prop_map(Happens::Sends),
         1 => Just(Happens::Event),
         1 => Just(Happens::Consumes),
+        1 => any::<bool>().prop_map(Happens::Pauses),
         1 => Just(Happens::Drain),
         1 => Just(Happens::Panic),
     ];
@@ -104,6 +106,10 @@ fn happens(bench: &mut Bench, now: &mut u64, what: &Happens) {
         }
         Happens::Event => _ = bench.does_if_open(|session, core| _ = session.sse(core, "", "data")),
         Happens::Consumes => _ = bench.does_if_open(|session, _| _ = session.consume(30)),
+        Happens::Pauses(paused) => {
+            let at = bench.instant(*now);
+            _ = bench.does_if_open(|session, _| session.pause_body(*paused, at));
+        }
         Happens::Drain => _ = bench.does_if_open(Session::drain),
         Happens::Close => _ = bench.does_if_open(|session, _| session.close()),
         Happens::Panic => _ = bench.does_if_open(Session::panicked),
@@ -153,10 +159,22 @@ fn one_life(mut bench: Bench, what: &[Happens]) {
     assert!(!bench.session.is_open() && bench.session.received_len() == 0);
 }
 
+/// Has each body told as it comes, five bytes of it at most.
+fn streams(session: &mut Session, _: &Core, told: &str) {
+    if told.starts_with("headers") {
+        session.stream_body(5, None).ok();
+    }
+}
+
 proptest! {
     #[test]
     fn any_order_is_borne_by_http(what in prop::collection::vec(anything(), 0..40)) {
         one_life(Bench::with_limits(limits(), silent), &what);
+    }
+
+    #[test]
+    fn any_order_is_borne_by_streams(what in prop::collection::vec(anything(), 0..40)) {
+        one_life(Bench::with_limits(Limits { body_bytes: 3, ..limits() }, streams), &what);
     }
 
     #[test]
