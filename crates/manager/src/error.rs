@@ -3,6 +3,7 @@
 use crate::http::ReplyError;
 use crate::tls::TlsError;
 use crate::url::UrlError;
+use crate::websocket::UpgradeError;
 use exeunt_listener::BindError;
 use std::io;
 
@@ -60,6 +61,14 @@ pub enum ConnectError {
         url: String,
         /// What is wrong with it.
         source: TlsError,
+    },
+    /// A WebSocket cannot be asked for so.
+    #[error("Failed to connect to `{url}`: {source}")]
+    WebSocket {
+        /// As it was given.
+        url: String,
+        /// What is wrong.
+        source: UpgradeError,
     },
     /// The manager is closed.
     #[error("Failed to connect: {0}")]

@@ -42,7 +42,8 @@ pub enum Event<'a> {
     HttpBody(&'a [u8]),
     /// A request is whole. It may be answered now or later; until then no further request of this connection is told.
     HttpMessage(&'a Request),
-    /// The connection is a WebSocket now: told inside of [`ws_upgrade`](crate::Connection::ws_upgrade).
+    /// The connection is a WebSocket now. A server's is told of inside of [`ws_upgrade`](crate::Connection::ws_upgrade), a
+    /// client's ([`ws_connect`](crate::Handle::ws_connect)) when the server has agreed.
     WsOpen(WsHandshake<'a>),
     /// A WebSocket message is whole.
     WsMessage(&'a WsMessage),

@@ -67,7 +67,36 @@ impl Handle {
     /// As for [`connect`](Self::connect).
     pub fn connect_with(&self, url: &str, how: Connect) -> Result<Connection, ConnectError> {
         let core = self.core.upgrade().ok_or(ManagerClosed)?;
-        connect::connect(&core, url, how)
+        connect::connect(&core, url, how, None)
+    }
+
+    /// Connects to a URL such as `ws://example.org/chat` or `wss://example.org/chat`, and asks for a WebSocket with these headers
+    /// (`Sec-WebSocket-Protocol`, `Authorization`).
+    ///
+    /// This does not wait: `Connect` comes, then `WsOpen` when the server has agreed; or its answer, if it has another, as
+    /// [`Event::HttpResponse`](crate::Event::HttpResponse), then `Error`, in words, and `Close`. It has
+    /// [`Limits::connect`](crate::Limits::connect) for its answer.
+    ///
+    /// # Errors
+    ///
+    /// The URL or a header is none, the URL's scheme does not speak HTTP, or the manager is of no use; see [`ConnectError`].
+    pub fn ws_connect(&self, url: &str, headers: &[(&str, &str)]) -> Result<Connection, ConnectError> {
+        self.ws_connect_with(url, headers, Connect::new())
+    }
+
+    /// As [`ws_connect`](Self::ws_connect), where the URL does not say it all.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ws_connect`](Self::ws_connect).
+    pub fn ws_connect_with(
+        &self,
+        url: &str,
+        headers: &[(&str, &str)],
+        how: Connect,
+    ) -> Result<Connection, ConnectError> {
+        let core = self.core.upgrade().ok_or(ManagerClosed)?;
+        connect::connect(&core, url, how, Some(headers))
     }
 
     /// Has `callback` called by the thread that polls, by this schedule. It wakes a poll that waits.

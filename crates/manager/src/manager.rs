@@ -163,6 +163,29 @@ impl Manager {
         self.handle().timer(schedule, callback)
     }
 
+    /// See [`Handle::ws_connect`].
+    ///
+    /// # Errors
+    ///
+    /// See [`ConnectError`].
+    pub fn ws_connect(&self, url: &str, headers: &[(&str, &str)]) -> Result<Connection, ConnectError> {
+        self.handle().ws_connect(url, headers)
+    }
+
+    /// See [`Handle::ws_connect_with`].
+    ///
+    /// # Errors
+    ///
+    /// See [`ConnectError`].
+    pub fn ws_connect_with(
+        &self,
+        url: &str,
+        headers: &[(&str, &str)],
+        how: Connect,
+    ) -> Result<Connection, ConnectError> {
+        self.handle().ws_connect_with(url, headers, how)
+    }
+
     /// See [`Handle::connections`].
     #[must_use]
     pub fn connections(&self) -> Vec<Connection> {

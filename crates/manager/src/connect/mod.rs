@@ -87,7 +87,13 @@ impl fmt::Debug for Connect {
     }
 }
 
-pub(crate) fn connect(core: &Arc<Core>, text: &str, how: Connect) -> Result<Connection, ConnectError> {
+/// `websocket`: the headers to ask for one with.
+pub(crate) fn connect(
+    core: &Arc<Core>,
+    text: &str,
+    how: Connect,
+    websocket: Option<&[(&str, &str)]>,
+) -> Result<Connection, ConnectError> {
     if let Some(kind) = core.broken() {
         return Err(ConnectError::NoLoop(kind));
     }
@@ -135,6 +141,10 @@ pub(crate) fn connect(core: &Arc<Core>, text: &str, how: Connect) -> Result<Conn
     let mut session = Session::new(protocol, handler, None).from(remote).connecting(url.host());
     if expects_tls {
         session.expect_tls();
+    }
+    if let Some(headers) = websocket {
+        let asked = session.ws_ask(core, url.uri(), headers);
+        asked.map_err(|source| ConnectError::WebSocket { url: text.to_owned(), source })?;
     }
     let connection = Connection::new(core, kind, session);
     connection.tell(core, Event::Open);

@@ -8,6 +8,7 @@ use crate::entry::{Entry, Socket};
 use crate::event::Event;
 use crate::session::{Next, Over, Session, Step, Tick};
 use crate::tls::{Got, Sent};
+use crate::websocket::WsHandshake;
 use std::io;
 use std::time::Instant;
 
@@ -297,7 +298,7 @@ fn arrived(core: &Core, connection: &Connection, bytes: &[u8], now: Instant) -> 
 
 /// Tells that, and of a WebSocket whatever else has come. Whether it is served still then.
 fn tell_all(core: &Core, connection: &Connection, step: Step) -> bool {
-    let more = matches!(step, Step::WsMessage(_) | Step::WsControl(_));
+    let more = matches!(step, Step::WsOpen(_) | Step::WsMessage(_) | Step::WsControl(_));
     let mut serving = tell(core, connection, step);
     while more
         && serving
@@ -331,6 +332,13 @@ pub(super) fn tell(core: &Core, connection: &Connection, step: Step) -> bool {
         }
         Step::Body { piece, message, number } => {
             return body::tell(core, &connection.of(number), &piece, message);
+        }
+        Step::WsOpen(response) => {
+            connection.lock().ws_joins(core, connection.id());
+            connection.tell(core, Event::WsOpen(WsHandshake::Answered(&response)));
+            let mut session = connection.lock();
+            session.ws_opened();
+            return session.is_serving();
         }
         Step::WsMessage(message) => {
             connection.tell(core, Event::WsMessage(&message));

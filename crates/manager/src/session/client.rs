@@ -8,6 +8,7 @@ use super::{Next, Over, Protocol, Session, Step, Wish};
 use crate::core::Core;
 use crate::error::{AnswerError, ConnectionClosed, RequestError, SendError};
 use crate::http::{AnswerHead, Ask, Asked, Asking, BodyReader, BodyStream, HeadParser, Response};
+use crate::websocket::Hope;
 use exeunt_drain::Connection as Drain;
 use exeunt_lifecycle::Work;
 use std::collections::VecDeque;
@@ -18,7 +19,10 @@ mod ending;
 mod pausing;
 mod reading;
 mod time;
+mod upgrading;
 mod writing;
+
+pub(crate) use upgrading::Joined;
 
 pub(crate) struct Client {
     /// For `Host`.
@@ -43,6 +47,8 @@ pub(crate) struct Client {
     deaf: bool,
     /// Once it lingers (D7), this decides how long.
     linger: Option<Box<Drain>>,
+    /// It is to be a WebSocket, and nothing else.
+    websocket: Option<Box<Hope>>,
     /// As long as there are calls.
     work: Option<Work>,
     /// Work that has come to its end, and is to be dropped outside of the lock.
@@ -108,6 +114,7 @@ impl Client {
             draining: None,
             deaf: false,
             linger: None,
+            websocket: None,
             work: None,
             over: None,
             seen: now,

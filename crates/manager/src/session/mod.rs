@@ -2,7 +2,7 @@
 //! carries bytes between it and the socket, and events between it and the program.
 
 use crate::handler::{Handler, discard};
-use crate::http::Request;
+use crate::http::{Request, Response};
 use crate::limits::Limits;
 use crate::tls::Opening;
 use crate::websocket::{WsControl, WsMessage};
@@ -26,7 +26,7 @@ mod tls;
 mod websocket;
 
 pub(crate) use buffers::Buffers;
-pub(crate) use client::{Answer, Client};
+pub(crate) use client::{Answer, Client, Joined};
 use connecting::Joining;
 pub(crate) use datagram::Datagram;
 pub(crate) use http::{Http, Source};
@@ -121,6 +121,8 @@ pub(crate) enum Step {
         message: Option<Request>,
         number: Option<NonZeroU64>,
     },
+    /// The server has agreed to a WebSocket, which begins when this is told.
+    WsOpen(Response),
     WsMessage(WsMessage),
     WsControl(WsControl),
     Answer(Answer),

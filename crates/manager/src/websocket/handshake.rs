@@ -1,10 +1,11 @@
 //! The opening handshake (RFC 6455 §4).
 
 use super::UpgradeError;
-use crate::http::{Request, Version, members};
+use crate::http::{Request, Response, Version, members};
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
+use tungstenite::handshake::client::generate_key;
 use tungstenite::handshake::derive_accept_key;
 
 /// The answer's `Sec-WebSocket-Accept`.
@@ -19,10 +20,10 @@ pub(crate) fn accepts(request: &Request) -> Result<String, &'static str> {
     if request.version() != Version::Http11 {
         return Err("it is not HTTP/1.1");
     }
-    if !lists(request, "Upgrade", "websocket") {
+    if !lists(request.headers(), "Upgrade", "websocket") {
         return Err("it does not say `Upgrade: websocket`");
     }
-    if !lists(request, "Connection", "upgrade") {
+    if !lists(request.headers(), "Connection", "upgrade") {
         return Err("it does not say `Connection: Upgrade`");
     }
     if request.header("Sec-WebSocket-Version") != Some("13") {
@@ -31,6 +32,61 @@ pub(crate) fn accepts(request: &Request) -> Result<String, &'static str> {
     let key = request.header_bytes("Sec-WebSocket-Key").filter(|key| is_key(key));
     key.map(derive_accept_key).ok_or("its `Sec-WebSocket-Key` is not 16 bytes in base64")
 }
+
+/// What a client sends, and what of the answer depends on it.
+pub(crate) struct Hope {
+    key: String,
+    /// The subprotocols that the program offers.
+    offers: Vec<String>,
+}
+
+impl Hope {
+    /// Of a request with these headers of the program's.
+    pub(crate) fn new(headers: &[(&str, &str)]) -> Self {
+        let offers = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(PROTOCOL));
+        let offers = offers.flat_map(|(_, value)| members(value.as_bytes()));
+        let offers = offers.map(|offer| String::from_utf8_lossy(offer).into_owned()).collect();
+        Self { key: generate_key(), offers }
+    }
+
+    /// The headers that ask for a WebSocket (§4.1).
+    pub(crate) fn headers(&self) -> [(&str, &str); 4] {
+        [
+            ("Upgrade", "websocket"),
+            ("Connection", "Upgrade"),
+            ("Sec-WebSocket-Key", &self.key),
+            ("Sec-WebSocket-Version", "13"),
+        ]
+    }
+
+    /// Whether a 101 gives what was asked for (§4.1, at its end).
+    ///
+    /// # Errors
+    ///
+    /// What it says or lacks.
+    pub(crate) fn is_granted(&self, response: &Response) -> Result<(), &'static str> {
+        if !lists(response.headers(), "Upgrade", "websocket") {
+            return Err("the answer does not say `Upgrade: websocket`");
+        }
+        if !lists(response.headers(), "Connection", "upgrade") {
+            return Err("the answer does not say `Connection: Upgrade`");
+        }
+        if response.header("Sec-WebSocket-Accept") != Some(&derive_accept_key(self.key.as_bytes())) {
+            return Err("the answer's `Sec-WebSocket-Accept` is not that of our key");
+        }
+        if response.header_bytes("Sec-WebSocket-Extensions").is_some() {
+            return Err("the answer has an extension that was not offered");
+        }
+        match response.header_bytes(PROTOCOL) {
+            Some(chosen) if !self.offers.iter().any(|offer| offer.as_bytes() == chosen) => {
+                Err("the answer has a subprotocol that was not offered")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+const PROTOCOL: &str = "Sec-WebSocket-Protocol";
 
 /// Whether the program's fields may stand in a handshake. No extension may be agreed upon: none is understood.
 ///
@@ -54,8 +110,8 @@ pub(crate) fn check_fields(headers: &[(&str, &str)]) -> Result<(), UpgradeError>
     }
 }
 
-fn lists(request: &Request, name: &str, wanted: &str) -> bool {
-    let fields = request.headers().filter(|(other, _)| other.eq_ignore_ascii_case(name));
+fn lists<'a>(headers: impl Iterator<Item = (&'a str, &'a [u8])>, name: &str, wanted: &str) -> bool {
+    let fields = headers.filter(|(other, _)| other.eq_ignore_ascii_case(name));
     fields.flat_map(|(_, value)| members(value)).any(|member| member.eq_ignore_ascii_case(wanted.as_bytes()))
 }
 

@@ -4,7 +4,7 @@
 //! straight from what was read, so that an idle WebSocket keeps no buffer, a peer is refused by a frame's head alone, and
 //! nobody makes room for a length that was only said.
 
-use crate::http::Request;
+use crate::http::{Request, Response};
 use bytes::Bytes;
 
 mod handshake;
@@ -13,7 +13,7 @@ mod reader;
 mod upgrade_error;
 mod writer;
 
-pub(crate) use handshake::{accepts, check_fields};
+pub(crate) use handshake::{Hope, accepts, check_fields};
 pub(crate) use message::{Failure, Incoming};
 pub use message::{WsControl, WsMessage};
 pub(crate) use reader::Reader;
@@ -36,7 +36,6 @@ pub(crate) const LONGEST_CONTROL: usize = 125;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Server,
-    #[cfg_attr(not(any(fuzzing, test)), allow(dead_code, reason = "`ws_connect` makes it"))]
     Client,
 }
 
@@ -62,6 +61,8 @@ pub enum WsOp {
 pub enum WsHandshake<'a> {
     /// We are the server, and this was asked.
     Asked(&'a Request),
+    /// We are the client, and this was answered.
+    Answered(&'a Response),
 }
 
 /// What is told of a payload: shared, not copied.

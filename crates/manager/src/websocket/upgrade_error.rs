@@ -1,6 +1,6 @@
 //! Why there is no WebSocket.
 
-use crate::error::ConnectionClosed;
+use crate::error::{ConnectionClosed, RequestError};
 use crate::http::ReplyError;
 
 /// Why a request did not become a WebSocket.
@@ -25,6 +25,9 @@ pub enum UpgradeError {
         /// Its name.
         name: String,
     },
+    /// The request cannot be written.
+    #[error(transparent)]
+    Request(RequestError),
     /// The request has its answer.
     #[error("the request was answered already; answer each request once")]
     Answered,

@@ -29,6 +29,9 @@ impl Client {
         }
         match self.reading {
             Reading::Over => {
+                if let Some(why) = self.is_refused() {
+                    return Next::Tell(why);
+                }
                 let why = "the server ends the connection, and leaves this without an answer";
                 let left = (!self.calls.is_empty()).then(|| self.about(why));
                 left.and_then(|why| self.fail(buffers, why)).map_or(Next::Close, Next::Tell)

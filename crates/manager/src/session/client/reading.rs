@@ -65,6 +65,9 @@ impl Client {
                 return Err(self.about("the server has switched protocols unasked"));
             }
             (self.head_since, self.interim) = (None, 0);
+            if head.status == 101 && self.websocket.is_some() {
+                return self.opens(buffers, head).map(Some);
+            }
             return Ok(Some(self.begin(core, buffers, head)));
         }
     }
@@ -176,6 +179,7 @@ impl Client {
         self.end_work();
         self.reading = match head.ends {
             Ends::Switches => Reading::Switching,
+            _ if self.websocket.is_some() => Reading::Over,
             _ if head.close || call.is_none_or(|call| call.asked.close) => Reading::Over,
             _ => Reading::Head,
         };
@@ -221,6 +225,7 @@ impl Client {
     /// It is over, without the answers that are due: `why`, to be told.
     pub(super) fn fail(&mut self, buffers: &mut Buffers, why: String) -> Option<Step> {
         self.reading = Reading::Over;
+        self.websocket = None;
         self.calls.clear();
         self.end_work();
         buffers.recv.clear();

@@ -35,6 +35,7 @@ impl Client {
                 Due::Silence => return Tick::LastLook,
                 Due::Head => format!("the head of the response was not whole after {:?}", limits.drain.head),
                 Due::Body => format!("nothing more of the response came for {:?}", limits.body_stall),
+                Due::Answer if self.websocket.is_some() => format!("no answer came for {:?}", limits.connect),
                 Due::Answer => format!("no answer came for {:?}", limits.response.unwrap_or_default()),
             },
             _ => return Tick::Then(Next::Wait),
@@ -53,7 +54,11 @@ impl Client {
             Reading::Head => match (self.head_since, self.calls.front()) {
                 (Some(since), _) => after(since, limits.drain.head, Due::Head),
                 (None, Some(call)) if buffers.send.is_empty() && !self.asking.is_amid() => {
-                    after(self.last_byte.max(call.since), limits.response?, Due::Answer)
+                    let limit = match self.websocket {
+                        Some(_) => limits.connect,
+                        None => limits.response?,
+                    };
+                    after(self.last_byte.max(call.since), limit, Due::Answer)
                 }
                 (None, Some(_)) => None,
                 (None, None) => {

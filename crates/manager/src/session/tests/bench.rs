@@ -128,6 +128,12 @@ impl Bench {
         if self.session.is_open() { self.does(act) } else { self }
     }
 
+    /// The program was told of the drain.
+    pub(super) fn hears_of_drain(&mut self) -> &mut Self {
+        assert!(self.session.is_to_hear_of_drain());
+        self
+    }
+
     pub(super) fn enters(&mut self, stage: Stage) -> &mut Self {
         self.core.enter(stage);
         let next = self.session.enter(&self.core, self.now, stage);
@@ -273,6 +279,11 @@ impl Bench {
                     }
                     self.session.told(request);
                 }
+            }
+            Step::WsOpen(response) => {
+                self.session.ws_joins(&self.core, 1);
+                self.tell(format!("opened {}", response.status()));
+                self.session.ws_opened();
             }
             Step::WsMessage(message) => self.tell(match message.text() {
                 Some(text) => format!("text {text}"),

@@ -16,3 +16,4 @@ mod streaming;
 mod times;
 mod turns;
 mod websocket;
+mod ws_client;

@@ -21,9 +21,10 @@ pub(crate) fn echo(conn: &Connection, event: Event<'_>) {
     }
 }
 
-fn told(event: &Event<'_>) -> String {
+pub(crate) fn told(event: &Event<'_>) -> String {
     match event {
         Event::WsOpen(WsHandshake::Asked(request)) => format!("ws open {}", request.uri()),
+        Event::WsOpen(WsHandshake::Answered(_)) => "ws answered".to_owned(),
         Event::WsMessage(message) => format!("ws {}", message.text().unwrap_or("binary")),
         Event::WsControl(WsControl::Close { code, reason }) => format!("ws close {code} {reason}"),
         Event::WsControl(control) => format!("{control:?}"),
