@@ -316,7 +316,11 @@ pub(super) fn tell(core: &Core, connection: &Connection, step: Step) -> bool {
         Step::Headers { request, number } => {
             let connection = &connection.of(number);
             connection.tell(core, Event::HttpHeaders(&request));
-            request
+            let mut session = connection.lock();
+            session.told(request);
+            let Some(step) = session.streamed(core) else { return session.is_serving() };
+            drop(session);
+            return tell(core, connection, step);
         }
         Step::Message { request, number, announced: true } => {
             connection.of(number).tell(core, Event::HttpMessage(&request));

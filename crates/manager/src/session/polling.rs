@@ -116,6 +116,15 @@ impl Session {
         http.announced(core, &mut self.buffers, request)
     }
 
+    /// What has come behind a head whose body is told as it comes.
+    pub(crate) fn streamed(&mut self, core: &Core) -> Option<Step> {
+        if !self.is_serving() {
+            return None;
+        }
+        let Protocol::Http(http) = &mut self.protocol else { return None };
+        http.stream(core, &mut self.buffers)
+    }
+
     /// Where the body goes that comes, if not to the handler.
     pub(crate) fn intake(&self) -> Option<Intake> {
         match &self.protocol {

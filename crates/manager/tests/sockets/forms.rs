@@ -441,3 +441,30 @@ fn curl_says_who_it_is() {
         assert_eq!(curl(address, arguments), (Some(0), (*expected).to_owned()), "{arguments:?}");
     }
 }
+
+#[test]
+fn pieces_are_told_in_order() {
+    let log = Log::default();
+    let polled = Polled::new({
+        let log = log.clone();
+        move |conn: &Connection, event: Event<'_>| {
+            match event {
+                Event::HttpHeaders(_) => conn.stream_body(10).unwrap(),
+                Event::HttpMessage(_) => conn.reply(200, &[], ""),
+                _ => {}
+            }
+            if !matches!(event, Event::Poll | Event::Write(_)) {
+                log.push(name(&event));
+            }
+        }
+    });
+    let address = polled.listen("http://127.0.0.1:0");
+    log.push("connects");
+    let mut client = asking(address, head("Content-Length: 6") + "abc");
+    wait_until("the first read", || log.has("read"));
+    client.write_all(b"def").unwrap();
+    to_end(client);
+    wait_until("the close", || log.has("close"));
+    let connection = ["open", "accept", "headers", "body", "read", "body", "message", "read", "close"];
+    assert_eq!(log.all(), [&["open", "connects"][..], &connection].concat());
+}

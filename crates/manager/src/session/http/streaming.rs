@@ -57,7 +57,7 @@ impl Http {
     }
 
     /// The next piece of a body that is streamed.
-    pub(super) fn stream(&mut self, core: &Core, buffers: &mut Buffers) -> Option<Step> {
+    pub(crate) fn stream(&mut self, core: &Core, buffers: &mut Buffers) -> Option<Step> {
         let owed = self.is_owed();
         if self.is_paused() {
             return None;

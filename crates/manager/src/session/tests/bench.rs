@@ -255,6 +255,9 @@ impl Bench {
             Step::Headers { request, .. } => {
                 self.tell(format!("headers {} {}", request.method(), request.target()));
                 self.session.told(request);
+                if let Some(step) = self.session.streamed(&self.core) {
+                    self.tells(step);
+                }
             }
             Step::Message { request, announced, .. } => {
                 let line = format!("{} {}", request.method(), request.target());
