@@ -4,7 +4,7 @@ use crate::program::{Ended, Program, To};
 use crate::sweep::sweep;
 use rustix::process::Signal;
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -74,6 +74,76 @@ fn a_loop_answers_what_is_in_flight_and_says_goodbye_to_streams() {
     assert_eq!(rest(&mut large).iter().rev().take_while(|byte| **byte == b'x').count(), 20_000_000);
     let stream = String::from_utf8(rest(&mut stream)).unwrap();
     assert!(stream.contains("event: goodbye\n") && stream.ends_with("0\r\n\r\n"), "{stream}");
+    clean(&running.end());
+    assert!(TcpStream::connect(&address).is_err(), "the port is free again");
+}
+
+#[test]
+fn proxy() {
+    sweep(|| Program::example("proxy").argument("127.0.0.1:0").argument("http://127.0.0.1:1"), clean);
+}
+
+#[test]
+fn a_proxy_answers_what_is_with_the_server_behind() {
+    let behind = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", behind.local_addr().unwrap());
+    let mut running = Program::example("proxy").argument("127.0.0.1:0").argument(&url).start();
+    let address = running.wait_for("serving ");
+    let ask = |target: &str| {
+        let mut client = TcpStream::connect(&address).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        client.write_all(format!("GET {target} HTTP/1.1\r\nhost: test\r\n\r\n").as_bytes()).unwrap();
+        client
+    };
+    let serve = || {
+        let (mut server, _) = behind.accept().unwrap();
+        server.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let (mut asked, mut byte) = (Vec::new(), [0]);
+        while !asked.ends_with(b"\r\n\r\n") {
+            server.read_exact(&mut byte).unwrap();
+            asked.extend(byte);
+        }
+        (server, String::from_utf8(asked).unwrap())
+    };
+    let rest = |mut client: TcpStream| {
+        let mut bytes = Vec::new();
+        client.read_to_end(&mut bytes).unwrap();
+        String::from_utf8(bytes).unwrap()
+    };
+    // Who leaves takes his question with him.
+    let client = ask("/leaves");
+    let (mut server, _) = serve();
+    drop(client);
+    server.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+    let mut ended = false;
+    while !ended {
+        ended = server.write_all(&[b'x'; 10_000]).is_err();
+    }
+    // Three that are under way when the signal comes.
+    let (small, large, lost) = (ask("/small"), ask("/large"), ask("/lost"));
+    let mut servers: Vec<_> = (0..3).map(|_| serve()).collect();
+    for (_, asked) in &servers {
+        assert!(asked.contains(&format!("Host: {}\r\n", behind.local_addr().unwrap())), "{asked}");
+        assert!(asked.contains("X-Forwarded-For: 127.0.0.1:"), "{asked}");
+    }
+    let mut find = |target: &str| {
+        let at = servers.iter().position(|(_, asked)| asked.contains(target)).unwrap();
+        servers.swap_remove(at).0
+    };
+    let (mut first, mut second, third) = (find("/small"), find("/large"), find("/lost"));
+    second.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5000000\r\n\r\n").unwrap();
+    running.send(Signal::TERM, To::Group);
+    drop(third);
+    let lost = rest(lost);
+    assert!(lost.starts_with("HTTP/1.1 502 "), "{lost}");
+    let feeder = std::thread::spawn(move || second.write_all(&vec![b'x'; 5_000_000]).unwrap());
+    let large = rest(large);
+    assert_eq!(large.bytes().filter(|byte| *byte == b'x').count(), 5_000_000);
+    assert!(large.ends_with("\r\n0\r\n\r\n"));
+    feeder.join().unwrap();
+    first.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nsmall").unwrap();
+    let small = rest(small);
+    assert!(small.contains("Connection: close\r\n") && small.ends_with("small"), "{small}");
     clean(&running.end());
     assert!(TcpStream::connect(&address).is_err(), "the port is free again");
 }
