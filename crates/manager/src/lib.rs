@@ -23,7 +23,7 @@
 //! ```
 //!
 //! Unix only, as its listeners are. `docs/guide/event-loop.md` shows the patterns, and `docs/semantics.md` has the rules (M1
-//! to M15, and D2 to D8).
+//! to M20, and D2 to D8).
 
 mod connect;
 mod connection;
