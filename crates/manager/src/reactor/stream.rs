@@ -153,6 +153,7 @@ fn advance(
         }
         let mut session = connection.lock();
         session.begin_turn();
+        session.says_last(core, *now);
         let more = *writable && session.has_to_send();
         if core.is_interrupted() || more && *writes >= WRITES {
             session.end_turn();

@@ -180,6 +180,13 @@ impl Session {
         }
     }
 
+    /// Before what it has to send is sent: a last word that would follow at once goes with it.
+    pub(crate) fn says_last(&mut self, core: &Core, now: Instant) {
+        if let Protocol::WebSocket(websocket) = &mut self.protocol {
+            websocket.says_last(core, &mut self.buffers, now);
+        }
+    }
+
     /// What comes next, once everything that could be sent was.
     pub(crate) fn next(&mut self, core: &Core, now: Instant) -> Next {
         match self.course {

@@ -131,6 +131,11 @@ fn each_peer_is_told_1001_and_no_message_is_lost() {
         let sum = |what: fn(&Account) -> u64| accounts.iter().map(what).sum::<u64>();
         let (echoed, crossed, behind) = (sum(|it| it.echoed), sum(|it| it.crossed), sum(|it| it.behind));
         eprintln!("round {round}: {echoed} sent back, {crossed} crossed, {behind} behind the Close");
+        // A message can still arrive between the server's last look and its Close: a few, out of hundreds that it had.
+        assert!(
+            behind <= PEERS / 4,
+            "{behind} messages had arrived before the Close, and were not sent back"
+        );
         let (status, said) = probe.end();
         assert_eq!(status.code(), Some(0), "{said}");
         // Both count the same: nothing that the server had was swallowed, and what came behind its Close it was told.

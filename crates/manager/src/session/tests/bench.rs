@@ -187,6 +187,7 @@ impl Bench {
             let next = match pending.take() {
                 Some(next) if !matches!(next, Next::Read | Next::Wait) => next,
                 _ => {
+                    self.session.says_last(&self.core, self.now);
                     self.sends();
                     self.session.next(&self.core, self.now)
                 }

@@ -1,6 +1,6 @@
 //! A WebSocket on memory (rules M17 and D6).
 
-use super::super::Session;
+use super::super::{Next, Session, Step};
 use super::bench::{Bench, End};
 use crate::Limits;
 use crate::core::{Core, Stage};
@@ -300,6 +300,29 @@ fn d6_the_drain_says_1001_and_awaits_the_answer() {
     assert_eq!(bench.told, ["text crossed", "end 1001 ", "close"]);
     assert!(bench.lingers);
     assert_eq!(cuts(&bench), [""; 0]);
+}
+
+#[test]
+fn d6_the_last_answer_and_1001_go_together() {
+    let mut bench = opened(Limits::default(), echo);
+    let now = bench.at(1000).instant(1000);
+    bench.core.enter(Stage::Draining);
+    _ = bench.session.enter(&bench.core, now, Stage::Draining);
+    let answers = |session: &mut Session, core: &Core, step: Option<Step>| {
+        let Some(Step::WsMessage(message)) = step else { panic!("a message, and not {step:?}") };
+        session.ws_send(core, WsOp::Text, message.data()).unwrap();
+        session.says_last(core, now);
+        let sent = session.to_send().to_vec();
+        session.sent(now, sent.len());
+        sent
+    };
+    let Bench { core, session, .. } = &mut bench;
+    let both = [frame(WsOp::Text, "first"), frame(WsOp::Text, "second")].concat();
+    let step = session.arrived(core, now, &both);
+    assert_eq!(answers(session, core, step), ours(WsOp::Text, "first"), "another waits for its answer");
+    let Next::Tell(step) = session.next(core, now) else { panic!("the other") };
+    let last = answers(session, core, Some(step));
+    assert_eq!(last, [ours(WsOp::Text, "second"), our_close(1001)].concat());
 }
 
 #[test]

@@ -56,6 +56,17 @@ impl WebSocket {
         }
     }
 
+    /// The Close of a drain goes with the last answer before it: who gets that by itself sends his next message, which
+    /// can have none any more.
+    pub(crate) fn says_last(&mut self, core: &Core, buffers: &mut Buffers, now: Instant) {
+        if !buffers.send.is_empty()
+            && buffers.recv.is_empty()
+            && self.spread_ends(core).is_some_and(|at| at <= now)
+        {
+            self.say_close(buffers, 1001, "");
+        }
+    }
+
     /// All that is to be said was said.
     pub(super) fn finish(&mut self, core: &Core) -> Next {
         let mut drain = Drain::new(core.limits.drain, self.seen);
