@@ -108,11 +108,14 @@ fn d6_who_does_not_answer_is_cut_and_reported() {
         let mut manager = Manager::with_limits(limits, echo);
         let listener = manager.listen("http://127.0.0.1:0").unwrap();
         let (address, (over, is_over)) = (address(&listener), channel::<()>());
+        let (upgraded, is_upgraded) = channel::<()>();
         let silent = in_a_thread(address, move |client| {
+            upgraded.send(()).ok();
             is_over.recv().ok();
             drop(client);
         });
         let gone = in_a_thread(address, drop);
+        poll_until(&mut manager, "the one that stays", || is_upgraded.try_recv().is_ok());
         poll_until(&mut manager, "the one that leaves", || gone.is_finished());
         until_open(&mut manager, 1);
         let deadline = if by_deadline { Duration::from_millis(300) } else { LIMIT };
