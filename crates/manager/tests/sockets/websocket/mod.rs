@@ -2,5 +2,6 @@
 
 mod clients;
 mod draining;
+mod foreign;
 mod peer;
 mod serving;
