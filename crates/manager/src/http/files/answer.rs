@@ -257,3 +257,37 @@ fn refusal<'a>(status: u16) -> Answer<'a> {
     }
     answer
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    #[test]
+    fn what_has_become_shorter_is_no_body() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"abcdef").unwrap();
+        let file = OwnedFd::from(file);
+        assert_eq!(read(&file, 1, 4).unwrap(), b"bcde");
+        assert_eq!(read(&file, 0, 0).unwrap(), b"");
+        assert_eq!(read(&file, 1, 6), Err(Errno::IO));
+    }
+
+    #[test]
+    fn errors_of_the_system_have_their_status() {
+        let table = [
+            (
+                404,
+                &[Errno::NOENT, Errno::NOTDIR, Errno::LOOP, Errno::XDEV, Errno::NXIO, Errno::NAMETOOLONG][..],
+            ),
+            (403, &[Errno::ACCESS, Errno::PERM]),
+            (503, &[Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::AGAIN]),
+            (500, &[Errno::IO, Errno::STALE, Errno::OVERFLOW]),
+        ];
+        for (status, errors) in table {
+            for error in errors {
+                assert_eq!(error_status(*error), status, "{error}");
+            }
+        }
+    }
+}
