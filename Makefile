@@ -50,7 +50,7 @@ soak: ## Long runs: drills of 100 rounds, the delayed link with 100 closes
 	scripts/soak
 
 fuzz: ## Fuzzes the event loop's parsers, FUZZ_SECONDS (600) each; needs cargo-fuzz and a nightly compiler
-	cd crates/manager && for target in requests chunked urls frames multipart; do \
+	cd crates/manager && for target in requests chunked urls frames multipart responses; do \
 		mkdir -p $(CURDIR)/target/fuzz/$$target && \
 		$(CARGO) +nightly fuzz run --sanitizer none --target-dir $(CURDIR)/target/fuzz/build $$target \
 			$(CURDIR)/target/fuzz/$$target fuzz/corpus/$$target -- \

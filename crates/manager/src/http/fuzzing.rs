@@ -9,8 +9,10 @@ use super::{BodyReader, Head, HeadParser, Outgoing, Refusal, Request, chunk};
 use crate::url::{Url, decode, encode, matches};
 
 mod forms;
+mod responses;
 
 pub use forms::multipart;
+pub use responses::responses;
 
 /// Small, so that inputs pass them.
 const HEAD: usize = 1024;

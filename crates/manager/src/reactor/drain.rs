@@ -66,8 +66,12 @@ impl Reactor {
         }
         for slot in self.slots(|socket| matches!(socket, Socket::Connecting(_))) {
             if let Some(entry) = self.entries.get(slot) {
-                let next = entry.connection.lock().enter(&self.core, self.now, Stage::Cut);
-                drop(next);
+                let over = {
+                    let mut session = entry.connection.lock();
+                    session.enter(&self.core, self.now, Stage::Cut);
+                    session.take_over()
+                };
+                settle(over);
             }
             self.remove(slot);
         }

@@ -271,7 +271,10 @@ impl Session {
             };
         }
         if self.buffers.stall_ends(&core.limits).is_some_and(|at| at <= now) {
-            return Tick::Then(Next::Abort);
+            return Tick::Then(match &mut self.protocol {
+                Protocol::Client(client) => client.stalled(&core.limits, &mut self.buffers),
+                _ => Next::Abort,
+            });
         }
         match &mut self.protocol {
             Protocol::Raw(raw) => raw.tick(&core.limits, &self.buffers, now),

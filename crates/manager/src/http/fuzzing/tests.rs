@@ -10,9 +10,13 @@ use super::*;
 fn the_corpus_holds() {
     type Oracle = fn(&[u8]);
     let url: Oracle = |bytes| url(&String::from_utf8_lossy(bytes));
-    for (name, oracle) in
-        [("requests", requests as Oracle), ("chunked", chunked), ("urls", url), ("multipart", multipart)]
-    {
+    for (name, oracle) in [
+        ("requests", requests as Oracle),
+        ("chunked", chunked),
+        ("urls", url),
+        ("multipart", multipart),
+        ("responses", responses),
+    ] {
         let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
         let inputs: Vec<_> = fs::read_dir(&corpus).unwrap().map(|entry| entry.unwrap().path()).collect();
         assert!(inputs.len() > 5, "{} has {} inputs", corpus.display(), inputs.len());

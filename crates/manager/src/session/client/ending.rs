@@ -2,6 +2,7 @@
 
 use super::{Client, Reading};
 use crate::core::{Core, Stage};
+use crate::limits::Limits;
 use crate::session::{Buffers, Next, Over};
 use exeunt_drain::{Connection as Drain, Input};
 use exeunt_lifecycle::CutWork;
@@ -34,7 +35,9 @@ impl Client {
                 }
                 let why = "the server ends the connection, and leaves this without an answer";
                 let left = (!self.calls.is_empty()).then(|| self.about(why));
-                left.and_then(|why| self.fail(buffers, why)).map_or(Next::Close, Next::Tell)
+                // What has not gone is lost, and the server shall not take the rest for the whole (rule M7).
+                let end = if buffers.send.is_empty() { Next::Close } else { Next::Abort };
+                left.and_then(|why| self.fail(buffers, why)).map_or(end, Next::Tell)
             }
             // The end, too, comes behind what is held back.
             _ if self.is_paused() => Next::Wait,
@@ -71,6 +74,15 @@ impl Client {
         }
         let why = self.about(&format!("the connection broke: {error}"));
         self.fail(buffers, why).map_or(Next::Close, Next::Tell)
+    }
+
+    /// The server has taken nothing for too long.
+    pub(crate) fn stalled(&mut self, limits: &Limits, buffers: &mut Buffers) -> Next {
+        if self.linger.is_some() || !self.is_busy() {
+            return Next::Abort;
+        }
+        let why = self.about(&format!("the server has taken nothing for {:?}", limits.write_stall));
+        self.fail(buffers, why).map_or(Next::Abort, Next::Tell)
     }
 
     pub(crate) fn discard(&mut self, now: Instant, bytes: &[u8]) -> Next {

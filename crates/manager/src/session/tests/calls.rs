@@ -445,6 +445,17 @@ fn an_answer_that_comes_before_the_request_is_whole_is_heard() {
 }
 
 #[test]
+fn a_server_that_takes_nothing_is_given_up() {
+    let mut bench = Bench::client(Limits::default(), silent);
+    bench.window = 10;
+    bench.does(|session, core| ask(session, core, "GET", "/a"));
+    assert_eq!(bench.wakes_at(), Some(60_000));
+    bench.ticks_at(60_000);
+    assert_eq!(bench.told, ["error GET /a: the server has taken nothing for 60s", "close"]);
+    assert_eq!(bench.end, Some(End::Reset));
+}
+
+#[test]
 fn a_handler_that_panics_ends_it() {
     let mut bench = asking("GET");
     bench.does(Session::panicked);
