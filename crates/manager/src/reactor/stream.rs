@@ -256,7 +256,7 @@ fn read(core: &Core, entry: &mut Entry, scratch: &mut [u8], now: Instant) -> Opt
         }
         Ok(Got::Nothing { more }) => {
             *readable = more || *hung_up;
-            *looked_in_vain = !tls::stirs(core, connection, wire, now);
+            *looked_in_vain = !tls::stirs(core, connection, wire, now, true);
             None
         }
         Ok(Got::End) => {
@@ -273,11 +273,11 @@ fn read(core: &Core, entry: &mut Entry, scratch: &mut [u8], now: Instant) -> Opt
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
             *readable = false;
-            *looked_in_vain = !tls::stirs(core, connection, wire, now);
+            *looked_in_vain = !tls::stirs(core, connection, wire, now, false);
             None
         }
         Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
-        Err(error) => Some(lost(connection, &error, false)),
+        Err(error) => Some(tls::lost(core, connection, wire, &error)),
     }
 }
 
@@ -369,7 +369,7 @@ pub(super) fn tell(core: &Core, connection: &Connection, step: Step) -> bool {
 }
 
 /// The connection broke.
-fn lost(connection: &Connection, error: &io::Error, writing: bool) -> Next {
+pub(super) fn lost(connection: &Connection, error: &io::Error, writing: bool) -> Next {
     tracing::debug!(target: "exeunt::manager", connection = connection.id(), %error, "the peer is gone");
     connection.lock().lost(error, writing)
 }

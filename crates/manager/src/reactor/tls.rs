@@ -1,6 +1,6 @@
 //! What TLS has to say in a stream's turn.
 
-use super::Reactor;
+use super::{Reactor, stream};
 use crate::connection::Connection;
 use crate::core::Core;
 use crate::entry::{Entry, Secured, Socket};
@@ -52,10 +52,10 @@ pub(super) fn tell(core: &Core, connection: &Connection, wire: &mut Wire, now: I
     }
 }
 
-/// Whether the peer is not silent, though nothing of what he says is whole: a record that has begun has the time that a head
-/// has.
-pub(super) fn stirs(core: &Core, connection: &Connection, wire: &Wire, now: Instant) -> bool {
-    let stirs = wire.is_within_record(now, core.limits.drain.head);
+/// Whether the peer is not silent, though nothing of what he says is the program's: in the handshake, if there was
+/// `anything`; and in the middle of a record, which has the time that a head has.
+pub(super) fn stirs(core: &Core, connection: &Connection, wire: &Wire, now: Instant, anything: bool) -> bool {
+    let stirs = anything && wire.is_handshaking() || wire.is_within_record(now, core.limits.drain.head);
     if stirs {
         connection.lock().stirs(now);
     }
@@ -66,7 +66,7 @@ pub(super) fn stirs(core: &Core, connection: &Connection, wire: &Wire, now: Inst
 pub(super) fn torn(core: &Core, connection: &Connection, wire: &Wire) -> Next {
     if wire.is_handshaking() {
         // Whoever connects and says nothing (a balancer that looks whether somebody is there) is no error.
-        if wire.has_heard() {
+        if wire.has_heard() || connection.is_client() {
             connection.tell(core, Event::Error("the peer ended the connection within the TLS handshake"));
         }
         return Next::Close;
@@ -76,12 +76,25 @@ pub(super) fn torn(core: &Core, connection: &Connection, wire: &Wire) -> Next {
         let why = io::Error::new(io::ErrorKind::UnexpectedEof, "it ended without TLS's close_notify");
         return session.lost(&why, false);
     }
+    let is_torn = session.is_torn();
     drop(session);
-    if connection.lock().is_torn() {
+    if is_torn {
         let text = "the connection ended without TLS's close_notify: what was received may be truncated";
         connection.tell(core, Event::Error(text));
     }
     connection.lock().ended()
+}
+
+/// The connection broke.
+pub(super) fn lost(core: &Core, connection: &Connection, wire: &Wire, error: &io::Error) -> Next {
+    if !wire.is_handshaking() {
+        return stream::lost(connection, error, false);
+    }
+    if wire.has_heard() || connection.is_client() {
+        let text = format!("the connection broke within the TLS handshake: {error}");
+        connection.tell(core, Event::Error(&text));
+    }
+    Next::Close
 }
 
 /// What the peer says is no TLS, or he refuses ours.

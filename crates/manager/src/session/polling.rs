@@ -242,7 +242,8 @@ impl Session {
 
     /// When [`tick`](Self::tick) is wanted, if nothing happens before.
     pub(crate) fn wake_at(&self, limits: &Limits) -> Option<Instant> {
-        if let Some(ends) = self.handshake_ends(limits) {
+        let handshake = self.handshake_ends(limits);
+        if let (Some(ends), false) = (handshake, self.is_unheard()) {
             return ends;
         }
         let stalled = self.buffers.stall_ends(limits);
@@ -253,7 +254,7 @@ impl Session {
             Protocol::Client(client) => client.wake_at(limits, &self.buffers),
             Protocol::Listener | Protocol::Datagram(_) => None,
         };
-        [stalled, own].into_iter().flatten().min()
+        [handshake.flatten(), stalled, own].into_iter().flatten().min()
     }
 
     /// Whether its time has come.
@@ -265,10 +266,11 @@ impl Session {
     /// given up as silent ([`nothing_there`](Self::nothing_there)).
     pub(crate) fn tick(&mut self, core: &Core, now: Instant) -> Tick {
         if let Some(ends) = self.handshake_ends(&core.limits) {
-            return match ends {
-                Some(at) if at <= now => self.handshake_is_late(),
-                _ => Tick::Then(Next::Wait),
-            };
+            match ends {
+                Some(at) if at <= now => return self.handshake_is_late(),
+                _ if self.is_unheard() => {}
+                _ => return Tick::Then(Next::Wait),
+            }
         }
         if self.buffers.stall_ends(&core.limits).is_some_and(|at| at <= now) {
             return Tick::Then(match &mut self.protocol {

@@ -19,9 +19,10 @@ pub(crate) enum Secrecy {
         opening: Box<Opening>,
         plain: usize,
     },
-    /// Bytes wait for its end.
+    /// Bytes wait for its end. A client of whom nothing was `heard` has not begun it.
     Handshake {
         since: Instant,
+        heard: bool,
     },
     Done,
 }
@@ -92,6 +93,9 @@ impl Session {
 
     /// The peer is in the middle of saying something.
     pub(crate) fn stirs(&mut self, now: Instant) {
+        if let Secrecy::Handshake { heard, .. } = &mut self.secrecy {
+            *heard = true;
+        }
         match &mut self.protocol {
             Protocol::Raw(raw) => raw.arrived(now),
             Protocol::Http(http) => http.stirs(now),
@@ -142,7 +146,7 @@ impl Session {
             Secrecy::Handshake { .. } if self.wish == Wish::Drain && self.buffers.send.is_empty() => None,
             Secrecy::Handshake { .. } => Some(Next::Read),
             Secrecy::Wanted { .. } => {
-                let handshake = Secrecy::Handshake { since: now };
+                let handshake = Secrecy::Handshake { since: now, heard: self.is_client() };
                 let Secrecy::Wanted { mut opening, .. } = std::mem::replace(&mut self.secrecy, handshake)
                 else {
                     return None;
@@ -156,10 +160,15 @@ impl Session {
         }
     }
 
+    /// Whether the client has said nothing, and a stop waits for him as for others who are silent (rule D5).
+    pub(super) fn is_unheard(&self) -> bool {
+        matches!(self.secrecy, Secrecy::Handshake { heard: false, .. }) && self.heard_of_drain
+    }
+
     /// When the handshake has had its time, if there is one. The other times begin behind it.
     pub(super) fn handshake_ends(&self, limits: &Limits) -> Option<Option<Instant>> {
         match self.secrecy {
-            Secrecy::Handshake { since } if self.course == Course::Open => {
+            Secrecy::Handshake { since, .. } if self.course == Course::Open => {
                 Some(since.checked_add(limits.handshake))
             }
             _ => None,

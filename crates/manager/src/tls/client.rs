@@ -27,7 +27,7 @@ pub(super) fn config(options: &Options, http: bool) -> Result<ClientConfig, TlsE
         None => builder.with_no_client_auth(),
         Some(pair) => builder.with_client_cert_resolver(Arc::new(Own(Arc::new(pem::certified(pair)?)))),
     };
-    config.alpn_protocols = options.alpn(http);
+    config.alpn_protocols = options.alpn(if http { &["http/1.1"] } else { &[] });
     Ok(config)
 }
 

@@ -24,8 +24,8 @@ pub(crate) use start::{Opening, Role};
 /// certificates, tickets of sessions to resume): keep one, and clone it for each connection.
 ///
 /// PEM is looked at where it is used first, and what is wrong with it is said there: [`check`](Self::check) asks before.
-/// TLS 1.2 and 1.3 are spoken, with the cipher suites of `ring`. On HTTP connections `http/1.1` is offered and asked for
-/// (ALPN, RFC 7301), unless [`alpn`](Self::alpn) says otherwise.
+/// TLS 1.2 and 1.3 are spoken, with the cipher suites of `ring`. On HTTP connections a client asks for `http/1.1`, and a
+/// server takes that and `http/1.0` (ALPN, RFC 7301), unless [`alpn`](Self::alpn) says otherwise.
 ///
 /// ```
 /// # fn pem() -> (String, String) {
@@ -123,7 +123,7 @@ impl Tls {
     }
 
     /// The application protocols to offer, or to take, the preferred one first (ALPN, RFC 7301); none: nothing is said.
-    /// Without this call HTTP connections say `http/1.1`, and others nothing.
+    /// Without this call HTTP connections speak of HTTP/1, and others of nothing.
     #[must_use]
     pub fn alpn<P: Into<Vec<u8>>>(self, protocols: impl IntoIterator<Item = P>) -> Self {
         let protocols = protocols.into_iter().map(Into::into).collect();
@@ -170,11 +170,11 @@ impl Tls {
 }
 
 impl Options {
-    fn alpn(&self, http: bool) -> Vec<Vec<u8>> {
+    /// What is said of protocols; of `own` ones, where the program does not say.
+    fn alpn(&self, own: &[&str]) -> Vec<Vec<u8>> {
         match &self.alpn {
             Some(protocols) => protocols.clone(),
-            None if http => vec![b"http/1.1".to_vec()],
-            None => Vec::new(),
+            None => own.iter().map(|protocol| protocol.as_bytes().to_vec()).collect(),
         }
     }
 }

@@ -31,7 +31,9 @@ pub(super) fn config(options: &Options, http: bool) -> Result<ServerConfig, TlsE
         }
     };
     let mut config = builder.with_cert_resolver(Arc::new(ByName { first, certificates }));
-    config.alpn_protocols = options.alpn(http);
+    // Whoever offers protocols and finds none of them here is refused (RFC 7301 §3.2): curl offers HTTP/1.0 where it is
+    // told to speak that.
+    config.alpn_protocols = options.alpn(if http { &["http/1.1", "http/1.0"] } else { &[] });
     // Tickets keep the sessions to resume with the clients (RFC 5077), so that they cost no memory here.
     config.ticketer = ring::Ticketer::new().map_err(|error| other(&error))?;
     Ok(config)

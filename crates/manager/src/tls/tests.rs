@@ -83,7 +83,8 @@ fn clones_share_what_was_made_and_changes_do_not() {
     let tls = Tls::new().certificate(chain.clone(), key);
     let first = tls.server(true).unwrap();
     assert!(std::sync::Arc::ptr_eq(&first, &tls.clone().server(true).unwrap()));
-    assert_eq!(first.alpn_protocols, [b"http/1.1"]);
+    assert_eq!(first.alpn_protocols, [b"http/1.1", b"http/1.0"]);
+    assert_eq!(tls.client(true).unwrap().alpn_protocols, [b"http/1.1"]);
     assert!(tls.server(false).unwrap().alpn_protocols.is_empty());
     let other = tls.alpn(["mqtt"]);
     assert_eq!(other.server(true).unwrap().alpn_protocols, [b"mqtt"]);
