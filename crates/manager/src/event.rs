@@ -55,8 +55,8 @@ pub enum Event<'a> {
     HttpResponse(&'a Response),
     /// Somebody called [`wakeup`](crate::Connection::wakeup), with this payload.
     Wakeup(&'a [u8]),
-    /// Something went wrong, in words: a request that is none, or what the program said itself
-    /// ([`Connection::error`](crate::Connection::error)).
+    /// Something went wrong, in words: a request that is none, a file that became shorter while it was sent, or what the
+    /// program said itself ([`Connection::error`](crate::Connection::error)).
     Error(&'a str),
     /// The drain has begun (rule D6): what is in flight may finish, and streams that would not end by themselves should
     /// say goodbye and [`drain`](crate::Connection::drain). Listeners are not told.

@@ -1,5 +1,6 @@
 //! Folders and files as answers.
 
+use crate::foreign::{curl, is_there, said};
 use crate::support::{Polled, asking, client, read_to, to_bytes};
 use exeunt_manager::{Connection, Event, Files};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -432,32 +433,59 @@ fn parts_are_those_that_were_asked_for() {
 
 #[test]
 fn curl_gets_the_same_whole_in_parts_and_resumed() {
+    if !is_there("curl") {
+        return;
+    }
     let place = folder();
+    let whole: String = ('a'..='z').cycle().take(100_000).collect();
+    fs::write(place.path().join("site/letters"), &whole).unwrap();
     let (_polled, address) = site(Files::open(place.path().join("site")).unwrap());
-    let url = format!("http://{address}/large.bin");
-    let curl = |arguments: &[&str]| match Command::new("curl")
-        .args(["-sS", "-m", "60"])
-        .args(arguments)
-        .output()
-    {
-        Ok(output) => {
-            assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-            Some(output.stdout)
-        }
-        Err(error) => {
-            eprintln!("SKIPPED: curl is not to be had: {error}");
-            None
-        }
-    };
-    let whole = binary(100_000);
     for (range, part) in [("0-9", 0..10), ("90000-", 90_000..100_000), ("-7", 99_993..100_000)] {
-        let Some(got) = curl(&["-r", range, &url]) else { return };
-        assert!(got == whole[part], "{range}");
+        assert_eq!(curl(address, "/letters", &["-r", range]), whole[part], "{range}");
     }
     let target = place.path().join("resumed");
+    let path = target.to_str().unwrap();
     fs::write(&target, &whole[..12_345]).unwrap();
-    curl(&["-C", "-", "-o", target.to_str().unwrap(), &url]);
-    assert!(fs::read(&target).unwrap() == whole);
-    let since = ["-z", target.to_str().unwrap(), "-w", "%{http_code}", "-o", "/dev/null", &url];
-    assert_eq!(curl(&since).unwrap(), b"304", "the copy is younger");
+    curl(address, "/letters", &["-C", "-", "-o", path]);
+    assert_eq!(fs::read_to_string(&target).unwrap(), whole);
+    let code = curl(address, "/letters", &["-z", path, "-w", "%{http_code}", "-o", "/dev/null"]);
+    assert_eq!(code, "304", "the copy is younger");
+    let code = curl(address, "/sub", &["-L", "-w", " %{http_code} %{num_redirects}"]);
+    assert_eq!(code, "<p>sub 200 1");
+    assert_eq!(curl(address, "/sub/../letters", &["--path-as-is"]), "400 Bad Request\n");
+}
+
+#[test]
+fn python_gets_parts_and_is_told_what_it_has() {
+    const SCRIPT: &str = "
+import sys, urllib.error, urllib.request
+url = f'http://127.0.0.1:{sys.argv[1]}/large.bin'
+whole = urllib.request.urlopen(url)
+data, tag = whole.read(), whole.headers['ETag']
+assert data == bytes(at % 251 for at in range(100_000))
+def ask(**fields):
+    fields = {name.replace('_', '-'): value for name, value in fields.items()}
+    try:
+        answer = urllib.request.urlopen(urllib.request.Request(url, headers=fields))
+        return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+for first, last in [(0, 0), (1, 70_000), (99_999, 99_999), (500, 200_000)]:
+    assert ask(Range=f'bytes={first}-{last}') == (206, data[first:last + 1]), (first, last)
+    assert ask(Range=f'bytes={first}-', If_Range=tag) == (206, data[first:]), first
+    assert ask(Range=f'bytes={first}-', If_Range='\"other\"') == (200, data), first
+assert ask(Range='bytes=-5') == (206, data[-5:])
+assert ask(Range='bytes=100000-')[0] == 416
+assert ask(If_None_Match=tag) == (304, b'')
+assert ask(If_Match='\"other\"')[0] == 412
+print('all is well')
+";
+    if !is_there("python3") {
+        return;
+    }
+    let place = folder();
+    let (_polled, address) = site(Files::open(place.path().join("site")).unwrap());
+    let port = address.port().to_string();
+    let output = Command::new("python3").args(["-c", SCRIPT, &port]).env("no_proxy", "*").output().unwrap();
+    assert_eq!(said(&output), "all is well\n");
 }

@@ -31,7 +31,7 @@ fn serve(conn: &Connection, event: Event<'_>) {
     }
 }
 
-fn is_there(program: &str) -> bool {
+pub(crate) fn is_there(program: &str) -> bool {
     let said = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     let there = said.is_ok_and(|status| status.success());
     if !there {
@@ -40,13 +40,13 @@ fn is_there(program: &str) -> bool {
     there
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{}: {text}{}", output.status, String::from_utf8_lossy(&output.stderr));
     text
 }
 
-fn curl(address: SocketAddr, path: &str, arguments: &[&str]) -> String {
+pub(crate) fn curl(address: SocketAddr, path: &str, arguments: &[&str]) -> String {
     let mut command = Command::new("curl");
     command.args(["--silent", "--show-error", "--max-time", "60", "--noproxy", "*"]).args(arguments);
     said(&command.arg(format!("http://{address}{path}")).output().unwrap())
