@@ -315,6 +315,8 @@ impl Connection {
     /// read, so that neither `Read` nor `HttpMessage` comes after this. A request that has no answer is answered with 503;
     /// an answer of which nothing has gone yet says that the connection ends behind it.
     ///
+    /// A WebSocket says Close 1000, and waits for the peer's ([`Limits::ws_close`](crate::Limits::ws_close)).
+    ///
     /// A listener stops accepting, and closes without losing anyone in its queue (rule D3): whom it still accepts is
     /// served. Does nothing on what is closed.
     pub fn drain(&self) {

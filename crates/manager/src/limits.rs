@@ -42,8 +42,8 @@ pub struct Limits {
     /// How long a connection of ours may take to come about, from the call to `Connect`, the name's resolution included.
     /// Default 10 s; then `Error` and `Close`.
     pub connect: Duration,
-    /// The largest WebSocket message. Default 16 MiB; beyond it, Close 1009. What has come of one takes that much memory at
-    /// most, and no room is made for what was only announced.
+    /// The largest WebSocket message. Default 16 MiB; beyond it, Close 1009. What has come of one is in memory, and no
+    /// room is made for what was only announced.
     pub ws_message_bytes: usize,
     /// How long the peer's Close is awaited behind ours, once that has gone. Default 10 s, which is a slow network's round
     /// trip and a busy program's turn; then the connection closes without it.

@@ -65,14 +65,19 @@ enum Theirs {
 
 /// The request that it began with, for the report of a cut.
 struct Asked {
+    /// Its beginning: more would be kept for as long as the peer likes.
     uri: Box<str>,
     since: Instant,
     work: Option<Work>,
 }
 
+/// How much of the URI is kept, in bytes.
+const NAME: usize = 256;
+
 impl WebSocket {
     /// `share`: see the field; the work is in flight until it is over.
     fn new(role: Role, uri: &str, since: Instant, work: Option<Work>, share: f64) -> Self {
+        let name = uri.get(..uri.floor_char_boundary(NAME)).unwrap_or_default();
         Self {
             role,
             reader: Reader::new(role),
@@ -86,7 +91,7 @@ impl WebSocket {
             share,
             cut: None,
             linger: None,
-            asked: Asked { uri: uri.into(), since, work },
+            asked: Asked { uri: name.into(), since, work },
             over: None,
         }
     }

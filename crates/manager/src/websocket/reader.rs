@@ -147,7 +147,8 @@ impl Reader {
     /// Takes what there is of the payload; whether that is all of it.
     fn payload(&mut self, input: &mut &[u8]) -> Result<bool, Failure> {
         let Some(frame) = &mut self.frame else { return Ok(false) };
-        let taken = usize::try_from(frame.left).unwrap_or(usize::MAX).min(input.len());
+        let left = usize::try_from(frame.left).unwrap_or(usize::MAX);
+        let taken = left.min(input.len());
         let (now, later) = input.split_at_checked(taken).unwrap_or_default();
         *input = later;
         frame.left -= taken as u64;
@@ -157,6 +158,10 @@ impl Reader {
             None => &mut self.control,
         };
         let from = data.len();
+        if data.capacity() - from < taken {
+            // As much again, but no more than is announced, so that a message keeps no more than it has.
+            data.reserve_exact(from.max(taken).min(left));
+        }
         data.extend_from_slice(now);
         if self.role == Role::Server {
             unmask(data.get_mut(from..).unwrap_or_default(), frame.mask);

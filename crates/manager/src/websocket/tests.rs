@@ -280,6 +280,18 @@ fn a_limit_is_held_by_the_announcement_and_costs_no_memory() {
 }
 
 #[test]
+fn a_message_has_the_memory_that_it_needs() {
+    for size in [1, 1000, 70_000, 1_000_000] {
+        let bytes = frame(Role::Server, 0x82, &vec![7; 1_000_000]);
+        let mut reader = Reader::new(Role::Server);
+        for mut piece in bytes.chunks(size) {
+            assert!(reader.room() <= 1_000_000, "{}", reader.room());
+            reader.read(&mut piece, MIB).unwrap();
+        }
+    }
+}
+
+#[test]
 fn an_idle_reader_keeps_no_buffer() {
     for role in ROLES {
         let mut reader = Reader::new(role);

@@ -455,7 +455,8 @@ fn what_waits_to_be_sent_has_a_limit() {
 
 #[test]
 fn an_idle_websocket_keeps_little() {
-    let mut bench = opened(Limits::default(), echo);
+    let mut bench = Bench::http(echo);
+    bench.arrives(UPGRADE.replace("/ws", &format!("/{}", "é".repeat(10_000))));
     for size in [10, 100_000, 1_000_000] {
         bench.arrives(frame(WsOp::Text, "x".repeat(size)));
         bench.wire.clear();
