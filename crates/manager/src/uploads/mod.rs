@@ -17,7 +17,7 @@ pub use receiver::FormReceiver;
 ///
 /// Files are written to the directory as they come, under hidden names of their own (`.upload-…`), and get their names when
 /// the whole form is there: all of them or none. What is not whole is removed, also when the client leaves; only a process
-/// that is killed leaves hidden files behind. Nothing is ever written outside of the directory, and nothing is replaced
+/// that is killed leaves hidden files behind. From `HttpMessage` on the files are the program's. Nothing is ever written outside of the directory, and nothing is replaced
 /// unless that is asked for.
 ///
 /// Writing takes the thread that polls for as long as the kernel takes to take the bytes; that is the page cache's time, but

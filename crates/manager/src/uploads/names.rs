@@ -88,7 +88,7 @@ fn harmless(filename: &str) -> String {
 
 fn is_harmless(char: char) -> bool {
     // Those that turn the direction of writing make `txt.exe` of `exe.txt`.
-    let turns = matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let turns = matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     !(char.is_control() || turns || "<>:\"|?*".contains(char))
 }
 

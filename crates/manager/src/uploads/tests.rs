@@ -186,3 +186,31 @@ fn what_is_no_form_is_refused() {
         assert_eq!(uploads.receiver(content_type).unwrap_err().status(), status, "{content_type}");
     }
 }
+
+#[test]
+fn a_file_that_cannot_have_its_name_takes_the_others_with_it() {
+    let directory = tempdir().unwrap();
+    let body = part("name=a; filename=a", "first") + &part("name=b; filename=b", "second") + "--x--";
+    let mut form = Uploads::to(directory.path()).save_as(SaveAs::ClientName).receiver(TYPE).unwrap();
+    form.take(body.as_bytes()).unwrap();
+    let hidden = listed(&directory).into_iter().map(|name| directory.path().join(name));
+    let second = hidden.into_iter().find(|path| fs::read(path).unwrap() == b"second").unwrap();
+    fs::remove_file(second).unwrap();
+    let refused = form.finish().unwrap_err();
+    assert!(matches!(&refused, FormError::Disk { path, .. } if path.ends_with("b")), "{refused}");
+    assert_eq!(listed(&directory), [""; 0]);
+}
+
+#[test]
+fn what_is_refused_is_removed_at_once() {
+    let directory = tempdir().unwrap();
+    let uploads = Uploads::to(directory.path()).file_bytes(5);
+    let intake = Intake::new(uploads.receiver(TYPE).unwrap());
+    let body = part("name=a; filename=a", "123456");
+    intake.take(&body.as_bytes()[..body.len() - 4]).unwrap();
+    assert_eq!(listed(&directory).len(), 1);
+    assert_eq!(intake.take(&body.as_bytes()[body.len() - 4..]).unwrap_err().status(), 413);
+    assert_eq!(listed(&directory), [""; 0], "its connection may last");
+    intake.take(b"more").unwrap();
+    assert_eq!(intake.finish().unwrap(), None);
+}

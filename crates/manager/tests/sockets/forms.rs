@@ -468,3 +468,40 @@ fn pieces_are_told_in_order() {
     let connection = ["open", "accept", "headers", "body", "read", "body", "message", "read", "close"];
     assert_eq!(log.all(), [&["open", "connects"][..], &connection].concat());
 }
+
+/// Forms as Python's libraries make them: by hand, in one piece or as it is generated.
+const PYTHON: &str = r#"
+import http.client, sys
+boundary = "c0ffee0123456789abcdef0123456789"
+def part(disposition, content, extra=b""):
+    head = b'--' + boundary.encode() + b'\r\nContent-Disposition: form-data; ' + disposition.encode() + b'\r\n'
+    return head + extra + b'\r\n' + content + b'\r\n'
+form = [
+    part('name="note"', "zwei Wörter".encode()),
+    part('name="f"; filename="a \\"b\\".txt"', b"hello", b"Content-Type: text/plain\r\n"),
+    part("name=g; filename*=utf-8''%e2%82%ac.txt", b"\0" * 100000),
+    b'--' + boundary.encode() + b'--\r\n',
+]
+headers = {"Content-Type": "multipart/form-data; boundary=" + boundary}
+conn = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=60)
+for body in [b"".join(form), iter(form), (b[i:i+1] for b in [b"".join(form[:2] + form[3:])] for i in range(len(b)))]:
+    conn.request("POST", "/", body, headers)
+    answer = conn.getresponse()
+    sys.stdout.buffer.write(b"%d\n%s\n" % (answer.status, answer.read()))
+"#;
+
+#[test]
+fn python_sends_forms() {
+    if Command::new("python3").arg("--version").output().is_err() {
+        eprintln!("SKIPPED: there is no python3; scripts/test-tools installs it");
+        return;
+    }
+    let to = tempdir().unwrap();
+    let (_polled, address, _) = served(Uploads::to(to.path()));
+    let output =
+        Command::new("python3").args(["-c", PYTHON]).arg(address.port().to_string()).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let small = "200\nnote=zwei Wörter\nf=a \"b\".txt:5:532\n";
+    let whole = format!("{small}g=€.txt:100000:0\n");
+    assert_eq!(said, format!("{whole}{whole}{small}"), "{}", String::from_utf8_lossy(&output.stderr));
+}
