@@ -114,8 +114,82 @@ fn alternating(addresses: Vec<SocketAddr>) -> impl Iterator<Item = SocketAddr> {
 
 #[cfg(test)]
 mod tests {
-    use super::alternating;
-    use std::net::SocketAddr;
+    use super::{Attempts, Came, DELAY, alternating};
+    use mio::{Events, Poll, Token};
+    use socket2::{Domain, Socket, Type};
+    use std::net::{SocketAddr, TcpListener};
+    use std::time::{Duration, Instant};
+
+    /// Somebody who never answers: its queue is full, and SYNs are dropped.
+    fn silent() -> (Socket, Vec<Socket>, SocketAddr) {
+        let socket = || Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let listener = socket();
+        listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap();
+        let queued = (0..4).map(|_| socket()).collect::<Vec<_>>();
+        for client in &queued {
+            client.set_nonblocking(true).unwrap();
+            _ = client.connect(&address);
+        }
+        (listener, queued, address.as_socket().unwrap())
+    }
+
+    fn nobody() -> SocketAddr {
+        TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    }
+
+    /// Steps at that time, whenever something happens, until it comes to something.
+    fn come(attempts: &mut Attempts, poll: &mut Poll, at: Instant) -> Came {
+        let mut events = Events::with_capacity(8);
+        for _ in 0..600 {
+            match attempts.step(at, poll.registry(), Token(0)) {
+                Came::Waits(_) => poll.poll(&mut events, Some(Duration::from_millis(100))).unwrap(),
+                came => return came,
+            }
+        }
+        panic!("it came to nothing");
+    }
+
+    #[test]
+    fn a_silent_address_does_not_hold_up_the_next() {
+        let (_listener, _queued, silent) = silent();
+        let good = TcpListener::bind("127.0.0.1:0").unwrap();
+        let good = good.local_addr().map(|address| (good, address)).unwrap();
+        let mut poll = Poll::new().unwrap();
+        let mut attempts = Attempts::new(vec![silent, good.1]);
+        let now = Instant::now();
+        // The first has its time for itself.
+        for at in [now, now + DELAY - Duration::from_millis(1)] {
+            match attempts.step(at, poll.registry(), Token(0)) {
+                Came::Waits(again) => assert_eq!(again, Some(now + DELAY)),
+                _ => panic!("the first neither answers nor fails"),
+            }
+            assert_eq!(attempts.silent(), silent.to_string());
+        }
+        match come(&mut attempts, &mut poll, now + DELAY) {
+            Came::Connected(_, address) => assert_eq!(address, good.1),
+            _ => panic!("the second answers"),
+        }
+    }
+
+    #[test]
+    fn one_that_fails_is_followed_by_the_next_at_once_and_all_are_told() {
+        let (first, second) = (nobody(), nobody());
+        let mut poll = Poll::new().unwrap();
+        let mut attempts = Attempts::new(vec![first, second]);
+        let Came::Failed(why) = come(&mut attempts, &mut poll, Instant::now()) else {
+            panic!("nobody is there");
+        };
+        let failures: Vec<_> = why.split("; ").collect();
+        assert_eq!(failures.len(), 2, "{why}");
+        assert!(failures[0].starts_with(&format!("{first}: ")), "{why}");
+        assert!(failures[1].starts_with(&format!("{second}: ")), "{why}");
+        let Came::Failed(why) = come(&mut Attempts::new(Vec::new()), &mut poll, Instant::now()) else {
+            panic!("there is nobody to try");
+        };
+        assert!(why.contains("no address"), "{why}");
+    }
 
     #[test]
     fn families_take_turns() {

@@ -451,6 +451,38 @@ fn the_cut_ends_those_on_their_way() {
 }
 
 #[test]
+fn behind_the_cut_none_is_made() {
+    let (listener, log) = (TcpListener::bind("127.0.0.1:0").unwrap(), Log::default());
+    let (told, url) = (log.clone(), format!("tcp://{}", listener.local_addr().unwrap()));
+    let mut manager = Manager::new(move |conn: &Connection, event: Event<'_>| {
+        if let (Event::Close, Some(manager)) = (event, conn.manager())
+            && conn.is_client()
+            && !told.has("again")
+        {
+            told.push("again");
+            manager.connect(&url).unwrap();
+        }
+        told.push(name(&event));
+    });
+    let conn = manager.connect(&format!("tcp://{}", listener.local_addr().unwrap())).unwrap();
+    poll_until(&mut manager, "a connection", || log.has("connect"));
+    // It lingers behind the cut, so that the loop turns once more.
+    let server = listener.accept().unwrap();
+    let busy = manager.listen("http://127.0.0.1:0").unwrap();
+    let mut client = client(address(&busy));
+    client.write_all(crate::support::GET.as_bytes()).unwrap();
+    poll_until(&mut manager, "a request", || log.has("message"));
+    _ = conn.send("keeps it from being silent");
+    let report = manager.drain(Instant::now()).unwrap();
+    assert!(report.cut_count > 0, "{report}");
+    let refused = log.all().into_iter().find(|line| line.starts_with("error"));
+    let all = log.all();
+    assert!(refused.as_ref().is_some_and(|line| line.ends_with("the stop is over")), "{all:?} {report}");
+    assert_eq!(log.count("connect"), 1);
+    drop((client, server));
+}
+
+#[test]
 fn in_a_drain_new_ones_are_made() {
     // An answer in flight may need somebody else's.
     let server = Polled::new(echo);

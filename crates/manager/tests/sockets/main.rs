@@ -8,6 +8,7 @@
 )]
 
 mod asking;
+mod asking_tls;
 mod certificates;
 mod connecting;
 mod datagrams;
