@@ -84,6 +84,47 @@ fn who_reads_slowly_gets_it_whole_and_the_next_answer_behind_it() {
 }
 
 #[test]
+fn files_of_any_size_arrive_whole_plain_and_over_tls() {
+    let place = tempfile::tempdir().unwrap();
+    // Around what is read at once, what a buffer is filled with, and what one peer has in a turn.
+    let limits = [16 * 1024, 64 * 1024, 1024 * 1024];
+    let sizes: Vec<_> = [0, 1].into_iter().chain(limits.into_iter().flat_map(|at| at - 1..=at + 1)).collect();
+    for size in &sizes {
+        fs::write(place.path().join(size.to_string()), binary(*size)).unwrap();
+    }
+    let polled = Polled::new(serving(&place));
+    let plain = polled.listen("http://127.0.0.1:0");
+    let secured = polled.listen_with("https://127.0.0.1:0", Listen::new().tls(localhost().tls()));
+    for size in sizes {
+        let request = LAST.replace("/ ", &format!("/{size} "));
+        assert!(body(&to_bytes(asking(plain, &request))) == binary(size), "{size}");
+        let mut answer = Vec::new();
+        tls_asking(secured, &request).read_to_end(&mut answer).unwrap();
+        assert!(body(&answer) == binary(size), "{size} over TLS");
+    }
+}
+
+#[test]
+fn many_requests_may_wait_behind_each_other() {
+    let place = tempfile::tempdir().unwrap();
+    for size in [0, 100, 20_000, 300_000] {
+        fs::write(place.path().join(size.to_string()), binary(size)).unwrap();
+    }
+    let (_polled, address) = site(Files::open(place.path()).unwrap());
+    let sizes: Vec<usize> = [0, 20_000, 100, 300_000, 20_000].repeat(40);
+    let requests: String = sizes.iter().map(|size| GET.replace("/ ", &format!("/{size} "))).collect();
+    let client = asking(address, requests + &LAST.replace("/ ", "/none "));
+    let answers = to_bytes(client);
+    let mut rest = answers.as_slice();
+    for size in sizes {
+        let (answer, behind) = body(rest).split_at(size);
+        assert!(answer == binary(size), "{size}");
+        rest = behind;
+    }
+    assert!(rest.starts_with(b"HTTP/1.1 404 "));
+}
+
+#[test]
 fn a_unix_socket_takes_files_as_well() {
     let place = folder();
     let socket = place.path().join("socket");
