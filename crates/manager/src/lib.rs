@@ -69,6 +69,6 @@ pub use manager::Manager;
 pub use reactor::Passed;
 pub use stop::DrainReport;
 pub use timer::{Schedule, Timer};
-pub use tls::{StartTlsError, Tls, TlsError};
+pub use tls::{StartTlsError, Tls, TlsError, TlsInfo};
 pub use uploads::{Form, Uploads};
 pub use websocket::{UpgradeError, WsControl, WsHandshake, WsMessage, WsOp};

@@ -1,6 +1,6 @@
 //! A connected socket, with TLS on it or without.
 
-use crate::tls::{Channel, Got, Opening, Sent};
+use crate::tls::{Channel, Got, Opening, Sent, TlsInfo};
 use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
 use std::io::{self, IoSlice, Read, Write};
@@ -129,9 +129,9 @@ impl Wire {
         self.tls.as_ref().is_some_and(|tls| tls.is_handshaking())
     }
 
-    /// Whether the handshake is done, and nobody has been told.
-    pub(crate) fn becomes_secured(&mut self) -> bool {
-        self.tls.as_mut().is_some_and(|tls| tls.becomes_secured())
+    /// What the handshake came to, if it is done, and nobody has been told.
+    pub(crate) fn becomes_secured(&mut self) -> Option<TlsInfo> {
+        self.tls.as_mut().and_then(|tls| tls.becomes_secured())
     }
 
     /// Whether bytes that were offered are sent already, though the kernel does not have all of them.

@@ -1,7 +1,8 @@
 //! TLS on a connection.
 
 use super::Connection;
-use crate::tls::{StartTlsError, Tls};
+use crate::tls::{StartTlsError, Tls, TlsInfo};
+use std::sync::Arc;
 
 /// TLS.
 impl Connection {
@@ -10,6 +11,12 @@ impl Connection {
     #[must_use]
     pub fn is_tls(&self) -> bool {
         self.lock().is_tls()
+    }
+
+    /// What was agreed on in the handshake, once that is done.
+    #[must_use]
+    pub fn tls_info(&self) -> Option<Arc<TlsInfo>> {
+        self.lock().tls_info()
     }
 
     /// Speaks TLS from here on: as a server with whom a listener has accepted, as a client otherwise.

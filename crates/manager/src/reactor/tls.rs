@@ -46,8 +46,8 @@ pub(super) fn begin(core: &Core, entry: &mut Entry, opening: Opening) -> Option<
 
 /// Tells that the handshake is done, when it is.
 pub(super) fn tell(core: &Core, connection: &Connection, wire: &mut Wire, now: Instant) {
-    if wire.becomes_secured() {
-        connection.lock().secured(now);
+    if let Some(info) = wire.becomes_secured() {
+        connection.lock().secured(now, info);
         connection.tell(core, Event::TlsHandshake);
     }
 }

@@ -3,7 +3,8 @@
 use super::{Course, Next, Protocol, Session, Step, Tick, Wish};
 use crate::error::ConnectionClosed;
 use crate::limits::Limits;
-use crate::tls::{Opening, Role, StartTlsError};
+use crate::tls::{Opening, Role, StartTlsError, TlsInfo};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// How far TLS has come on a connection.
@@ -24,13 +25,20 @@ pub(crate) enum Secrecy {
         since: Instant,
         heard: bool,
     },
-    Done,
+    Done(Arc<TlsInfo>),
 }
 
 /// For the program.
 impl Session {
     pub(crate) fn is_tls(&self) -> bool {
         self.is_open() && !matches!(self.secrecy, Secrecy::Plain)
+    }
+
+    pub(crate) fn tls_info(&self) -> Option<Arc<TlsInfo>> {
+        match &self.secrecy {
+            Secrecy::Done(info) if self.is_open() => Some(Arc::clone(info)),
+            _ => None,
+        }
     }
 
     /// Whether HTTP will be spoken behind it, if it may begin at all.
@@ -86,8 +94,8 @@ impl Session {
     }
 
     /// The handshake is done.
-    pub(crate) fn secured(&mut self, now: Instant) {
-        self.secrecy = Secrecy::Done;
+    pub(crate) fn secured(&mut self, now: Instant, info: TlsInfo) {
+        self.secrecy = Secrecy::Done(Arc::new(info));
         self.stirs(now);
     }
 
@@ -113,13 +121,13 @@ impl Session {
 
     /// Whether whatever is to be sent may go now.
     pub(super) fn flows_freely(&self) -> bool {
-        matches!(self.secrecy, Secrecy::Plain | Secrecy::Done)
+        matches!(self.secrecy, Secrecy::Plain | Secrecy::Done(_))
     }
 
     /// How many of the bytes to be sent may.
     pub(super) fn flows(&self) -> usize {
         match &self.secrecy {
-            Secrecy::Plain | Secrecy::Done => self.buffers.send.len(),
+            Secrecy::Plain | Secrecy::Done(_) => self.buffers.send.len(),
             Secrecy::Wanted { plain, .. } => *plain,
             Secrecy::Owed | Secrecy::Handshake { .. } => 0,
         }
@@ -140,7 +148,7 @@ impl Session {
     /// What comes next, if TLS has a say in it.
     pub(super) fn next_of_tls(&mut self, now: Instant) -> Option<Next> {
         match &self.secrecy {
-            Secrecy::Plain | Secrecy::Done => None,
+            Secrecy::Plain | Secrecy::Done(_) => None,
             Secrecy::Owed | Secrecy::Wanted { plain: 1.., .. } => Some(Next::Wait),
             // Nothing is owed to the peer: that ends as it would without.
             Secrecy::Handshake { .. } if self.wish == Wish::Drain && self.buffers.send.is_empty() => None,

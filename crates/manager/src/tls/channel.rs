@@ -1,7 +1,7 @@
 //! TLS on one socket: plaintext on the one side, the kernel on the other.
 
-use super::Opening;
 use super::record::Records;
+use super::{Opening, TlsInfo};
 use bytes::{Buf as _, BytesMut};
 use rustls::Error;
 use std::io::{self, Read as _, Write};
@@ -200,11 +200,11 @@ impl Channel {
         now
     }
 
-    /// Whether the handshake is done, and nobody has been told.
-    pub(crate) fn becomes_secured(&mut self) -> bool {
+    /// What the handshake came to, if it is done, and nobody has been told.
+    pub(crate) fn becomes_secured(&mut self) -> Option<TlsInfo> {
         let now = !self.secured && !self.is_handshaking();
         self.secured |= now;
-        now
+        now.then(|| TlsInfo::of(&self.session))
     }
 
     pub(crate) fn is_handshaking(&self) -> bool {

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 mod channel;
 mod client;
 mod error;
+mod info;
 mod pem;
 mod record;
 mod server;
@@ -15,6 +16,7 @@ mod start;
 
 pub(crate) use channel::{Channel, Got, Sent};
 pub use error::{StartTlsError, TlsError};
+pub use info::TlsInfo;
 pub(crate) use start::{Opening, Role};
 
 /// How to speak TLS: certificates to show, and what to hold the peer's against.

@@ -465,13 +465,22 @@ fn clients_show_the_certificates_that_a_server_asks_for() {
     let log = Log::default();
     let told = log.clone();
     let polled = Polled::new(move |conn: &Connection, event: Event<'_>| {
-        if let Event::Error(text) = event {
-            told.push(text);
+        match event {
+            Event::Accept => assert_eq!(conn.tls_info(), None),
+            Event::Error(text) => told.push(text),
+            Event::TlsHandshake => {
+                let info = conn.tls_info().unwrap();
+                assert_eq!((info.version, info.protocol.as_deref()), ("TLSv1.3", None));
+                assert!(info.cipher_suite.starts_with("TLS13_"), "{info:?}");
+                assert_eq!(info.server_name.as_deref(), Some("localhost"));
+                assert_eq!(info.peer_certificates.len(), 1);
+            }
+            _ => {}
         }
         hello(conn, event);
     });
     let address = polled.listen_with("https://127.0.0.1:0", Listen::new().tls(tls));
-    let url = format!("tls://{address}");
+    let url = format!("tls://localhost:{}", address.port());
     let trusting = crate::certificates::trusting();
     for (tls, expected) in
         [(trusting.clone(), "AlertReceived"), (trusting.certificate(known.chain, known.key), "hello")]
