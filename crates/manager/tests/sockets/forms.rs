@@ -1,14 +1,15 @@
 //! Bodies as they come, and forms with files (M20).
 
+use crate::certificates::{localhost, tls_client};
 use crate::probe::{Probe, example};
 use crate::support::{
     LIMIT, Log, Polled, address, asking, client, name, poll_until, read_to, to_end, wait_until,
 };
 use exeunt_manager::uploads::SaveAs;
-use exeunt_manager::{Connection, Event, Manager, Uploads};
+use exeunt_manager::{Connection, Event, Listen, Manager, Uploads};
 use rustix::process::Signal;
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
@@ -374,16 +375,21 @@ fn a_stop_lets_an_upload_arrive() {
     assert_eq!(status.code(), Some(0), "{said}");
 }
 
-#[test]
-fn a_pause_holds_the_client_back() {
+/// A program that pauses behind each piece, until it is woken, and a client that sends so much by that connection.
+fn sends_with_pauses<C: Read + Write + Send + 'static>(
+    url: &str,
+    how: Listen,
+    size: u64,
+    connects: impl FnOnce(SocketAddr) -> C,
+) {
     let seen = Arc::new(AtomicU64::new(0));
     let handler = {
         let seen = Arc::clone(&seen);
         move |conn: &Connection, event: Event<'_>| match event {
             Event::HttpHeaders(_) => conn.stream_body(u64::MAX).unwrap(),
             Event::HttpBody(piece) => {
-                seen.fetch_add(piece.len() as u64, Ordering::SeqCst);
                 conn.pause_body(true);
+                seen.fetch_add(piece.len() as u64, Ordering::SeqCst);
             }
             Event::Wakeup(_) => conn.pause_body(false),
             Event::HttpMessage(_) => conn.reply(200, &[], "all of it"),
@@ -391,29 +397,41 @@ fn a_pause_holds_the_client_back() {
         }
     };
     let polled = Polled::new(handler);
-    let mut client = client(polled.listen("http://127.0.0.1:0"));
-    const SIZE: u64 = 30_000_000;
+    let mut client = connects(polled.listen_with(url, how));
     let sending = std::thread::spawn(move || {
-        client.write_all(head(&format!("Content-Length: {SIZE}")).as_bytes()).unwrap();
-        client.write_all(&vec![b'x'; SIZE as usize]).unwrap();
-        to_end(client)
+        client.write_all(head(&format!("Content-Length: {size}")).as_bytes()).unwrap();
+        client.write_all(&vec![b'x'; size as usize]).unwrap();
+        client.flush().unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        answer
     });
-    wait_until("the first piece", || seen.load(Ordering::SeqCst) > 0);
+    let so_far = || seen.load(Ordering::SeqCst);
+    wait_until("the first piece", || so_far() > 0);
     let conn = polled.handle.connections().into_iter().find(|conn| !conn.is_listening()).unwrap();
     // Passes of the loop, which read nothing: the kernel has taken what it can, and the client waits.
-    let first = seen.load(Ordering::SeqCst);
+    let first = so_far();
     for _ in 0..50 {
         polled.handle.wake();
         assert!(conn.received_len() <= 64 * 1024);
     }
-    assert_eq!(seen.load(Ordering::SeqCst), first);
+    assert_eq!(so_far(), first);
     assert!(!sending.is_finished());
     while !sending.is_finished() {
+        let before = so_far();
         conn.wakeup("").ok();
-        std::thread::yield_now();
+        wait_until("the next piece", || so_far() > before || sending.is_finished());
     }
     assert!(sending.join().unwrap().ends_with("all of it"));
-    assert_eq!(seen.load(Ordering::SeqCst), SIZE);
+    assert_eq!(so_far(), size);
+}
+
+#[test]
+fn a_pause_holds_the_client_back() {
+    sends_with_pauses("http://127.0.0.1:0", Listen::new(), 30_000_000, client);
+    // What TLS has read already waits as well, and is not forgotten.
+    let how = Listen::new().tls(localhost().tls());
+    sends_with_pauses("https://127.0.0.1:0", how, 8_000_000, tls_client);
 }
 
 #[test]
