@@ -19,6 +19,7 @@ mod probe;
 #[allow(dead_code, reason = "other tests use the rest of it")]
 mod support;
 mod tls;
+mod uploads;
 mod websocket;
 
 use probe::{Probe, example};
