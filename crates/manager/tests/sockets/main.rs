@@ -17,6 +17,7 @@ mod ending;
 mod events;
 mod fairness;
 mod families;
+mod file_parts;
 mod files;
 mod foreign;
 mod forms;

@@ -3,9 +3,10 @@
 use super::conditions::{Verdict, judge};
 use super::meta::Meta;
 use super::range::Part;
+use super::refusal::{brief, refusal, status_of};
 use super::root::open_any;
 use super::{Files, listing, path};
-use crate::http::{Request, status};
+use crate::http::Request;
 use rustix::fs::{FileType, Stat, fstat};
 use rustix::io::{Errno, pread};
 use std::borrow::Cow;
@@ -67,11 +68,14 @@ impl Files {
                 Ok((file, stat)) if is(&stat, FileType::RegularFile) => {
                     return self.send(request, file, &stat, &path);
                 }
-                Err(error) if error_status(error) != 404 => return Err(error_status(error)),
-                _ => path.truncate(folder),
+                Ok(_) => path.truncate(folder),
+                Err(error) => match status_of(error, request) {
+                    404 => path.truncate(folder),
+                    status => return Err(status),
+                },
             }
         }
-        let (file, stat) = root.find(&path).and_then(looked_at).map_err(error_status)?;
+        let (file, stat) = root.find(&path).and_then(looked_at).map_err(|error| status_of(error, request))?;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile if !slash => self.send(request, file, &stat, &path),
             FileType::Directory if !slash => {
@@ -80,28 +84,29 @@ impl Files {
                 answer.headers.push(("Location", location.into()));
                 Ok(self.with_own(answer))
             }
-            FileType::Directory if self.listing => self.list(&file, &path),
+            FileType::Directory if self.listing => self.list(request, &file, &path),
             _ => Err(404),
         }
     }
 
     fn one<'a>(&'a self, request: &Request, path: &Path) -> Result<Answer<'a>, u16> {
         allowed(request)?;
-        let (file, stat) = open_any(path).and_then(looked_at).map_err(error_status)?;
+        let (file, stat) = open_any(path).and_then(looked_at).map_err(|error| status_of(error, request))?;
         match is(&stat, FileType::RegularFile) {
             true => self.send(request, file, &stat, path.as_os_str().as_bytes()),
             false => Err(404),
         }
     }
 
-    fn list<'a>(&'a self, folder: &OwnedFd, path: &[u8]) -> Result<Answer<'a>, u16> {
+    fn list<'a>(&'a self, request: &Request, folder: &OwnedFd, path: &[u8]) -> Result<Answer<'a>, u16> {
         let above = self.prefix.iter().flat_map(|segment| [b"/", segment.as_slice()].concat());
         let mut uri: Vec<u8> = above.chain(*b"/").collect();
         if !path.is_empty() {
             uri.extend_from_slice(path);
             uri.push(b'/');
         }
-        let page = listing::page(folder, &uri, !path.is_empty(), SystemTime::now()).map_err(error_status)?;
+        let page = listing::page(folder, &uri, !path.is_empty(), SystemTime::now())
+            .map_err(|error| status_of(error, request))?;
         let headers = vec![("Content-Type", Cow::Borrowed("text/html; charset=utf-8"))];
         Ok(self.with_own(Answer { status: 200, headers, body: Body::Here(page.into()) }))
     }
@@ -186,7 +191,9 @@ fn with_body<'a>(
             headers.push(("Content-Length", length.to_string().into()));
             Body::Nowhere
         }
-        ..=SMALL => Body::Here(read(&file, from, length as usize).map_err(error_status)?),
+        ..=SMALL => {
+            Body::Here(read(&file, from, length as usize).map_err(|error| status_of(error, request))?)
+        }
         _ => {
             headers.push(("Content-Length", length.to_string().into()));
             Body::Source { file, from, length }
@@ -224,40 +231,6 @@ fn allowed(request: &Request) -> Result<(), u16> {
     if matches!(request.method(), "GET" | "HEAD") { Ok(()) } else { Err(405) }
 }
 
-/// What an error of the system is for the client.
-fn error_status(error: Errno) -> u16 {
-    match error {
-        // Links that lead out (EXDEV), or in a circle; sockets, devices without a driver.
-        Errno::NOENT
-        | Errno::NOTDIR
-        | Errno::NAMETOOLONG
-        | Errno::LOOP
-        | Errno::XDEV
-        | Errno::NXIO
-        | Errno::NODEV
-        | Errno::INVAL
-        | Errno::ILSEQ => 404,
-        Errno::ACCESS | Errno::PERM => 403,
-        Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::AGAIN => 503,
-        _ => 500,
-    }
-}
-
-/// An answer of one line, that says its status.
-fn brief<'a>(status: u16) -> Answer<'a> {
-    let headers = vec![("Content-Type", Cow::Borrowed("text/plain; charset=utf-8"))];
-    let line = status::line(status).unwrap_or_default();
-    Answer { status, headers, body: Body::Here(format!("{line}\n").into_bytes()) }
-}
-
-fn refusal<'a>(status: u16) -> Answer<'a> {
-    let mut answer = brief(status);
-    if status == 405 {
-        answer.headers.push(("Allow", Cow::Borrowed("GET, HEAD")));
-    }
-    answer
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -271,23 +244,5 @@ mod tests {
         assert_eq!(read(&file, 1, 4).unwrap(), b"bcde");
         assert_eq!(read(&file, 0, 0).unwrap(), b"");
         assert_eq!(read(&file, 1, 6), Err(Errno::IO));
-    }
-
-    #[test]
-    fn errors_of_the_system_have_their_status() {
-        let table = [
-            (
-                404,
-                &[Errno::NOENT, Errno::NOTDIR, Errno::LOOP, Errno::XDEV, Errno::NXIO, Errno::NAMETOOLONG][..],
-            ),
-            (403, &[Errno::ACCESS, Errno::PERM]),
-            (503, &[Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::AGAIN]),
-            (500, &[Errno::IO, Errno::STALE, Errno::OVERFLOW]),
-        ];
-        for (status, errors) in table {
-            for error in errors {
-                assert_eq!(error_status(*error), status, "{error}");
-            }
-        }
     }
 }

@@ -8,6 +8,7 @@ mod listing;
 mod meta;
 mod path;
 mod range;
+mod refusal;
 mod root;
 mod types;
 
