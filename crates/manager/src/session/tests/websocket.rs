@@ -262,8 +262,12 @@ fn nothing_is_told_before_it_is_open() {
     assert_eq!((bench.statuses(), bench.told.len(), bench.end), (vec![101], 2, None));
     bench.enters(Stage::Draining);
     assert_eq!((bench.wakes_at(), bench.statuses(), bench.told.len()), (None, vec![101], 2));
+    // A read may be under way when another thread upgrades.
+    let now = bench.instant(0);
+    assert!(bench.session.arrived(&bench.core, now, &frame(WsOp::Text, "later")).is_none());
+    assert!(bench.session.further(&bench.core).is_none());
     bench.does(|session, _| session.ws_opened());
-    assert_eq!(bench.told[2], "text early");
+    assert_eq!(bench.told[2..4], ["text early", "text later"]);
     assert_eq!(bench.end, Some(End::Closed));
 }
 
@@ -283,6 +287,14 @@ fn a_request_answered_or_not_whole_or_none_is_no_websocket() {
         assert!(matches!(session.ws_upgrade(core, &[], 1), Err(UpgradeError::Answered)));
     });
     assert_eq!(bench.statuses(), [426]);
+    // Later, too, until the body is there.
+    let mut bench = Bench::http(|_, _, _| {});
+    bench.arrives(UPGRADE.replace("Host", "Content-Length: 1\r\nHost"));
+    bench.does(|session, core| {
+        assert!(matches!(session.ws_upgrade(core, &[], 1), Err(UpgradeError::NotWhole)));
+    });
+    bench.arrives("x").does(|session, core| _ = session.ws_upgrade(core, &[], 1).unwrap());
+    assert_eq!(bench.statuses(), [101]);
     let mut raw = Bench::raw(Limits::default(), |_, _, _| {});
     raw.does(|session, core| {
         assert!(matches!(session.ws_upgrade(core, &[], 1), Err(UpgradeError::NotHttp)));
@@ -323,6 +335,19 @@ fn d6_the_last_answer_and_1001_go_together() {
     let Next::Tell(step) = session.next(core, now) else { panic!("the other") };
     let last = answers(session, core, Some(step));
     assert_eq!(last, [ours(WsOp::Text, "second"), our_close(1001)].concat());
+}
+
+#[test]
+fn d6_what_was_held_back_is_answered_before_the_close() {
+    let mut bench = opened(Limits { send_pause: 10, ..Limits::default() }, echo);
+    bench.window = 0;
+    bench.arrives([frame(WsOp::Text, "a long message"), frame(WsOp::Text, "held back")].concat());
+    bench.at(1000).enters(Stage::Draining);
+    assert_eq!((bench.told.len(), bench.wakes_at()), (1, Some(60_000)), "the peer has to take it first");
+    bench.window = usize::MAX;
+    bench.does(|_, _| {});
+    let answers = [ours(WsOp::Text, "a long message"), ours(WsOp::Text, "held back"), our_close(1001)];
+    assert_eq!(bench.wire, answers.concat());
 }
 
 #[test]

@@ -33,7 +33,7 @@ impl WebSocket {
                     return Next::Tell(Step::Refused("the WebSocket ended without a Close (1006)"));
                 }
             }
-            Theirs::Open if self.spread_ends(core).is_some_and(|at| at <= now) => {
+            Theirs::Open if self.spread_ends(&core.limits, buffers).is_some_and(|at| at <= now) => {
                 self.say_close(buffers, 1001, "");
             }
             Theirs::Open | Theirs::Ignored | Theirs::Ended => {}
@@ -59,10 +59,7 @@ impl WebSocket {
     /// The Close of a drain goes with the last answer before it: who gets that by itself sends his next message, which
     /// can have none any more.
     pub(crate) fn says_last(&mut self, core: &Core, buffers: &mut Buffers, now: Instant) {
-        if !buffers.send.is_empty()
-            && buffers.recv.is_empty()
-            && self.spread_ends(core).is_some_and(|at| at <= now)
-        {
+        if !buffers.send.is_empty() && self.spread_ends(&core.limits, buffers).is_some_and(|at| at <= now) {
             self.say_close(buffers, 1001, "");
         }
     }

@@ -19,7 +19,7 @@ impl WebSocket {
             self.answer_ends(limits),
             self.frame_ends(limits, buffers),
             self.silence_ends(limits, buffers),
-            self.spread_of(limits),
+            self.spread_ends(limits, buffers),
         ]
         .into_iter()
         .flatten()
@@ -61,13 +61,10 @@ impl WebSocket {
         Tick::Then(Next::Read)
     }
 
-    /// When the Close that a drain calls for is said, if it is still to be said.
-    pub(super) fn spread_ends(&self, core: &Core) -> Option<Instant> {
-        self.spread_of(&core.limits)
-    }
-
-    fn spread_of(&self, limits: &Limits) -> Option<Instant> {
-        let since = self.draining.filter(|_| !self.opening)?;
+    /// When the Close that a drain calls for is said, if it is still to be said. What has come by then is told first, since
+    /// it may be answered.
+    pub(super) fn spread_ends(&self, limits: &Limits, buffers: &Buffers) -> Option<Instant> {
+        let since = self.draining.filter(|_| !self.opening && buffers.recv.is_empty())?;
         if self.ours != Ours::Open || self.theirs != Theirs::Open {
             return None;
         }
