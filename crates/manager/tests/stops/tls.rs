@@ -1,5 +1,6 @@
 //! Stops under HTTP load over TLS (rules D3, D4, D7 and M18), in the classes of `docs/drill.md`.
 
+use crate::probe::Probe;
 use crate::support::{LIMIT, wait_until};
 use rustix::net::{RecvFlags, recv};
 use rustix::process::Signal;
@@ -13,7 +14,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// Half of them keep their connections, the others ask once on each.
 const CLIENTS: usize = 64;
 
 /// Answers before the stop, per client on average.
@@ -52,12 +52,16 @@ impl Book {
     }
 }
 
+/// As long is a request on its way, for some: a kept connection that the server ends meanwhile has lost it.
+const FLIGHT: Duration = Duration::from_millis(50);
+
 /// A client, over all of its connections.
 struct Client<'a> {
     address: SocketAddr,
     config: Arc<ClientConfig>,
     book: &'a Book,
     keeps: bool,
+    flight: Duration,
 }
 
 impl Client<'_> {
@@ -96,6 +100,7 @@ impl Client<'_> {
         let tls = ClientConnection::new(Arc::clone(&self.config), name).unwrap();
         let mut channel = Channel { stream, tls, answered: false, last: Instant::now() };
         loop {
+            std::thread::sleep(self.flight);
             let asked = channel.ask();
             self.book.enter(*asked.as_ref().map_or_else(|class| class, |_| &Class::Ok));
             self.book.answers.fetch_add(1, Ordering::Relaxed);
@@ -231,35 +236,58 @@ impl Identity {
     }
 }
 
-#[test]
-fn every_request_is_answered_and_every_end_announced() {
+/// Ends a server under the load of 64 clients, by that signal; `keeps`: their connections, of which half are far away.
+fn end_under_load(keeps: bool, signal: Signal) -> (BTreeMap<Class, u64>, Probe) {
     let identity = Identity::new();
-    let mut all = BTreeMap::<Class, u64>::new();
-    for round in 0..super::rounds() {
-        let (probe, address) = crate::loaded(&["tls", identity.dir.path().to_str().unwrap()]);
-        let book = Book::default();
-        std::thread::scope(|scope| {
-            for client in 0..CLIENTS {
-                let (config, book) = (Arc::clone(&identity.config), &book);
-                let client = Client { address, config, book, keeps: client % 2 == 0 };
-                scope.spawn(move || client.ask_on());
-            }
-            wait_until("load", || book.answers.load(Ordering::Relaxed) >= CLIENTS as u64 * BEFORE);
-            book.stopped.store(true, Ordering::SeqCst);
-            probe.send(Signal::TERM);
-        });
-        let classes = book.classes.into_inner().unwrap();
-        eprintln!("round {round}: {classes:?}");
+    let (probe, address) = crate::loaded(&["tls", identity.dir.path().to_str().unwrap()]);
+    let book = Book::default();
+    std::thread::scope(|scope| {
+        for client in 0..CLIENTS {
+            let flight = if keeps && client % 2 == 0 { FLIGHT } else { Duration::ZERO };
+            let (config, book) = (Arc::clone(&identity.config), &book);
+            let client = Client { address, config, book, keeps, flight };
+            scope.spawn(move || client.ask_on());
+        }
+        wait_until("load", || book.answers.load(Ordering::Relaxed) >= CLIENTS as u64 * BEFORE);
+        book.stopped.store(true, Ordering::SeqCst);
+        probe.send(signal);
+    });
+    let classes = book.classes.into_inner().unwrap();
+    eprintln!("{} connections, {signal:?}: {classes:?}", if keeps { "kept" } else { "fresh" });
+    (classes, probe)
+}
+
+fn losses(mut classes: BTreeMap<Class, u64>) -> BTreeMap<Class, u64> {
+    classes.retain(|class, _| !matches!(class, Class::Ok | Class::Refused | Class::Crossed));
+    classes
+}
+
+fn stop_under_load(keeps: bool) {
+    for _ in 0..super::rounds() {
+        let (classes, probe) = end_under_load(keeps, Signal::TERM);
         let (status, said) = probe.end();
         assert_eq!(status.code(), Some(0), "{said}");
         assert!(!said.contains("cut"), "{said}");
-        assert_eq!(
-            classes[&Class::Refused],
-            CLIENTS as u64,
-            "each client, once, at the closed door: {classes:?}"
-        );
-        classes.into_iter().for_each(|(class, count)| *all.entry(class).or_default() += count);
+        let refused = classes.get(&Class::Refused).copied();
+        assert_eq!(refused, Some(CLIENTS as u64), "each client, once, at the closed door");
+        assert_eq!(losses(classes), BTreeMap::new());
     }
-    all.retain(|class, _| !matches!(class, Class::Ok | Class::Refused | Class::Crossed));
-    assert!(all.is_empty(), "{all:?}");
+}
+
+#[test]
+fn on_kept_connections_every_request_is_answered_and_every_end_announced() {
+    stop_under_load(true);
+}
+
+#[test]
+fn on_fresh_connections_every_request_is_answered() {
+    stop_under_load(false);
+}
+
+#[test]
+fn a_server_that_is_killed_loses() {
+    for keeps in [true, false] {
+        let (classes, _) = end_under_load(keeps, Signal::KILL);
+        assert_ne!(losses(classes), BTreeMap::new(), "who sees no loss here would see none at all");
+    }
 }
