@@ -5,8 +5,8 @@ use crate::websocket::{WsControl, WsHandshake, WsMessage};
 
 /// Something that happened to a connection.
 ///
-/// The order is fixed. A server's connection: `Open`, `Accept`, then for each request `HttpHeaders`, `HttpMessage`, `Read`
-/// and `Write`, and `Close` in the end. A raw one: `Open`, `Accept`, `Read`, `Write`, `Close`.
+/// The order is fixed. A server's connection: `Open`, `Accept`, then for each request `HttpHeaders`, `HttpBody` if that
+/// was asked for, `HttpMessage`, `Read` and `Write`, and `Close` in the end. A raw one: `Open`, `Accept`, `Read`, `Write`, `Close`.
 /// A WebSocket goes on behind the request's message with `WsOpen`, then `WsMessage` and `WsControl`, before the `Read` of
 /// the bytes that made them whole. A client's:
 /// `Open` and `Resolve` inside [`connect`](crate::Handle::connect) (`Resolve` later if there is a name to be resolved), then

@@ -13,7 +13,7 @@ impl Http {
     pub(crate) fn wake_at(&self, limits: &Limits, buffers: &Buffers) -> Option<Instant> {
         let after = |since: Instant, limit: Duration| since.checked_add(limit);
         let body = match &self.reading {
-            Reading::Body(incoming) if !incoming.paused => after(incoming.last_byte, limits.body_stall),
+            Reading::Body(incoming) if !self.is_paused() => after(incoming.last_byte, limits.body_stall),
             _ => None,
         };
         let answer = match (&self.answer, &self.asked) {
@@ -30,7 +30,7 @@ impl Http {
         self.seen = now;
         let due = |since: Instant, limit: Duration| since.checked_add(limit).is_some_and(|at| at <= now);
         if let Reading::Body(incoming) = &self.reading
-            && !incoming.paused
+            && !self.is_paused()
             && due(incoming.last_byte, core.limits.body_stall)
         {
             let stalled = Refusal { status: 408, why: "the rest of the body did not come in time" };

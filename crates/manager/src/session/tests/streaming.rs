@@ -263,6 +263,7 @@ fn a_pause_holds_the_peer_back_and_stops_his_clock() {
     bench.arrives(post("Content-Length: 6")).arrives("abc");
     bench.does(|session, core| session.reply(core, 200, &[], b"").unwrap());
     assert!(bench.reads);
+    assert_eq!(bench.wakes_at(), Some(30_000), "his time runs again");
     let mut bench = Bench::http(pause);
     bench.arrives(post("Content-Length: 6")).arrives("abc").enters(Stage::Draining).enters(Stage::Cut);
     assert_eq!((bench.statuses(), bench.lingers), (vec![503], true));
