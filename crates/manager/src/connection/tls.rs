@@ -22,9 +22,9 @@ impl Connection {
     /// Speaks TLS from here on: as a server with whom a listener has accepted, as a client otherwise.
     /// [`Event::TlsHandshake`](crate::Event::TlsHandshake) tells that it is done; what is sent before then waits for it.
     ///
-    /// In `Accept` and `Connect` it is TLS from the first byte on. Later, on a raw stream whose protocol has agreed on it
-    /// (STARTTLS): what was written before this call goes in plain, what is written after it does not. What was received
-    /// and not [consumed](Self::consume) when the handler returns is taken for the beginning of the peer's handshake, and
+    /// Before a byte has gone or come, in `Accept` and `Connect` say, it is TLS from the first byte on: of what was written
+    /// before, too, nothing goes in plain. Later, on a raw stream whose protocol has agreed on it (STARTTLS), what was
+    /// written before this call goes in plain, and what is written after it does not. What was received and not [consumed](Self::consume) when the handler returns is taken for the beginning of the peer's handshake, and
     /// never for something that TLS has protected: consume the command that asked for TLS, and nothing behind it. Commands
     /// that somebody has slipped in there fail the handshake.
     ///

@@ -147,12 +147,12 @@ fn advance(
         return Ok(Ahead::Then(Next::Close));
     };
     loop {
-        if *writable && wire.wants_flush() {
+        let mut session = connection.lock();
+        session.begin_turn();
+        if *writable && session.to_send().is_empty() && wire.wants_flush() {
             // If that fails, reading tells why.
             *writable = wire.flush().is_ok();
         }
-        let mut session = connection.lock();
-        session.begin_turn();
         session.says_last(core, *now);
         let more = *writable && session.has_to_send();
         if core.is_interrupted() || more && *writes >= WRITES {

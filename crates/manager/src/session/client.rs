@@ -126,11 +126,6 @@ impl Client {
         self.told.as_ref().map_or(&[], Response::raw)
     }
 
-    /// Whether the server has not said anything yet.
-    pub(crate) fn is_unheard(&self) -> bool {
-        !self.heard
-    }
-
     /// Whether something is owed to us, or to the server.
     fn is_busy(&self) -> bool {
         !self.calls.is_empty() || self.asking.is_amid() || matches!(self.reading, Reading::Body(_))

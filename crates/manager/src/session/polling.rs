@@ -21,6 +21,11 @@ impl Session {
             self.discard(core, now, bytes);
             return None;
         }
+        self.spoken();
+        if self.awaits_tls() {
+            self.buffers.recv.extend_from_slice(bytes);
+            return None;
+        }
         match &mut self.protocol {
             Protocol::Raw(raw) => {
                 raw.arrived(now);
@@ -314,6 +319,7 @@ impl Session {
         self.buffers = Buffers::default();
         self.poll_events = false;
         self.slot = None;
+        self.secrecy = Secrecy::default();
         let protocol = std::mem::replace(&mut self.protocol, Protocol::Listener);
         Leftover { handler: self.handler.take(), protocol: Some(protocol) }
     }

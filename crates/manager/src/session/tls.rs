@@ -13,6 +13,8 @@ pub(crate) enum Secrecy {
     /// It is not spoken.
     #[default]
     Plain,
+    /// Nor was it, when a byte came or went.
+    Spoken,
     /// It will be, and nobody has said how: nothing flows.
     Owed,
     /// It begins when so many bytes, which were written before, have gone in plain.
@@ -31,7 +33,7 @@ pub(crate) enum Secrecy {
 /// For the program.
 impl Session {
     pub(crate) fn is_tls(&self) -> bool {
-        self.is_open() && !matches!(self.secrecy, Secrecy::Plain)
+        self.is_open() && !matches!(self.secrecy, Secrecy::Plain | Secrecy::Spoken)
     }
 
     pub(crate) fn tls_info(&self) -> Option<Arc<TlsInfo>> {
@@ -47,18 +49,10 @@ impl Session {
             return Err(ConnectionClosed.into());
         }
         match (&self.secrecy, &self.protocol) {
-            (Secrecy::Plain | Secrecy::Owed, Protocol::Raw(_)) => Ok(false),
-            (Secrecy::Plain | Secrecy::Owed, Protocol::Http(http)) => match http.is_untouched() {
-                true if self.buffers.recv.is_empty() => Ok(true),
-                _ => Err(StartTlsError::Spoken),
-            },
-            (Secrecy::Plain | Secrecy::Owed, Protocol::Client(client)) => {
-                match client.is_unheard() && self.buffers.recv.is_empty() {
-                    true => Ok(true),
-                    false => Err(StartTlsError::Spoken),
-                }
-            }
             (_, Protocol::Listener | Protocol::Datagram(_)) => Err(StartTlsError::NotAStream),
+            (Secrecy::Plain | Secrecy::Spoken | Secrecy::Owed, Protocol::Raw(_)) => Ok(false),
+            (Secrecy::Plain | Secrecy::Owed, _) => Ok(true),
+            (Secrecy::Spoken, _) => Err(StartTlsError::Spoken),
             _ => Err(StartTlsError::Begun),
         }
     }
@@ -70,12 +64,10 @@ impl Session {
     pub(crate) fn start_tls(&mut self, opening: Box<Opening>) -> Result<(), StartTlsError> {
         self.may_start_tls()?;
         let plain = match self.secrecy {
-            // Of what is to be TLS from the first byte on, nothing goes in plain.
-            Secrecy::Owed => 0,
-            _ => self.buffers.send.len(),
+            Secrecy::Spoken => self.buffers.send.len(),
+            // Of what is TLS from the first byte on nothing goes in plain, whenever it was written.
+            _ => 0,
         };
-        // What has not gone cannot be changed any more: it is not what follows.
-        self.buffers.head_at = None;
         self.secrecy = Secrecy::Wanted { opening, plain };
         Ok(())
     }
@@ -91,6 +83,11 @@ impl Session {
     /// Whether nobody has said how.
     pub(crate) fn owes_tls(&self) -> bool {
         matches!(self.secrecy, Secrecy::Owed) && !self.is_closing()
+    }
+
+    /// Whether what comes is the beginning of the peer's handshake: it was asked for while that was read.
+    pub(super) fn awaits_tls(&self) -> bool {
+        matches!(self.secrecy, Secrecy::Wanted { .. })
     }
 
     /// The handshake is done.
@@ -121,13 +118,13 @@ impl Session {
 
     /// Whether whatever is to be sent may go now.
     pub(super) fn flows_freely(&self) -> bool {
-        matches!(self.secrecy, Secrecy::Plain | Secrecy::Done(_))
+        matches!(self.secrecy, Secrecy::Plain | Secrecy::Spoken | Secrecy::Done(_))
     }
 
     /// How many of the bytes to be sent may.
     pub(super) fn flows(&self) -> usize {
         match &self.secrecy {
-            Secrecy::Plain | Secrecy::Done(_) => self.buffers.send.len(),
+            Secrecy::Plain | Secrecy::Spoken | Secrecy::Done(_) => self.buffers.send.len(),
             Secrecy::Wanted { plain, .. } => *plain,
             Secrecy::Owed | Secrecy::Handshake { .. } => 0,
         }
@@ -138,8 +135,16 @@ impl Session {
         self.buffers.head_at = None;
     }
 
+    /// A byte has come, or gone.
+    pub(super) fn spoken(&mut self) {
+        if let Secrecy::Plain = self.secrecy {
+            self.secrecy = Secrecy::Spoken;
+        }
+    }
+
     /// So many of them have gone.
     pub(super) fn flowed(&mut self, bytes: usize) {
+        self.spoken();
         if let Secrecy::Wanted { plain, .. } = &mut self.secrecy {
             *plain = plain.saturating_sub(bytes);
         }
@@ -148,7 +153,7 @@ impl Session {
     /// What comes next, if TLS has a say in it.
     pub(super) fn next_of_tls(&mut self, now: Instant) -> Option<Next> {
         match &self.secrecy {
-            Secrecy::Plain | Secrecy::Done(_) => None,
+            Secrecy::Plain | Secrecy::Spoken | Secrecy::Done(_) => None,
             Secrecy::Owed | Secrecy::Wanted { plain: 1.., .. } => Some(Next::Wait),
             // Nothing is owed to the peer: that ends as it would without.
             Secrecy::Handshake { .. } if self.wish == Wish::Drain && self.buffers.send.is_empty() => None,

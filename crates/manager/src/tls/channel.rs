@@ -143,14 +143,15 @@ impl Channel {
     }
 
     /// Sends what the kernel takes of these bytes. If some of them have been sent before, and are owed, they are the first.
+    /// That none is sent may be because more of them are on their way; `WouldBlock` says that nothing has moved.
     pub(crate) fn write(&mut self, mut to: impl Write, bytes: &[u8]) -> io::Result<Sent> {
-        let mut gone = 0;
+        let (mut gone, mut moved) = (0, false);
         loop {
-            match self.flush(&mut to) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && gone > 0 => {
+            match self.push(&mut to, &mut moved) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && moved => {
                     return Ok(Sent { bytes: gone, blocked: true });
                 }
-                flushed => flushed?,
+                pushed => pushed?,
             }
             gone += std::mem::take(&mut self.owed);
             let rest = bytes.get(gone..).unwrap_or_default();
@@ -162,12 +163,17 @@ impl Channel {
     }
 
     /// Has the kernel take what is to be sent, ours or the program's, or answers `WouldBlock`.
-    pub(crate) fn flush(&mut self, mut to: impl Write) -> io::Result<()> {
+    pub(crate) fn flush(&mut self, to: impl Write) -> io::Result<()> {
+        self.push(to, &mut false)
+    }
+
+    fn push(&mut self, mut to: impl Write, moved: &mut bool) -> io::Result<()> {
         while self.session.wants_write() {
             match self.session.write_tls(&mut to) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(_) => *moved = true,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                written => _ = written?,
+                Err(error) => return Err(error),
             }
         }
         Ok(())
@@ -221,3 +227,7 @@ impl Channel {
         self.records.since().is_some_and(|since| now.saturating_duration_since(since) < limit)
     }
 }
+
+#[cfg(test)]
+#[path = "channel_tests.rs"]
+mod tests;

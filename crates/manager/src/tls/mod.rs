@@ -132,16 +132,21 @@ impl Tls {
         self.with(|options| options.alpn = Some(protocols))
     }
 
-    /// Whether all of its PEM can be used: what a server needs, if it has a certificate, and what a client does.
+    /// Whether all of its PEM can be used; and where there is none, whether the system has roots.
     ///
     /// # Errors
     ///
     /// The first that is wrong; see [`TlsError`].
     pub fn check(&self) -> Result<(), TlsError> {
-        if !self.0.options.certificates.is_empty() {
+        let Options { certificates, authorities, clients, .. } = &self.0.options;
+        let serves = !certificates.is_empty() || clients.is_some();
+        if serves {
             self.server(false)?;
         }
-        self.client(false).map(|_| ())
+        if authorities.is_some() || !serves {
+            self.client(false)?;
+        }
+        Ok(())
     }
 
     /// A client's that the program says nothing about.

@@ -41,11 +41,6 @@ impl Http {
         self.step(core, buffers)
     }
 
-    /// Whether nothing was asked or answered on it.
-    pub(crate) fn is_untouched(&self) -> bool {
-        self.requests == 0 && self.awaits_head()
-    }
-
     pub(crate) fn awaits_head(&self) -> bool {
         matches!((&self.reading, &self.answer), (Reading::Head, Answer::Nothing))
     }

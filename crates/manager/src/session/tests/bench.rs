@@ -82,6 +82,10 @@ impl Bench {
         self.start + Duration::from_millis(ms)
     }
 
+    pub(super) fn time(&self) -> Instant {
+        self.now
+    }
+
     /// That many milliseconds after the beginning.
     pub(super) fn at(&mut self, ms: u64) -> &mut Self {
         self.now = self.start + Duration::from_millis(ms);
@@ -196,7 +200,7 @@ impl Bench {
                 Next::Tell(step) => self.tells(step),
                 Next::Close => self.ends(End::Closed),
                 Next::Abort => self.ends(End::Reset),
-                Next::Secure(_) => panic!("nobody asks for TLS here"),
+                Next::Secure(_) => self.told.push("secure".to_owned()),
                 Next::Linger => {
                     self.lingers = true;
                     self.told.push("close".to_owned());

@@ -14,6 +14,7 @@ mod sources;
 mod splits;
 mod streaming;
 mod times;
+mod tls;
 mod turns;
 mod websocket;
 mod ws_client;
