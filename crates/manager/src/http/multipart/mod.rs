@@ -14,9 +14,10 @@
 //! # Ok::<(), multipart::MultipartError>(())
 //! ```
 
-use memchr::memmem::Finder;
+use delimiter::{Delimiter, Found};
 
 mod boundary;
+mod delimiter;
 mod error;
 mod parameters;
 mod part;
@@ -53,14 +54,8 @@ pub use whole::{Parts, Scanned, WholePart, parts, scan};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Multipart {
-    /// CRLF, two dashes, and the boundary. CR is nowhere in it but at its beginning, so that no part of it can begin
-    /// another occurrence.
-    delimiter: Finder<'static>,
+    delimiter: Delimiter,
     state: State,
-    /// So many bytes of the delimiter were the last that came, or stand for a line's end that was taken before.
-    matched: usize,
-    /// Of those, so many belong to what is before.
-    taken: usize,
     /// The head of the present part, so far.
     head: Vec<u8>,
     /// Bytes that belong to no part.
@@ -145,9 +140,10 @@ impl Multipart {
     ) -> Result<Option<Piece<'a>>, MultipartError> {
         loop {
             match self.state {
-                State::Preamble => match self.search(input) {
+                State::Preamble => match self.delimiter.search(input) {
                     Found::Delimiter => self.state = State::Boundary(Line::Nothing),
-                    Found::Before(bytes) => self.set_aside(bytes)?,
+                    Found::Before(bytes) => self.set_aside(bytes.len())?,
+                    Found::Held(bytes) => self.set_aside(bytes.len())?,
                     Found::Nothing => return Ok(None),
                 },
                 State::Boundary(line) => {
@@ -155,28 +151,24 @@ impl Multipart {
                     *input = rest;
                     self.state = self.behind_boundary(line, *byte)?;
                 }
-                State::Head => match self.take_head(input)? {
-                    Some(part) => return Ok(Some(Piece::Part(part))),
-                    None => return Ok(None),
-                },
+                State::Head => return Ok(self.take_head(input)?.map(Piece::Part)),
                 State::Data => {
-                    let from = self.taken;
-                    return Ok(match self.search(input) {
+                    return Ok(match self.delimiter.search(input) {
                         Found::Delimiter => {
                             self.state = State::Boundary(Line::Nothing);
                             Some(Piece::End)
                         }
-                        Found::Before(Before::Held(to)) if from == to => continue,
-                        Found::Before(Before::Held(to)) => {
-                            Some(Piece::Data(self.delimiter.needle().get(from..to).unwrap_or_default()))
+                        Found::Before(bytes) => Some(Piece::Data(bytes)),
+                        Found::Held(bytes) if bytes.is_empty() => continue,
+                        Found::Held(bytes) => {
+                            Some(Piece::Data(self.delimiter.bytes().get(bytes).unwrap_or_default()))
                         }
-                        Found::Before(Before::Input(bytes)) => Some(Piece::Data(bytes)),
                         Found::Nothing => None,
                     });
                 }
                 State::Epilogue => {
                     let bytes = std::mem::take(input);
-                    self.set_aside(Before::Input(bytes))?;
+                    self.set_aside(bytes.len())?;
                     return Ok(None);
                 }
             }
@@ -203,36 +195,15 @@ impl Multipart {
 impl Multipart {
     /// What stands between two parts.
     pub(crate) fn marker(&self) -> &[u8] {
-        self.delimiter.needle()
+        self.delimiter.bytes()
     }
-}
-
-/// What a search came to.
-enum Found<'b> {
-    /// The delimiter, which is taken.
-    Delimiter,
-    /// Bytes that are not of the delimiter, which are taken.
-    Before(Before<'b>),
-    /// Nothing, until there is more.
-    Nothing,
-}
-
-#[derive(Clone, Copy)]
-enum Before<'b> {
-    Input(&'b [u8]),
-    /// As many bytes of the delimiter, which were held back.
-    Held(usize),
 }
 
 impl Multipart {
     fn of(boundary: &[u8]) -> Self {
-        let delimiter = [b"\r\n--", boundary].concat();
         Self {
-            delimiter: Finder::new(&delimiter).into_owned(),
+            delimiter: Delimiter::new(boundary),
             state: State::Preamble,
-            // The first boundary needs no line's end before it.
-            matched: LINE_END,
-            taken: LINE_END,
             head: Vec::new(),
             aside: 0,
             parts: 0,
@@ -240,52 +211,12 @@ impl Multipart {
         }
     }
 
-    fn search<'b>(&mut self, input: &mut &'b [u8]) -> Found<'b> {
-        let delimiter = self.delimiter.needle();
-        if self.matched > 0 {
-            let wanted = delimiter.get(self.matched..).unwrap_or_default();
-            let same = wanted.iter().zip(*input).take_while(|(wanted, byte)| wanted == byte).count();
-            if same == wanted.len() {
-                (self.matched, self.taken) = (0, 0);
-                *input = input.get(same..).unwrap_or_default();
-                return Found::Delimiter;
-            }
-            if same == input.len() {
-                self.matched += same;
-                *input = &[];
-                return Found::Nothing;
-            }
-            self.taken = 0;
-            return Found::Before(Before::Held(std::mem::take(&mut self.matched)));
-        }
-        let (bytes, rest) = match self.delimiter.find(input) {
-            Some(0) => {
-                *input = input.get(delimiter.len()..).unwrap_or_default();
-                return Found::Delimiter;
-            }
-            Some(at) => input.split_at(at),
-            None => {
-                let begun = memchr::memrchr(b'\r', input).unwrap_or(input.len());
-                let (bytes, held) = input.split_at(begun);
-                match delimiter.starts_with(held) {
-                    true => {
-                        self.matched = held.len();
-                        (bytes, &[][..])
-                    }
-                    false => (*input, &[][..]),
-                }
-            }
-        };
-        *input = rest;
-        if bytes.is_empty() { Found::Nothing } else { Found::Before(Before::Input(bytes)) }
-    }
-
     fn behind_boundary(&mut self, line: Line, byte: u8) -> Result<State, MultipartError> {
         Ok(match (line, byte) {
             (Line::Nothing, b'-') => State::Boundary(Line::Dash),
             (Line::Dash, b'-') => State::Epilogue,
             (Line::Nothing | Line::Blank, b' ' | b'\t') => {
-                self.set_aside(Before::Held(1))?;
+                self.set_aside(1)?;
                 State::Boundary(Line::Blank)
             }
             (Line::Nothing | Line::Blank, b'\r') => State::Boundary(Line::Cr),
@@ -313,27 +244,21 @@ impl Multipart {
                 let part = Part::parse(std::mem::take(&mut self.head))?;
                 self.state = State::Data;
                 // The empty line may be the one before the boundary: a part's content may be left out, with its line end.
-                (self.matched, self.taken) = (LINE_END, LINE_END);
+                self.delimiter.follows_line_end();
                 return Ok(Some(part));
             }
         }
         Ok(None)
     }
 
-    fn set_aside(&mut self, bytes: Before<'_>) -> Result<(), MultipartError> {
-        self.aside += match bytes {
-            Before::Input(bytes) => bytes.len(),
-            Before::Held(length) => length,
-        };
+    fn set_aside(&mut self, bytes: usize) -> Result<(), MultipartError> {
+        self.aside += bytes;
         match self.aside > Self::ASIDE {
             true => Err(MultipartError::TooMuchAside { limit: Self::ASIDE }),
             false => Ok(()),
         }
     }
 }
-
-/// What stands before the dashes.
-const LINE_END: usize = 2;
 
 #[cfg(test)]
 mod tests;
