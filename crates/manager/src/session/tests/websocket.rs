@@ -243,6 +243,7 @@ fn who_does_not_take_what_he_is_sent_is_not_told_of_and_nothing_is_lost() {
     bench.arrives(&messages);
     assert_eq!(bench.told, ["text message 0"], "its answer waits");
     assert!(!bench.reads && bench.session.is_full(&bench.core.limits));
+    assert_eq!(bench.session.consume(10), 0, "frames are not the program's");
     bench.window = usize::MAX;
     bench.does(|_, _| {});
     assert_eq!(bench.told.len(), 5, "{:?}", bench.told);

@@ -3,7 +3,7 @@
 use super::peer::UPGRADE;
 use super::serving::{echo, told};
 use crate::certificates::{localhost, trusting};
-use crate::support::{LIMIT, Log, Polled, client, poll_until, wait_until};
+use crate::support::{LIMIT, Log, Polled, address, client, poll_until, wait_until};
 use exeunt_manager::{
     Connect, ConnectError, Connection, Event, Listen, Manager, WsControl, WsHandshake, WsOp,
 };
@@ -202,4 +202,41 @@ fn what_is_asked_by_hand_and_by_us_is_answered_alike() {
     for name in log.all()[0].split(' ') {
         assert!(answer.contains(&format!("\r\n{name}: ")), "{answer}");
     }
+}
+
+#[test]
+fn unix_sockets_carry_them_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket").to_str().unwrap().replace('/', "%2F");
+    let url = format!("http+unix://{path}/ws");
+    let log = Log::default();
+    let polled = Polled::new(echo);
+    polled.handle.listen(&url).unwrap();
+    let how = Connect::new().handler(three(log.clone()));
+    polled.handle.ws_connect_with(&url, &[], how).unwrap();
+    wait_until("the end", || log.has("close"));
+    assert_eq!(log.all(), EVENTS);
+}
+
+#[test]
+fn d6_a_drain_of_a_server_on_tls_parts_in_peace() {
+    let mut server = Manager::new(echo);
+    let listener = server.listen_with("wss://127.0.0.1:0", Listen::new().tls(localhost().tls())).unwrap();
+    let url = format!("wss://localhost:{}/", address(&listener).port());
+    let log = Log::default();
+    let clients = Polled::new(|_, _| {});
+    for _ in 0..20 {
+        let tell = log.clone();
+        let how = Connect::new().tls(trusting()).handler(move |_, event| {
+            if !matches!(event, Event::Poll | Event::Write(_) | Event::Read(_)) {
+                tell.push(told(&event));
+            }
+        });
+        clients.handle.ws_connect_with(&url, &[], how).unwrap();
+    }
+    poll_until(&mut server, "all of them", || log.count("ws answered") == 20);
+    assert!(server.drain(Instant::now() + LIMIT).unwrap().is_clean());
+    wait_until("the end", || log.count("close") == 20);
+    assert_eq!(log.count("ws close 1001 "), 20);
+    assert!(!log.all().iter().any(|line| line.starts_with("error")), "{:?}", log.all());
 }

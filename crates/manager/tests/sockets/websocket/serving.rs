@@ -1,8 +1,8 @@
 //! What a server does for its clients.
 
 use super::peer::{UPGRADE, close_frame, frame, opened, read_frame, read_head};
-use crate::support::{GET, Log, Polled, asking, name, to_end, wait_until};
-use exeunt_manager::{Connection, Event, SendError, WsControl, WsHandshake, WsOp};
+use crate::support::{GET, Log, Polled, address, asking, name, poll_until, to_end, wait_until};
+use exeunt_manager::{Connection, Event, Manager, SendError, WsControl, WsHandshake, WsOp};
 use std::io::Write as _;
 
 /// Answers every message with itself.
@@ -256,4 +256,44 @@ fn what_is_said_wrongly_is_an_error_and_no_bytes() {
     for (said, word) in said.iter().zip(words) {
         assert!(said.contains(word), "{said}: {word}");
     }
+}
+
+#[test]
+fn m15_an_interrupt_leaves_the_other_messages_for_the_next_poll() {
+    let log = Log::default();
+    let tell = log.clone();
+    let mut manager = Manager::new(move |conn: &Connection, event: Event<'_>| match event {
+        Event::HttpMessage(_) => conn.ws_upgrade(&[]).unwrap(),
+        Event::WsMessage(message) => {
+            tell.push(message.text().unwrap());
+            conn.manager().unwrap().interrupt();
+        }
+        _ => {}
+    });
+    let listener = manager.listen("http://127.0.0.1:0").unwrap();
+    let messages: Vec<u8> = (0..10).flat_map(|index| frame(0x81, index.to_string().as_bytes())).collect();
+    let _client = asking(address(&listener), [UPGRADE.as_bytes(), &messages].concat());
+    let mut told = 0;
+    poll_until(&mut manager, "all of them", || {
+        let now = log.all().len();
+        assert!(now <= told + 1, "{} in one poll", now - told);
+        told = now;
+        told == 10
+    });
+    assert_eq!(log.all(), (0..10).map(|index| index.to_string()).collect::<Vec<_>>());
+}
+
+#[test]
+fn m12_a_handler_that_panics_costs_its_own_websocket() {
+    let polled = Polled::new(|conn: &Connection, event: Event<'_>| match event {
+        Event::WsMessage(message) if message.text() == Some("panic") => panic!("as it was asked"),
+        other => echo(conn, other),
+    });
+    let address = polled.listen("ws://127.0.0.1:0");
+    let ((mut good, _), (mut bad, _)) = (opened(address), opened(address));
+    bad.write_all(&[frame(0x81, b"panic"), frame(0x81, b"not told")].concat()).unwrap();
+    assert_eq!(read_frame(&mut bad), Some((0x88, 1011_u16.to_be_bytes().to_vec())));
+    assert_eq!(to_end(bad), "");
+    good.write_all(&frame(0x81, b"still here")).unwrap();
+    assert_eq!(read_frame(&mut good), Some((0x81, b"still here".to_vec())));
 }
