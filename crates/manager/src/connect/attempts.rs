@@ -67,10 +67,11 @@ impl Attempts {
         }
     }
 
-    /// Those that have not answered.
-    pub(super) fn silent(&self) -> String {
+    /// What has become of them, where some have not answered for so long.
+    pub(super) fn silent(&self, limit: Duration) -> String {
         let silent: Vec<_> = self.under_way.iter().map(|(address, _)| address.to_string()).collect();
-        silent.join(", ")
+        let silent = format!("{} did not answer within {limit:?}", silent.join(", "));
+        self.failures.iter().map(String::as_str).chain([&*silent]).collect::<Vec<_>>().join("; ")
     }
 
     fn failed(&mut self, address: SocketAddr, error: &io::Error) {
@@ -165,7 +166,7 @@ mod tests {
                 Came::Waits(again) => assert_eq!(again, Some(now + DELAY)),
                 _ => panic!("the first neither answers nor fails"),
             }
-            assert_eq!(attempts.silent(), silent.to_string());
+            assert_eq!(attempts.silent(DELAY), format!("{silent} did not answer within 250ms"));
         }
         match come(&mut attempts, &mut poll, now + DELAY) {
             Came::Connected(_, address) => assert_eq!(address, good.1),

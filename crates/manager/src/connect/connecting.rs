@@ -131,7 +131,7 @@ impl Connecting {
         let limit = self.limit;
         self.failure(&match &self.road {
             Road::Name => format!("the name was not resolved within {limit:?}"),
-            Road::Tcp(attempts) => format!("{} did not answer within {limit:?}", attempts.silent()),
+            Road::Tcp(attempts) => attempts.silent(limit),
             Road::Unix { .. } => format!("its queue was full for {limit:?}"),
             Road::Ready(..) | Road::Failed(_) => format!("not done within {limit:?}"),
         })

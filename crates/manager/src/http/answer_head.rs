@@ -98,6 +98,8 @@ fn attempt(bytes: &[u8], start: usize, asked: AskedAs) -> Result<Option<AnswerHe
     }
 }
 
+const BARE_LF: Refusal = Refusal::bad("a line of the response's head ends with a bare LF");
+
 type Parsed = Result<Option<AnswerHead>, Refusal>;
 
 fn parse<'a>(
@@ -107,6 +109,9 @@ fn parse<'a>(
     room: &mut [MaybeUninit<httparse::Header<'a>>],
 ) -> Result<Parsed, httparse::Error> {
     let text = bytes.get(start..).unwrap_or_default();
+    if text.first() == Some(&b'\n') {
+        return Ok(Err(BARE_LF));
+    }
     let mut response = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
     Ok(match config.parse_response_with_uninit_headers(&mut response, text, room)? {
@@ -122,7 +127,6 @@ fn checked(
     response: &httparse::Response<'_, '_>,
     asked: AskedAs,
 ) -> Result<AnswerHead, Refusal> {
-    const BARE_LF: Refusal = Refusal::bad("a line of the response's head ends with a bare LF");
     let code = response.code.unwrap_or_default();
     if code < 100 {
         return Err(Refusal::bad("the response's status is less than 100"));

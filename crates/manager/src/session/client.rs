@@ -60,7 +60,8 @@ pub(crate) struct Client {
 /// One request that has no answer yet.
 struct Call {
     asked: Asked,
-    since: Instant,
+    /// When the loop first saw it.
+    since: Option<Instant>,
 }
 
 enum Reading {

@@ -1,15 +1,15 @@
 //! Connections that the program makes.
 
-use crate::support::{LIMIT, Log, Polled, address, client, echo, name, poll_until, wait_until};
+use crate::support::{LIMIT, Log, Polled, echo, name, poll_until, wait_until};
 use exeunt_manager::{Connect, Connection, Event, Limits, Listen, Manager};
 use socket2::{Domain, Socket, Type};
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-fn logging(log: &Log) -> impl Fn(&Connection, Event<'_>) + Send + Sync + 'static {
+pub(crate) fn logging(log: &Log) -> impl Fn(&Connection, Event<'_>) + Send + Sync + 'static {
     let told = log.clone();
     move |_: &Connection, event: Event<'_>| told.push(name(&event))
 }
@@ -20,7 +20,7 @@ fn nobody() -> SocketAddr {
 }
 
 /// Somebody who never answers: its queue is full, and SYNs are dropped. It is so as long as both are kept.
-fn silent() -> (Socket, Vec<Socket>, SocketAddr) {
+pub(crate) fn silent() -> (Socket, Vec<Socket>, SocketAddr) {
     let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
     listener.listen(0).unwrap();
@@ -254,61 +254,6 @@ fn an_icmp_error_is_an_event() {
 }
 
 #[test]
-fn it_may_be_ended_at_any_time() {
-    let server = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("tcp://{}", server.local_addr().unwrap());
-    // In each event, by each call.
-    for at in ["open", "resolve", "connect"] {
-        for drains in [false, true] {
-            let log = Log::default();
-            let told = log.clone();
-            let handler = move |conn: &Connection, event: Event<'_>| {
-                told.push(name(&event));
-                match name(&event) == at {
-                    true if drains => conn.drain(),
-                    true => conn.close(),
-                    false => {}
-                }
-            };
-            let mut manager = Manager::new(handler);
-            let conn = manager.connect(&url).unwrap();
-            poll_until(&mut manager, "the end", || log.has("close"));
-            let events = ["open", "resolve", "connect", "close"];
-            let expected: Vec<_> =
-                events.into_iter().filter(|event| at == "connect" || *event != "connect").collect();
-            assert_eq!(log.all(), expected, "{at} {drains}");
-            assert!(!conn.is_open());
-        }
-    }
-    // By somebody else, while it waits.
-    let (_listener, _queued, peer) = silent();
-    let log = Log::default();
-    let mut manager = Manager::new(logging(&log));
-    let conn = manager.connect(&format!("tcp://{peer}")).unwrap();
-    manager.poll(Duration::ZERO).unwrap();
-    conn.close();
-    poll_until(&mut manager, "the end", || log.has("close"));
-    assert_eq!(log.all(), ["open", "resolve", "close"]);
-}
-
-#[test]
-fn what_was_written_before_a_drain_still_goes() {
-    let log = Log::default();
-    let mut manager = Manager::new(logging(&log));
-    let server = TcpListener::bind("127.0.0.1:0").unwrap();
-    let conn = manager.connect(&format!("tcp://{}", server.local_addr().unwrap())).unwrap();
-    conn.send("goodbye").unwrap();
-    conn.drain();
-    assert!(conn.is_draining());
-    poll_until(&mut manager, "the end", || log.has("close"));
-    assert_eq!(log.all(), ["open", "resolve", "connect", "write", "close"]);
-    let (mut served, _) = server.accept().unwrap();
-    let mut text = String::new();
-    served.read_to_string(&mut text).unwrap();
-    assert_eq!(text, "goodbye");
-}
-
-#[test]
 fn handlers_connect_and_panics_stay_theirs() {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("tcp://{}", server.local_addr().unwrap());
@@ -402,114 +347,4 @@ fn attempts_give_their_descriptors_back() {
     // Other tests run beside this one: sockets of ours would be new and many.
     let new = inodes().into_iter().filter(|inode| !before.contains(inode)).count();
     assert!(new < 50, "{new} descriptors are new");
-}
-
-#[test]
-fn dropping_the_manager_ends_it() {
-    let (_listener, _queued, peer) = silent();
-    let log = Log::default();
-    let mut manager = Manager::new(logging(&log));
-    let conns = [
-        manager.connect(&format!("tcp://{peer}")).unwrap(),
-        manager.connect("tcp://nosuch.invalid:80").unwrap(),
-    ];
-    manager.poll(Duration::ZERO).unwrap();
-    manager.connect(&format!("tcp://{peer}")).unwrap(); // not seen by the loop yet
-    drop(manager);
-    assert_eq!(log.count("close"), 3);
-    assert!(conns.iter().all(|conn| !conn.is_open()));
-}
-
-#[test]
-fn a_drain_waits_for_those_on_their_way() {
-    let log = Log::default();
-    let mut manager = Manager::new(logging(&log));
-    let server = TcpListener::bind("127.0.0.1:0").unwrap();
-    let conn = manager.connect(&format!("tcp://{}", server.local_addr().unwrap())).unwrap();
-    conn.send("on its way").unwrap();
-    let report = manager.drain(Instant::now() + LIMIT).unwrap();
-    assert!(report.is_clean(), "{report}");
-    let all = log.all();
-    for event in ["connect", "drain", "write", "close"] {
-        assert_eq!(log.count(event), 1, "{event}: {all:?}");
-    }
-    let mut text = String::new();
-    server.accept().unwrap().0.read_to_string(&mut text).unwrap();
-    assert_eq!(text, "on its way");
-}
-
-#[test]
-fn the_cut_ends_those_on_their_way() {
-    let (_listener, _queued, peer) = silent();
-    let log = Log::default();
-    let mut manager = Manager::new(logging(&log));
-    manager.connect(&format!("tcp://{peer}")).unwrap();
-    let report = manager.drain(Instant::now() + Duration::from_millis(50)).unwrap();
-    assert_eq!(report.cut_count, 1, "{report}");
-    assert_eq!(log.count("close"), 1);
-    assert!(manager.connections().is_empty());
-}
-
-#[test]
-fn behind_the_cut_none_is_made() {
-    let (listener, log) = (TcpListener::bind("127.0.0.1:0").unwrap(), Log::default());
-    let (told, url) = (log.clone(), format!("tcp://{}", listener.local_addr().unwrap()));
-    let mut manager = Manager::new(move |conn: &Connection, event: Event<'_>| {
-        if let (Event::Close, Some(manager)) = (event, conn.manager())
-            && conn.is_client()
-            && !told.has("again")
-        {
-            told.push("again");
-            manager.connect(&url).unwrap();
-        }
-        told.push(name(&event));
-    });
-    let conn = manager.connect(&format!("tcp://{}", listener.local_addr().unwrap())).unwrap();
-    poll_until(&mut manager, "a connection", || log.has("connect"));
-    // It lingers behind the cut, so that the loop turns once more.
-    let server = listener.accept().unwrap();
-    let busy = manager.listen("http://127.0.0.1:0").unwrap();
-    let mut client = client(address(&busy));
-    client.write_all(crate::support::GET.as_bytes()).unwrap();
-    poll_until(&mut manager, "a request", || log.has("message"));
-    _ = conn.send("keeps it from being silent");
-    let report = manager.drain(Instant::now()).unwrap();
-    assert!(report.cut_count > 0, "{report}");
-    let refused = log.all().into_iter().find(|line| line.starts_with("error"));
-    let all = log.all();
-    assert!(refused.as_ref().is_some_and(|line| line.ends_with("the stop is over")), "{all:?} {report}");
-    assert_eq!(log.count("connect"), 1);
-    drop((client, server));
-}
-
-#[test]
-fn in_a_drain_new_ones_are_made() {
-    // An answer in flight may need somebody else's.
-    let server = Polled::new(echo);
-    let peer = server.listen("tcp://127.0.0.1:0");
-    let log = Log::default();
-    let (told, waiting) = (log.clone(), Arc::new(Mutex::new(None::<Connection>)));
-    let mut manager = Manager::new(move |conn: &Connection, event: Event<'_>| {
-        told.push(name(&event));
-        match event {
-            Event::Drain if !conn.is_client() => {
-                let upstream = conn.manager().unwrap().connect(&format!("tcp://{peer}")).unwrap();
-                upstream.send("for a client").unwrap();
-            }
-            Event::HttpMessage(_) => *waiting.lock().unwrap() = Some(conn.clone()),
-            Event::Read(bytes) if conn.is_client() => {
-                let asking = waiting.lock().unwrap().take().unwrap();
-                asking.reply(200, &[], bytes);
-            }
-            _ => {}
-        }
-    });
-    let address = address(&manager.listen("http://127.0.0.1:0").unwrap());
-    let mut asking: TcpStream = client(address);
-    asking.write_all(crate::support::GET.as_bytes()).unwrap();
-    poll_until(&mut manager, "a request", || log.has("message"));
-    let report = manager.drain(Instant::now() + LIMIT).unwrap();
-    assert!(report.is_clean(), "{report}");
-    assert!(crate::support::to_end(asking).ends_with("for a client"));
-    assert_eq!(log.count("drain"), 2, "the client's connection, too: {:?}", log.all());
 }

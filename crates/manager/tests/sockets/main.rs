@@ -11,6 +11,7 @@ mod asking;
 mod asking_tls;
 mod certificates;
 mod connecting;
+mod connecting_ends;
 mod datagrams;
 mod draining;
 mod ending;

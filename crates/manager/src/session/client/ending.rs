@@ -1,6 +1,6 @@
 //! How it ends.
 
-use super::{Client, Reading};
+use super::{Call, Client, Reading};
 use crate::core::{Core, Stage};
 use crate::limits::Limits;
 use crate::session::{Buffers, Next, Over};
@@ -13,6 +13,8 @@ use std::time::Instant;
 impl Client {
     pub(crate) fn next(&mut self, core: &Core, buffers: &mut Buffers, now: Instant, draining: bool) -> Next {
         self.seen = now;
+        let unseen = self.calls.iter_mut().rev().take_while(|call| call.since.is_none());
+        unseen.for_each(|call| call.since = Some(now));
         if draining {
             return match (buffers.send.is_empty(), buffers.ended) {
                 (false, _) => Next::Wait,
@@ -125,7 +127,8 @@ impl Client {
             age: now.saturating_duration_since(since),
             site: None,
         };
-        let mut all: Vec<_> = calls.iter().map(|call| cut(&call.asked.name, call.since)).collect();
+        let since = |call: &Call| call.since.unwrap_or(self.last_byte);
+        let mut all: Vec<_> = calls.iter().map(|call| cut(&call.asked.name, since(call))).collect();
         if self.asking.is_amid() && all.is_empty() {
             all.push(cut("a request that was not written whole", self.last_byte));
         }

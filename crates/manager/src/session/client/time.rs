@@ -53,14 +53,15 @@ impl Client {
             Reading::Body(_) => after(self.last_byte, limits.body_stall, Due::Body),
             Reading::Head => match (self.head_since, self.calls.front()) {
                 (Some(since), _) => after(since, limits.drain.head, Due::Head),
-                (None, Some(call)) if buffers.send.is_empty() && !self.asking.is_amid() => {
+                (None, Some(call)) => {
                     let limit = match self.websocket {
                         Some(_) => limits.connect,
                         None => limits.response?,
                     };
-                    after(self.last_byte.max(call.since), limit, Due::Answer)
+                    let written = buffers.send.is_empty() && !self.asking.is_amid();
+                    let since = call.since.filter(|_| written)?;
+                    after(self.last_byte.max(since), limit, Due::Answer)
                 }
-                (None, Some(_)) => None,
                 (None, None) => {
                     let since = self.draining.filter(|_| buffers.send.is_empty() && !self.is_busy())?;
                     after(self.last_byte.max(since), limits.drain.idle_grace, Due::Silence)

@@ -59,7 +59,7 @@ impl Client {
         self.websocket = None;
         let call = self.calls.pop_front()?;
         let uri = call.asked.name.strip_prefix("GET ").unwrap_or_default().to_owned();
-        Some(Joined { uri, since: call.since, work: self.work.take(), now: self.seen })
+        Some(Joined { uri, since: call.since.unwrap_or(self.seen), work: self.work.take(), now: self.seen })
     }
 
     /// It was to be a WebSocket, and was answered in another way: told once.

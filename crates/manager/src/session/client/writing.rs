@@ -25,7 +25,7 @@ impl Client {
         }
         let Self { asking, calls, work, .. } = self;
         asking.write(bytes, !calls.is_empty(), |asked| {
-            calls.push_back(Call { asked, since: Instant::now() });
+            calls.push_back(Call { asked, since: None });
             if work.is_none() {
                 *work = core.begin_work();
             }

@@ -4,6 +4,7 @@ use super::super::Session;
 use super::bench::{Bench, silent};
 use crate::Limits;
 use crate::core::{Core, Stage};
+use crate::http::Ask;
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -22,6 +23,10 @@ enum Happens {
     Drain,
     Close,
     Panic,
+    Asks(&'static str),
+    Breaks {
+        writing: bool,
+    },
     /// The time of its deadline comes.
     Tick {
         finds: &'static str,
@@ -78,15 +83,67 @@ fn anything() -> impl Strategy<Value = Happens> {
     prop_oneof![3 => happens, 1 => ends]
 }
 
+/// The same for a client.
+fn anything_of_a_client() -> impl Strategy<Value = Happens> {
+    let bytes = prop_oneof![
+        4 => Just("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"),
+        2 => Just("HTTP/1.1 200 OK\r\nConte"),
+        2 => Just("nt-Length: 5\r\n\r\n"),
+        2 => Just("hello"),
+        1 => Just("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"),
+        1 => Just("0\r\n\r\n"),
+        1 => Just("HTTP/1.1 200 OK\r\n\r\n"),
+        1 => Just("HTTP/1.1 100 Continue\r\n\r\n"),
+        1 => Just("HTTP/1.1 101 Switching Protocols\r\n\r\n"),
+        1 => Just("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"),
+        1 => Just("nonsense\r\n\r\n"),
+    ];
+    let raw = prop_oneof![
+        Just("GET /a HTTP/1.1\r\nHost: a\r\n\r\n"),
+        Just("HEAD /h HTTP/1.1\r\nHo"),
+        Just("st: a\r\n\r\n"),
+        Just("POST /c HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n"),
+        Just("hello"),
+        Just("PUT /d HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        Just("CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n"),
+        Just("GET /u HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"),
+        Just("words\r\n\r\n"),
+    ];
+    let happens = prop_oneof![
+        8 => bytes.prop_map(Happens::Arrives),
+        1 => Just(Happens::PeerEnds),
+        2 => prop_oneof![Just(0), 1_usize..200, Just(usize::MAX)].prop_map(Happens::Window),
+        6 => prop::sample::select(vec!["GET", "HEAD", "POST"]).prop_map(Happens::Asks),
+        4 => raw.prop_map(Happens::Sends),
+        2 => prop_oneof![Just("piece"), Just("")].prop_map(Happens::Chunk),
+        1 => any::<bool>().prop_map(|writing| Happens::Breaks { writing }),
+        1 => any::<bool>().prop_map(Happens::Pauses),
+        1 => Just(Happens::Consumes),
+    ];
+    let ends = prop_oneof![
+        1 => Just(Happens::Drain),
+        1 => Just(Happens::Close),
+        1 => Just(Happens::Panic),
+        8 => prop_oneof![Just(""), Just("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")]
+            .prop_map(|finds| Happens::Tick { finds }),
+        4 => (0..40_000_u64).prop_map(Happens::Later),
+        1 => Just(Happens::Stage(Stage::Draining)),
+        1 => Just(Happens::Stage(Stage::Cut)),
+    ];
+    prop_oneof![4 => happens, 1 => ends]
+}
+
 fn limits() -> Limits {
-    Limits { answer: Some(Duration::from_secs(20)), receive_bytes: 50, send_pause: 300, ..Limits::default() }
+    let twenty = Some(Duration::from_secs(20));
+    Limits { answer: twenty, response: twenty, receive_bytes: 50, send_pause: 300, ..Limits::default() }
 }
 
 fn happens(bench: &mut Bench, now: &mut u64, what: &Happens) {
     match what {
         Happens::Arrives(text) => _ = bench.arrives(text),
         Happens::PeerEnds if bench.reads && bench.end.is_none() => _ = bench.peer_ends(),
-        Happens::PeerEnds => {}
+        Happens::Breaks { writing } if bench.end.is_none() => _ = bench.breaks(*writing),
+        Happens::PeerEnds | Happens::Breaks { .. } => {}
         Happens::Window(window) => {
             bench.window = *window;
             bench.does(|_, _| {});
@@ -112,6 +169,10 @@ fn happens(bench: &mut Bench, now: &mut u64, what: &Happens) {
         }
         Happens::Drain => _ = bench.does_if_open(Session::drain),
         Happens::Close => _ = bench.does_if_open(|session, _| session.close()),
+        Happens::Asks(method) => {
+            let ask = Ask { method, uri: "/", headers: &[], body: b"" };
+            _ = bench.does_if_open(|session, core| _ = session.request(core, ask));
+        }
         Happens::Panic => _ = bench.does_if_open(Session::panicked),
         Happens::Tick { finds } => {
             if let (Some(at), None) = (bench.wakes_at(), bench.end) {
@@ -161,7 +222,7 @@ fn one_life(mut bench: Bench, what: &[Happens]) {
 
 /// Has each body told as it comes, five bytes of it at most.
 fn streams(session: &mut Session, _: &Core, told: &str) {
-    if told.starts_with("headers") {
+    if told.starts_with("head") {
         session.stream_body(5, None).ok();
     }
 }
@@ -175,6 +236,12 @@ proptest! {
     #[test]
     fn any_order_is_borne_by_streams(what in prop::collection::vec(anything(), 0..40)) {
         one_life(Bench::with_limits(Limits { body_bytes: 3, ..limits() }, streams), &what);
+    }
+
+    #[test]
+    fn any_order_is_borne_by_a_client(what in prop::collection::vec(anything_of_a_client(), 0..40)) {
+        one_life(Bench::client(limits(), silent), &what);
+        one_life(Bench::client(limits(), streams), &what);
     }
 
     #[test]

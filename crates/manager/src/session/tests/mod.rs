@@ -4,6 +4,7 @@ mod answers;
 mod any_order;
 mod bench;
 mod calls;
+mod calls_end;
 mod drain;
 mod half_closed;
 mod numbers;
