@@ -8,7 +8,7 @@ use tempfile::{Builder, NamedTempFile, TempPath};
 
 use super::names::{HIDDEN, place};
 use super::{Form, FormError, SaveAs, SavedFile, Uploads};
-use crate::http::multipart::{Multipart, Part, Piece};
+use crate::http::multipart::{Multipart, MultipartError, Part, Piece};
 use crate::http::{token, variables};
 
 /// Takes a form as it comes, and writes its files. Dropped, it leaves nothing behind.
@@ -36,6 +36,8 @@ use crate::http::{token, variables};
 pub struct FormReceiver {
     kind: Kind,
     received: Received,
+    /// Something could not be taken.
+    torn: bool,
 }
 
 #[derive(Debug)]
@@ -82,7 +84,7 @@ impl Uploads {
         let uploads = self.clone();
         let received =
             Received { uploads, fields: Vec::new(), files: Vec::new(), kept: 0, open: Open::Nothing };
-        Ok(FormReceiver { kind, received })
+        Ok(FormReceiver { kind, received, torn: false })
     }
 }
 
@@ -91,8 +93,37 @@ impl FormReceiver {
     ///
     /// # Errors
     ///
-    /// It is no form, too much, or cannot be written. What came is lost then.
-    pub fn take(&mut self, mut bytes: &[u8]) -> Result<(), FormError> {
+    /// It is no form, too much, or cannot be written. What came is lost then, and [`finish`](Self::finish) fails.
+    pub fn take(&mut self, bytes: &[u8]) -> Result<(), FormError> {
+        let taken = self.take_all(bytes);
+        self.torn |= taken.is_err();
+        taken
+    }
+
+    /// The body is over: gives the files their names.
+    ///
+    /// # Errors
+    ///
+    /// The form is not whole, or a file cannot have its name. Nothing is left of it then.
+    pub fn finish(self) -> Result<Form, FormError> {
+        let Self { kind, mut received, torn } = self;
+        if torn {
+            return Err(MultipartError::Torn.into());
+        }
+        match kind {
+            Kind::Multipart(form) => form.finish()?,
+            Kind::Urlencoded(text) => {
+                let limit = received.uploads.parts;
+                received.fields = variables(&text).take(limit.saturating_add(1)).collect();
+                if received.fields.len() > limit {
+                    return Err(FormError::TooManyFields { limit });
+                }
+            }
+        }
+        received.place()
+    }
+
+    fn take_all(&mut self, mut bytes: &[u8]) -> Result<(), FormError> {
         let received = &mut self.received;
         match &mut self.kind {
             Kind::Multipart(form) => {
@@ -111,26 +142,6 @@ impl FormReceiver {
                 Ok(())
             }
         }
-    }
-
-    /// The body is over: gives the files their names.
-    ///
-    /// # Errors
-    ///
-    /// The form is not whole, or a file cannot have its name. Nothing is left of it then.
-    pub fn finish(self) -> Result<Form, FormError> {
-        let Self { kind, mut received } = self;
-        match kind {
-            Kind::Multipart(form) => form.finish()?,
-            Kind::Urlencoded(text) => {
-                let limit = received.uploads.parts;
-                received.fields = variables(&text).take(limit.saturating_add(1)).collect();
-                if received.fields.len() > limit {
-                    return Err(FormError::TooManyFields { limit });
-                }
-            }
-        }
-        received.place()
     }
 }
 

@@ -146,6 +146,11 @@ fn everything_is_bounded() {
         }
     }
     assert!(listed(&directory).iter().all(|name| !name.starts_with('.')));
+    // What was refused is not whole, whatever comes of the rest.
+    let mut form = uploads.clone().field_bytes(5).receiver("application/x-www-form-urlencoded").unwrap();
+    form.take(b"a=1").unwrap();
+    assert!(form.take(b"&b=2").is_err());
+    assert_eq!(form.finish().unwrap_err().status(), 400);
     for (text, status) in [("a=1&b=2&c=3&d=4", 413), ("aaaaaaaaaaaaaaaaaaaaa=", 413)] {
         let mut form =
             uploads.clone().parts(3).field_bytes(20).receiver("application/x-www-form-urlencoded").unwrap();

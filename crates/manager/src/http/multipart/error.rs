@@ -44,7 +44,7 @@ pub enum MultipartError {
         limit: usize,
     },
     /// The body ended before the form did.
-    #[error("the form ends before its last boundary")]
+    #[error("the form ends before its last boundary, or where something of it was refused")]
     Torn,
 }
 
