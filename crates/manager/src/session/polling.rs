@@ -279,7 +279,9 @@ impl Session {
         }
         if self.buffers.stall_ends(&core.limits).is_some_and(|at| at <= now) {
             return Tick::Then(match &mut self.protocol {
-                Protocol::Client(client) => client.stalled(&core.limits, &mut self.buffers),
+                Protocol::Client(client) if self.wish == Wish::Serve => {
+                    client.stalled(&core.limits, &mut self.buffers)
+                }
                 _ => Next::Abort,
             });
         }

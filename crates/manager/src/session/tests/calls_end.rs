@@ -154,6 +154,11 @@ fn a_server_that_takes_nothing_is_given_up() {
     bench.ticks_at(60_000);
     assert_eq!(bench.told, ["error GET /a: the server has taken nothing for 60s", "close"]);
     assert_eq!(bench.end, Some(End::Reset));
+    // One that the program has drained ends without a further word.
+    let mut bench = Bench::client(Limits::default(), silent);
+    bench.window = 0;
+    bench.does(|session, core| ask(session, core, "GET", "/a")).does(Session::drain).ticks_at(60_000);
+    assert_eq!((bench.end, &bench.told[..]), (Some(End::Reset), &["close".to_owned()][..]));
 }
 
 #[test]
