@@ -133,7 +133,7 @@ fn d6_who_does_not_answer_is_cut_and_reported() {
 
 #[test]
 fn d2_an_upgrade_in_the_stop_is_answered_503() {
-    let lifecycle = Lifecycle::install(Config::default().lame_duck(Duration::from_millis(500))).unwrap();
+    let lifecycle = Lifecycle::install(Config::default().lame_duck(Duration::from_secs(3))).unwrap();
     lifecycle.ready();
     let mut manager = Manager::new(echo);
     let listener = manager.listen("http://127.0.0.1:0").unwrap();
