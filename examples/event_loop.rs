@@ -1,9 +1,10 @@
-//! An event loop in Mongoose's manner: one handler, answers that come later, a timer, a stream of events.
+//! An event loop in Mongoose's manner: one handler, answers that come later, a timer, a stream of events, a chat.
 //!
-//! `event_loop ADDRESS` serves `/`, `/slow?ms=N` (answered by a timer), `/large` (20 MB) and `/events` (until the stop).
+//! `event_loop ADDRESS` serves `/`, `/slow?ms=N` (answered by a timer), `/large` (20 MB), `/events` (until the stop)
+//! and the WebSocket `/chat`, where everybody hears everybody.
 #![allow(clippy::print_stdout, reason = "a program prints; a library does not")]
 
-use exeunt::manager::{Connection, Event, Manager, Request, Schedule};
+use exeunt::manager::{Connection, Event, Manager, Request, Schedule, WsOp};
 use std::env;
 use std::time::Duration;
 
@@ -32,7 +33,18 @@ fn handle(conn: &Connection, event: Event<'_>) {
             _ = conn.sse("goodbye", "the server stops");
             _ = conn.chunk("");
         }
+        Event::Drain if conn.is_websocket() => _ = conn.ws_send(WsOp::Text, "the server stops"),
+        Event::WsMessage(message) => say(conn, message.text().unwrap_or("(bytes)")),
         _ => {}
+    }
+}
+
+/// To everybody in the chat.
+fn say(conn: &Connection, text: &str) {
+    let all = conn.manager().map(|manager| manager.connections()).unwrap_or_default();
+    for other in all.iter().filter(|other| other.is_websocket()) {
+        // Who is leaving does not hear it.
+        _ = other.ws_send(WsOp::Text, text);
     }
 }
 
@@ -48,7 +60,9 @@ fn answer(conn: &Connection, request: &Request) {
             conn.set_data(Listening);
             _ = conn.sse("hello", "it begins");
         }
-        _ => conn.reply(404, &[], "there is /, /slow?ms=N, /large and /events\n"),
+        // What is no upgrade is answered by itself.
+        "/chat" => _ = conn.ws_upgrade(&[]),
+        _ => conn.reply(404, &[], "there is /, /slow?ms=N, /large, /events and /chat\n"),
     }
 }
 

@@ -59,8 +59,11 @@ fn a_loop_answers_what_is_in_flight_and_says_goodbye_to_streams() {
         client
     };
     let (mut slow, mut large, mut stream) = (ask("/slow?ms=300"), ask("/large"), ask("/events"));
+    let mut chat =
+        ask("/chat HTTP/1.1\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\n\
+         sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nx:");
     // Each is under way when its first byte is here; of the slow one there is none yet.
-    for client in [&mut large, &mut stream] {
+    for client in [&mut large, &mut stream, &mut chat] {
         client.read_exact(&mut [0; 9]).unwrap();
     }
     running.send(Signal::TERM, To::Group);
@@ -74,6 +77,15 @@ fn a_loop_answers_what_is_in_flight_and_says_goodbye_to_streams() {
     assert_eq!(rest(&mut large).iter().rev().take_while(|byte| **byte == b'x').count(), 20_000_000);
     let stream = String::from_utf8(rest(&mut stream)).unwrap();
     assert!(stream.contains("event: goodbye\n") && stream.ends_with("0\r\n\r\n"), "{stream}");
+    // Its goodbye, and Close 1001 (RFC 6455 §5.5.1), which we answer, masked.
+    let mut frames = Vec::new();
+    while !frames.ends_with(b"\x81\x10the server stops\x88\x02\x03\xe9") {
+        let mut byte = [0];
+        chat.read_exact(&mut byte).unwrap();
+        frames.push(byte[0]);
+    }
+    chat.write_all(b"\x88\x82\0\0\0\0\x03\xe9").unwrap();
+    assert_eq!(rest(&mut chat), b"");
     clean(&running.end());
     assert!(TcpStream::connect(&address).is_err(), "the port is free again");
 }
