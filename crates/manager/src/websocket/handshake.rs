@@ -26,10 +26,10 @@ pub(crate) fn accepts(request: &Request) -> Result<String, &'static str> {
     if !lists(request.headers(), "Connection", "upgrade") {
         return Err("it does not say `Connection: Upgrade`");
     }
-    if request.header("Sec-WebSocket-Version") != Some("13") {
+    if only(request.headers(), "Sec-WebSocket-Version") != Some(b"13") {
         return Err("it does not say `Sec-WebSocket-Version: 13`");
     }
-    let key = request.header_bytes("Sec-WebSocket-Key").filter(|key| is_key(key));
+    let key = only(request.headers(), "Sec-WebSocket-Key").filter(|key| is_key(key));
     key.map(derive_accept_key).ok_or("its `Sec-WebSocket-Key` is not 16 bytes in base64")
 }
 
@@ -71,17 +71,19 @@ impl Hope {
         if !lists(response.headers(), "Connection", "upgrade") {
             return Err("the answer does not say `Connection: Upgrade`");
         }
-        if response.header("Sec-WebSocket-Accept") != Some(&derive_accept_key(self.key.as_bytes())) {
+        let accept = derive_accept_key(self.key.as_bytes());
+        if only(response.headers(), "Sec-WebSocket-Accept") != Some(accept.as_bytes()) {
             return Err("the answer's `Sec-WebSocket-Accept` is not that of our key");
         }
         if response.header_bytes("Sec-WebSocket-Extensions").is_some() {
             return Err("the answer has an extension that was not offered");
         }
-        match response.header_bytes(PROTOCOL) {
-            Some(chosen) if !self.offers.iter().any(|offer| offer.as_bytes() == chosen) => {
-                Err("the answer has a subprotocol that was not offered")
-            }
-            _ => Ok(()),
+        let offered = |chosen| self.offers.iter().any(|offer| offer.as_bytes() == chosen);
+        match (response.header_bytes(PROTOCOL), only(response.headers(), PROTOCOL)) {
+            (None, _) => Ok(()),
+            (Some(_), Some(chosen)) if offered(chosen) => Ok(()),
+            (Some(_), Some(_)) => Err("the answer has a subprotocol that was not offered"),
+            (Some(_), None) => Err("the answer has more than one subprotocol"),
         }
     }
 }
@@ -113,6 +115,13 @@ pub(crate) fn check_fields(headers: &[(&str, &str)]) -> Result<(), UpgradeError>
 fn lists<'a>(headers: impl Iterator<Item = (&'a str, &'a [u8])>, name: &str, wanted: &str) -> bool {
     let fields = headers.filter(|(other, _)| other.eq_ignore_ascii_case(name));
     fields.flat_map(|(_, value)| members(value)).any(|member| member.eq_ignore_ascii_case(wanted.as_bytes()))
+}
+
+/// The field of that name, if there is one and no other.
+fn only<'a>(headers: impl Iterator<Item = (&'a str, &'a [u8])>, name: &str) -> Option<&'a [u8]> {
+    let mut fields = headers.filter(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+    let first = fields.next()?;
+    fields.next().is_none().then_some(first)
 }
 
 /// Some clients leave bits behind the sixteenth byte.

@@ -373,7 +373,9 @@ fn a_handshake_is_one_of_rfc_6455() {
     for fields in good {
         assert!(with(fields).is_ok(), "{fields:?}");
     }
-    let bad: [(&[&str], &str); 12] = [
+    let bad: [(&[&str], &str); 14] = [
+        (&[BOTH, KEY, KEY, VERSION], "Key"),
+        (&[BOTH, KEY, VERSION, "Sec-WebSocket-Version: 8\r\n"], "Version"),
         (&[KEY, VERSION], "Upgrade"),
         (&["Upgrade: websocket\r\n", KEY, VERSION], "Connection"),
         (&["Connection: Upgrade\r\n", KEY, VERSION], "Upgrade"),

@@ -81,7 +81,17 @@ fn it_opens_when_the_server_agrees_however_that_comes() {
 
 #[test]
 fn a_handshake_that_is_none_is_an_error() {
-    let table: [(&str, &str); 6] = [
+    let table: [(&str, &str); 8] = [
+        (
+            "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\
+             Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b\r\n\r\n",
+            "more than one",
+        ),
+        (
+            "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\
+             Sec-WebSocket-Accept: {}\r\n\r\n",
+            "Sec-WebSocket-Accept",
+        ),
         ("HTTP/1.1 101 X\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n", "Upgrade: websocket"),
         ("HTTP/1.1 101 X\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {}\r\n\r\n", "Connection"),
         ("HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", "Sec-WebSocket-Accept"),
