@@ -99,7 +99,8 @@ pub(super) fn lost(core: &Core, connection: &Connection, wire: &Wire, error: &io
 
 /// What the peer says is no TLS, or he refuses ours.
 pub(super) fn failed(core: &Core, connection: &Connection, wire: &Wire, error: &rustls::Error) -> Next {
-    let what = if wire.is_handshaking() { "the TLS handshake" } else { "TLS" };
+    let shaking = wire.is_handshaking();
+    let what = if shaking { "the TLS handshake" } else { "TLS" };
     connection.tell(core, Event::Error(&format!("{what} failed: {error}")));
-    Next::Close
+    if shaking { connection.lock().gives_tls_up() } else { Next::Close }
 }

@@ -1,6 +1,6 @@
 //! TLS, as far as the session knows of it: which of its bytes go in plain, and which have to wait.
 
-use super::{Course, Next, Protocol, Session, Step, Tick, Wish};
+use super::{Buffers, Course, Next, Protocol, Session, Step, Tick, Wish};
 use crate::error::ConnectionClosed;
 use crate::limits::Limits;
 use crate::tls::{Opening, Role, StartTlsError, TlsInfo};
@@ -94,6 +94,17 @@ impl Session {
     pub(crate) fn secured(&mut self, now: Instant, info: TlsInfo) {
         self.secrecy = Secrecy::Done(Arc::new(info));
         self.stirs(now);
+    }
+
+    /// There will be no TLS. Nothing of what was written may go; but the peer is to see the alert, as he would see an answer
+    /// (rule D7).
+    pub(crate) fn gives_tls_up(&mut self) -> Next {
+        if !self.is_open() || self.is_client() {
+            return Next::Close;
+        }
+        self.wish = self.wish.max(Wish::Drain);
+        self.buffers = Buffers::default();
+        Next::Wait
     }
 
     /// The peer is in the middle of saying something.

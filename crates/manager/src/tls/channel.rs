@@ -47,11 +47,14 @@ pub(crate) struct Sent {
     pub(crate) blocked: bool,
 }
 
-#[derive(Clone)]
 enum End {
     Said,
     Torn,
     Failed(Error),
+    /// It was told that it failed. What still comes is read, and dropped, so that the close is no reset that eats the alert.
+    Deaf {
+        left: usize,
+    },
 }
 
 /// How far our side has come.
@@ -65,6 +68,9 @@ enum Ending {
 
 /// Plaintext in one write, so that no peer who reads fast holds up the others.
 const TURN: usize = 1024 * 1024;
+
+/// What a peer that has failed may still say, in bytes, as where others linger.
+const DEAF: usize = 64 * 1024;
 
 /// More than one record and its header have (RFC 5246 §6.2.3).
 const RECORD: usize = 24 * 1024;
@@ -90,10 +96,16 @@ impl Channel {
         scratch: &mut [u8],
         now: Instant,
     ) -> io::Result<Got> {
-        match &self.end {
+        match &mut self.end {
             Some(End::Said) => return Ok(Got::End),
             Some(End::Torn) => return Ok(Got::Torn),
-            Some(End::Failed(error)) => return Ok(Got::Failed(error.clone())),
+            Some(End::Failed(_)) => return Ok(self.fails()),
+            Some(End::Deaf { left }) => {
+                let length = from.read(scratch)?;
+                *left = left.saturating_sub(length);
+                let more = length == scratch.len();
+                return Ok(if length == 0 || *left == 0 { Got::End } else { Got::Nothing { more } });
+            }
             None => {}
         }
         // What comes of these bytes, with the part of a record that was there before, fits.
@@ -114,11 +126,18 @@ impl Channel {
         self.records.pass(cipher, now);
         let filled = self.decrypt(cipher, plain);
         Ok(match (filled, &self.end) {
-            (0, Some(End::Failed(error))) => Got::Failed(error.clone()),
+            (0, Some(End::Failed(_))) => self.fails(),
             (0, Some(_)) => Got::End,
             (0, None) => Got::Nothing { more },
             (length, end) => Got::Bytes { length, more: more || end.is_some() },
         })
+    }
+
+    fn fails(&mut self) -> Got {
+        match self.end.replace(End::Deaf { left: DEAF }) {
+            Some(End::Failed(error)) => Got::Failed(error),
+            _ => Got::End,
+        }
     }
 
     fn decrypt(&mut self, mut cipher: &[u8], plain: &mut [u8]) -> usize {

@@ -320,6 +320,23 @@ fn what_is_no_tls_is_told_and_ends_that_one_only() {
 }
 
 #[test]
+fn whoever_is_refused_hears_why_though_more_of_his_is_on_its_way() {
+    let tls = localhost().tls().client_ca(authority().pem());
+    let polled = Polled::new(hello);
+    for url in ["https://127.0.0.1:0", "tls://127.0.0.1:0"] {
+        let address = polled.listen_with(url, Listen::new().tls(tls.clone()));
+        for _ in 0..20 {
+            let mut client = tls_client(address);
+            // Its last words of the handshake, in which the certificate is missing, and more than is read at once.
+            client.conn.writer().write_all(&[b'x'; 50_000]).unwrap();
+            let ended = client.flush().and_then(|()| client.read(&mut [0]).map(drop));
+            let error = ended.unwrap_err().to_string();
+            assert!(error.contains("CertificateRequired"), "{url}: {error}");
+        }
+    }
+}
+
+#[test]
 fn a_handshake_has_its_time_and_no_more() {
     let log = Log::default();
     let told = log.clone();
