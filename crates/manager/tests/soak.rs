@@ -9,13 +9,16 @@
     reason = "a test's panic is its failure"
 )]
 
+#[path = "sockets/certificates.rs"]
+#[allow(dead_code, reason = "other tests use the rest of it")]
+mod certificates;
 #[path = "sockets/probe.rs"]
 mod probe;
 #[path = "sockets/support.rs"]
 #[allow(dead_code, reason = "other tests use the rest of it")]
 mod support;
 
-use exeunt_manager::Manager;
+use exeunt_manager::{Listen, Manager};
 use probe::Probe;
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use std::fs;
@@ -23,7 +26,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
-use support::{GET, LIMIT, address, asking, hello, poll_until, read_to};
+use support::{GET, LIMIT, Polled, address, asking, echo, hello, poll_until, read_to};
 
 /// Descriptors are the whole process's.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -108,7 +111,7 @@ fn without_descriptors_clients_wait_and_the_loop_sleeps() {
     assert!(passes < 100, "{passes} passes: it turns in a circle");
     let handle = manager.handle();
     poll_until(&mut manager, "the others", || handle.connections().len() == 21);
-    let polled = support::Polled::of(manager);
+    let polled = Polled::of(manager);
     for client in &mut clients {
         read_to(client, "hello");
     }
@@ -147,4 +150,39 @@ fn a_file_larger_than_memory_is_served_in_constant_memory() {
     assert!(most < before + (1 << 20), "{before} bytes before, {most} meanwhile");
     probe.send(Signal::TERM);
     assert_eq!(probe.end().0.code(), Some(0));
+}
+
+#[test]
+fn a_thousand_connections_on_tls_leave_no_descriptor() {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let polled = Polled::new(echo);
+    let how = Listen::new().tls(certificates::localhost().tls());
+    let address = polled.listen_with("tls://127.0.0.1:0", how);
+    let ours = std::process::id();
+    let before = descriptors(ours);
+    for _ in 0..10 {
+        let clients: Vec<_> = (0..100)
+            .map(|turn| {
+                let mut client = certificates::tls_client(address);
+                match turn % 4 {
+                    // Before the handshake, in it, and behind it: torn, or whole.
+                    0 => {}
+                    1 => _ = client.conn.write_tls(&mut client.sock).unwrap(),
+                    ends => {
+                        client.write_all(b"x").unwrap();
+                        client.read_exact(&mut [0]).unwrap();
+                        if ends == 2 {
+                            client.conn.send_close_notify();
+                            client.flush().unwrap();
+                        }
+                    }
+                }
+                client
+            })
+            .collect();
+        assert!(descriptors(ours) >= before + 100);
+        drop(clients);
+        until("the ends", || polled.handle.connections().len() == 1);
+    }
+    until("descriptors", || descriptors(ours) <= before);
 }

@@ -1,7 +1,7 @@
 //! How TLS ends (rules M18 and D7): announced, not announced, and in a stop.
 
 use crate::certificates::{TlsClient, localhost, tls_asking, tls_client, tls_read_to, tls_to_end};
-use crate::support::{GET, LIMIT, Log, Polled, address, client, echo, hello, name, poll_until, wait_until};
+use crate::support::{GET, LIMIT, Log, Polled, address, client, hello, name, poll_until, wait_until};
 use exeunt_manager::{Connection, Event, Limits, Listen, Manager};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr};
@@ -284,39 +284,4 @@ fn an_answer_that_is_on_its_way_is_not_changed_by_a_drain() {
     let head = text.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
     assert_eq!(text.len() - head, 8_000_000);
     assert!(text[head..].iter().all(|byte| *byte == b'x'));
-}
-
-#[test]
-fn a_thousand_connections_leave_nothing() {
-    let log = Log::default();
-    let told = log.clone();
-    let polled = Polled::new(move |conn: &Connection, event: Event<'_>| {
-        if let Event::Close = event {
-            told.push("close");
-        }
-        echo(conn, event);
-    });
-    let address = polled.listen_with("tls://127.0.0.1:0", secured());
-    for round in 0..1000 {
-        let mut client = tls_client(address);
-        match round % 4 {
-            // Whole, torn, in the middle of the handshake, and before it.
-            0 => {
-                client.write_all(b"x").unwrap();
-                client.read_exact(&mut [0]).unwrap();
-                client.conn.send_close_notify();
-                tls_to_end(client);
-            }
-            1 => {
-                client.write_all(b"x").unwrap();
-                client.read_exact(&mut [0]).unwrap();
-            }
-            2 => _ = client.conn.write_tls(&mut client.sock).unwrap(),
-            _ => {}
-        }
-    }
-    wait_until("the ends", || log.count("close") == 1000);
-    assert_eq!(polled.handle.connections().len(), 1);
-    let mut last = tls_asking(address, "x");
-    last.read_exact(&mut [0]).unwrap();
 }
