@@ -10,7 +10,8 @@ use crate::websocket::{WsControl, WsHandshake, WsMessage};
 /// A WebSocket goes on behind the request's message with `WsOpen`, then `WsMessage` and `WsControl`, before the `Read` of
 /// the bytes that made them whole. A client's:
 /// `Open` and `Resolve` inside [`connect`](crate::Handle::connect) (`Resolve` later if there is a name to be resolved), then
-/// `Connect`; or `Error` and `Close`. With TLS, `TlsHandshake` comes behind `Accept` or `Connect`. A listener: `Open` inside
+/// `Connect`, and of HTTP for each response `HttpResponseHeaders`, `HttpBody` if that was asked for, `HttpResponse` and
+/// `Read`; or `Error` and `Close`. With TLS, `TlsHandshake` comes behind `Accept` or `Connect`. A listener: `Open` inside
 /// [`listen`](crate::Handle::listen), a `Poll` in each pass, `Close`. After `Close` nothing comes.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -55,8 +56,9 @@ pub enum Event<'a> {
     HttpResponse(&'a Response),
     /// Somebody called [`wakeup`](crate::Connection::wakeup), with this payload.
     Wakeup(&'a [u8]),
-    /// Something went wrong, in words: a request that is none, a file that became shorter while it was sent, or what the
-    /// program said itself ([`Connection::error`](crate::Connection::error)).
+    /// Something went wrong, in words: a connection or a response that will not come, a request that is none, a file that
+    /// became shorter while it was sent, or what the program said itself
+    /// ([`Connection::error`](crate::Connection::error)).
     Error(&'a str),
     /// The drain has begun (rule D6): what is in flight may finish, and streams that would not end by themselves should
     /// say goodbye and [`drain`](crate::Connection::drain). Listeners are not told.

@@ -43,7 +43,7 @@ impl Attempts {
                     self.under_way.clear();
                     return Came::Connected(stream, address);
                 }
-                Some(Err(error)) => self.failed(address, &error),
+                Some(Err(error)) => self.failed(now, address, &error),
                 None => self.under_way.push((address, stream)),
             }
         }
@@ -54,7 +54,7 @@ impl Attempts {
                     self.under_way.push((address, stream));
                     self.next_at = now.checked_add(DELAY).filter(|_| !self.left.is_empty());
                 }
-                Err(error) => self.failed(address, &error),
+                Err(error) => self.failed(now, address, &error),
             }
         }
         if self.left.is_empty() {
@@ -74,8 +74,9 @@ impl Attempts {
         self.failures.iter().map(String::as_str).chain([&*silent]).collect::<Vec<_>>().join("; ")
     }
 
-    fn failed(&mut self, address: SocketAddr, error: &io::Error) {
+    fn failed(&mut self, now: Instant, address: SocketAddr, error: &io::Error) {
         self.failures.push(format!("{address}: {error}"));
+        self.next_at = Some(now);
     }
 }
 
@@ -158,7 +159,7 @@ mod tests {
         let good = TcpListener::bind("127.0.0.1:0").unwrap();
         let good = good.local_addr().map(|address| (good, address)).unwrap();
         let mut poll = Poll::new().unwrap();
-        let mut attempts = Attempts::new(vec![silent, good.1]);
+        let mut attempts = Attempts::new(vec![silent, nobody(), good.1]);
         let now = Instant::now();
         // The first has its time for itself.
         for at in [now, now + DELAY - Duration::from_millis(1)] {
@@ -170,7 +171,7 @@ mod tests {
         }
         match come(&mut attempts, &mut poll, now + DELAY) {
             Came::Connected(_, address) => assert_eq!(address, good.1),
-            _ => panic!("the second answers"),
+            _ => panic!("the second fails at once, and the third answers"),
         }
     }
 

@@ -106,7 +106,8 @@ impl Asking {
     /// Whether a request is begun and not whole.
     pub(crate) fn is_amid(&self) -> bool {
         match &self.state {
-            State::Head { held, .. } => !held.is_empty(),
+            // Some end a body with a line end that its length does not count.
+            State::Head { held, .. } => !held.trim_ascii_start().is_empty(),
             State::Length(_) | State::Chunked(_) => true,
             State::Handed(_) | State::Lost => false,
         }
@@ -120,6 +121,13 @@ impl Asking {
     /// Whether the last request has to be answered before another may follow, or nobody knows.
     pub(crate) fn is_closed(&self) -> bool {
         matches!(self.state, State::Handed(_))
+    }
+
+    /// A request begins here, whatever was written before; nothing is asked.
+    pub(crate) fn begins(&mut self) {
+        if let State::Lost = self.state {
+            self.state = State::HEAD;
+        }
     }
 
     /// The server goes on with HTTP.
@@ -244,6 +252,8 @@ mod tests {
             let (all, whole) = follow(&[text]);
             assert_eq!((all.len(), whole), (count, false));
         }
+        let (all, whole) = follow(&[b"POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\na\r\n"]);
+        assert_eq!((all.len(), whole), (1, true), "a stray line end begins nothing");
     }
 
     #[test]
@@ -266,6 +276,9 @@ mod tests {
             asking.write(b"hello\r\n\r\n", waits, |_| count += 1);
         }
         assert_eq!(count, 2);
+        // And a request that is known to be one is followed again.
+        asking.begins();
+        asking.write(b"HEAD / HTTP/1.1\r\n\r\n", false, |asked| assert!(asked.head_only));
         // A head without an end is given up.
         let (mut asking, mut count) = (Asking::new(), 0);
         asking.write(&vec![b'x'; Asking::LONGEST_HEAD + 1], false, |_| count += 1);

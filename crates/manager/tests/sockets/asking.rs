@@ -236,6 +236,39 @@ fn who_does_not_answer_has_his_time() {
 }
 
 #[test]
+fn a_loop_asks_itself() {
+    const MANY: usize = 100;
+    let log = Log::default();
+    let (told, asked) = (log.clone(), telling(&log));
+    let mut manager = Manager::new(move |conn: &Connection, event: Event<'_>| match event {
+        // Each answer of the first kind is made of one of the second.
+        Event::HttpMessage(request) if request.uri() == "/outer" => {
+            let (asking, own) = (conn.clone(), conn.local_address().unwrap());
+            let inner = Connect::new().handler(move |call, event| {
+                if let Event::HttpResponse(response) = event {
+                    asking.reply(200, &[], [b"outer of ", &response.body()[..]].concat());
+                    call.close();
+                }
+            });
+            let call = conn.manager().unwrap().connect_with(&format!("http://{own}"), inner).unwrap();
+            call.request("GET", "/inner", &[], "").unwrap();
+        }
+        Event::HttpMessage(_) => conn.reply(200, &[], "inner"),
+        Event::Close if conn.is_client() => told.push("close"),
+        event if conn.is_client() => asked(conn, event),
+        _ => {}
+    });
+    let own = address(&manager.listen("http://127.0.0.1:0").unwrap());
+    for _ in 0..MANY {
+        let call = manager.connect(&format!("http://{own}")).unwrap();
+        call.request("GET", "/outer", &[("Connection", "close")], "").unwrap();
+    }
+    poll_until(&mut manager, "all ends", || log.count("close") == MANY);
+    assert_eq!(log.count("200 outer of inner"), MANY, "{:?}", log.all());
+    assert!(manager.drain(Instant::now() + LIMIT).unwrap().is_clean());
+}
+
+#[test]
 fn a_call_is_awaited_in_the_stop() {
     // A front and a back, in one loop: a client of the front is answered by the back, in the middle of the stop.
     let (log, lifecycle) = (Log::default(), Lifecycle::install(Config::default()).unwrap());

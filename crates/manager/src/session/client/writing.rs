@@ -47,6 +47,9 @@ impl Client {
         let mut out = BytesMut::new();
         http::ask(&mut out, ask, &self.authority)?;
         room(out.len())?;
+        if self.calls.is_empty() {
+            self.asking.begins();
+        }
         Ok(self.send(core, buffers, &out).map_err(SendError::from)?)
     }
 
