@@ -41,10 +41,11 @@ pub enum SaveAs {
     Random,
     /// The client's name for it, or what is left of that: without folders, leading dots, control characters and whatever a
     /// shell or another system takes for something else, and no longer than 200 bytes. Where there is such a file already, a
-    /// number is added (`a-2.txt`). Such a directory is not to be served from as it is: a page of the client's would be one of
+    /// number is added (`a-2.txt`), and behind `a-10.txt` letters and digits by chance. Such a directory is not to be served from as it is: a page of the client's would be one of
     /// the server's.
     ClientName,
-    /// The same, in place of any file that has that name already.
+    /// The same, in place of any file that has that name already. If a form's file cannot be placed, those before it stay:
+    /// what they have replaced is gone.
     ClientNameReplacing,
 }
 

@@ -18,8 +18,9 @@ const LONGEST: usize = 200;
 /// An extension is kept up to there.
 const EXTENSION: usize = 20;
 
-/// Numbers that are tried where there are such files already.
-const TRIES: u32 = 10_000;
+/// Numbers that are tried where there are such files already: up to this one, and chance behind it. A form may have a
+/// thousand files of one name, and a directory any number, so that to count on would be a walk over all of them for each.
+const NUMBERS: u32 = 10;
 
 /// Gives a hidden file its name; where it is then.
 pub(super) fn place(
@@ -28,11 +29,12 @@ pub(super) fn place(
     save_as: SaveAs,
 ) -> Result<PathBuf, (PathBuf, io::Error)> {
     let directory = hidden.parent().map(Path::to_owned).unwrap_or_default();
+    let chance = {
+        let name = hidden.file_name().unwrap_or_default().as_bytes();
+        OsStr::from_bytes(name.strip_prefix(HIDDEN.as_bytes()).unwrap_or(name)).to_owned()
+    };
     let name = match save_as {
-        SaveAs::Random => {
-            let name = hidden.file_name().unwrap_or_default().as_bytes();
-            OsStr::from_bytes(name.strip_prefix(HIDDEN.as_bytes()).unwrap_or(name)).to_owned()
-        }
+        SaveAs::Random => chance.clone(),
         SaveAs::ClientName | SaveAs::ClientNameReplacing => harmless(filename).into(),
     };
     let path = directory.join(&name);
@@ -45,10 +47,13 @@ pub(super) fn place(
     loop {
         match hidden.persist_noclobber(&candidate) {
             Ok(()) => return Ok(candidate),
-            Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists && number < TRIES => {
+            Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists && number <= NUMBERS => {
                 hidden = failed.path;
                 number += 1;
-                candidate = numbered(&path, number);
+                candidate = match number {
+                    ..=NUMBERS => with_suffix(&path, &number.to_string()),
+                    _ => with_suffix(&path, &chance.to_string_lossy()),
+                };
             }
             Err(failed) => return Err((candidate, failed.error)),
         }
@@ -56,11 +61,11 @@ pub(super) fn place(
 }
 
 /// `a-2.txt`
-fn numbered(path: &Path, number: u32) -> PathBuf {
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let name = match path.extension() {
-        Some(extension) => format!("{stem}-{number}.{}", extension.to_string_lossy()),
-        None => format!("{stem}-{number}"),
+        Some(extension) => format!("{stem}-{suffix}.{}", extension.to_string_lossy()),
+        None => format!("{stem}-{suffix}"),
     };
     path.with_file_name(name)
 }
@@ -129,7 +134,25 @@ mod tests {
     #[test]
     fn numbers_stand_before_the_extension() {
         for (name, expected) in [("a.txt", "a-2.txt"), ("a", "a-2"), ("a.tar.gz", "a.tar-2.gz")] {
-            assert_eq!(numbered(&Path::new("/d").join(name), 2), Path::new("/d").join(expected));
+            assert_eq!(with_suffix(&Path::new("/d").join(name), "2"), Path::new("/d").join(expected));
+        }
+    }
+
+    #[test]
+    fn nobody_counts_up_to_the_last_of_many() {
+        let directory = tempfile::tempdir().unwrap();
+        let placed = |_| {
+            let mut hidden = tempfile::Builder::new();
+            let hidden = hidden.prefix(HIDDEN).rand_bytes(20).tempfile_in(directory.path()).unwrap();
+            let path = place(hidden.into_temp_path(), "a.txt", SaveAs::ClientName).unwrap();
+            path.file_name().unwrap().to_string_lossy().into_owned()
+        };
+        let names: Vec<_> = (0..30).map(placed).collect();
+        let counted: Vec<_> = (2..=NUMBERS).map(|number| format!("a-{number}.txt")).collect();
+        assert_eq!((&*names[0], &names[1..10]), ("a.txt", &counted[..]));
+        for name in &names[10..] {
+            let chance = name.strip_prefix("a-").and_then(|rest| rest.strip_suffix(".txt"));
+            assert_eq!(chance.map(str::len), Some(20), "{name}");
         }
     }
 }
