@@ -45,6 +45,8 @@ pub(crate) struct Client {
     draining: Option<Instant>,
     /// The peer takes nothing any more, and may have said why.
     deaf: bool,
+    /// The connection was reset, which was told to a write: reading will tell of an end like any other.
+    reset: bool,
     /// Once it lingers (D7), this decides how long.
     linger: Option<Box<Drain>>,
     /// It is to be a WebSocket, and nothing else.
@@ -114,6 +116,7 @@ impl Client {
             last_byte: now,
             draining: None,
             deaf: false,
+            reset: false,
             linger: None,
             websocket: None,
             work: None,

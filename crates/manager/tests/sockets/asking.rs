@@ -105,6 +105,27 @@ fn raw_requests_are_understood_in_their_order() {
 }
 
 #[test]
+fn a_reset_is_no_end_though_a_write_hears_of_it_first() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let peer = listener.local_addr().unwrap();
+    let server = std::thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        stream.read_exact(&mut [0; 1000]).unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\npart of it").unwrap();
+        // What is unread makes a reset of that.
+    });
+    let log = Log::default();
+    let mut manager = Manager::new(telling(&log));
+    let conn = manager.connect(&format!("http://{peer}")).unwrap();
+    // More than the kernel takes, so that there is something to be written when the reset comes.
+    conn.request("POST", "/", &[], vec![b'x'; 30_000_000]).unwrap();
+    poll_until(&mut manager, "the end", || log.has("close"));
+    server.join().unwrap();
+    let all = log.all();
+    assert!(all.len() == 2 && all[0].starts_with("error POST /: the connection"), "{all:?}");
+}
+
+#[test]
 fn large_bodies_go_both_ways() {
     let server = Polled::new(|conn: &Connection, event: Event<'_>| {
         if let Event::HttpMessage(request) = event {

@@ -67,6 +67,8 @@ impl Client {
         }
         if writing && !self.deaf {
             self.deaf = true;
+            // EPIPE says that the peer's end had come before (Linux says so of TCP, too: tcp_reset() in CLOSE_WAIT).
+            self.reset = error.kind() != io::ErrorKind::BrokenPipe;
             buffers.send.clear();
             buffers.stalled = None;
             return Next::Read;

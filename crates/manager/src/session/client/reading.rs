@@ -203,6 +203,10 @@ impl Client {
         let reading = &self.reading;
         match reading {
             Reading::Over | Reading::Switching => None,
+            Reading::Body(_) if self.reset => {
+                let why = self.about("the connection was reset in the middle of the response");
+                self.fail(buffers, why)
+            }
             Reading::Body(incoming) => match &incoming.body {
                 Body::CollectedToEnd => {
                     let length = buffers.recv.len().saturating_sub(incoming.head.len);
