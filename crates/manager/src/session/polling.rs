@@ -181,7 +181,8 @@ impl Session {
             Protocol::Http(http) => http.take_over(),
             Protocol::WebSocket(websocket) => websocket.take_over(),
             Protocol::Client(client) => client.take_over(),
-            _ => None,
+            Protocol::Raw(raw) => raw.take_over(),
+            Protocol::Listener | Protocol::Datagram(_) => None,
         }
     }
 
@@ -223,7 +224,10 @@ impl Session {
 
     /// Another protocol has begun, which is the program's.
     fn becomes_raw(&mut self, core: &Core, now: Instant, draining: bool) -> Next {
-        let mut raw = Raw::new(now);
+        if let Protocol::Http(http) = &mut self.protocol {
+            http.leaves();
+        }
+        let mut raw = Raw::behind(self.take_over(), now);
         if core.stage() >= Stage::Draining {
             raw.enter(core, &self.buffers, now, Stage::Draining, None);
         }

@@ -1,6 +1,6 @@
 //! Connections whose bytes are the program's own: TCP, Unix.
 
-use super::{Buffers, Next, Tick};
+use super::{Buffers, Next, Over, Tick};
 use crate::core::{Core, Stage};
 use crate::limits::Limits;
 use exeunt_drain::{Connection as Drain, Effect, Input};
@@ -15,11 +15,22 @@ pub(crate) struct Raw {
     draining: Option<Instant>,
     /// Once it lingers (D7), this decides how long.
     linger: Option<Box<Drain>>,
+    /// Work of the request that it began with, to be dropped outside of the lock.
+    over: Option<Over>,
 }
 
 impl Raw {
     pub(crate) fn new(now: Instant) -> Self {
-        Self { accepted: now, last_byte: now, draining: None, linger: None }
+        Self { accepted: now, last_byte: now, draining: None, linger: None, over: None }
+    }
+
+    /// Behind a protocol that has ended with this.
+    pub(crate) fn behind(over: Option<Over>, now: Instant) -> Self {
+        Self { over, ..Self::new(now) }
+    }
+
+    pub(crate) fn take_over(&mut self) -> Option<Over> {
+        self.over.take()
     }
 
     pub(crate) fn arrived(&mut self, now: Instant) {

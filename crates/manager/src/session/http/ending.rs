@@ -92,6 +92,11 @@ impl Http {
         }
     }
 
+    /// Another protocol begins: the request that has brought it about is over.
+    pub(crate) fn leaves(&mut self) {
+        self.asked_is_over(None);
+    }
+
     pub(crate) fn take_over(&mut self) -> Option<Over> {
         self.over.take()
     }

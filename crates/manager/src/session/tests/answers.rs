@@ -4,6 +4,7 @@ use super::super::Session;
 use super::bench::{Bench, silent};
 use crate::core::Core;
 use crate::error::{AnswerError, SendError};
+use exeunt_lifecycle::{Config, Lifecycle};
 
 const GET: &str = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
 const HEAD: &str = "HEAD /a HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -244,6 +245,29 @@ fn another_protocol_begins_behind_101() {
     });
     own_words.arrives("frame");
     assert_eq!(own_words.session.consume(100), 5);
+}
+
+#[test]
+fn the_work_that_another_protocol_ends_is_dropped_by_whoever_had_the_lock() {
+    const CONNECT: &str = "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n";
+    let lifecycle = Lifecycle::install(Config::default()).unwrap();
+    let mut server = Bench::http(silent);
+    server.core.count_in(Some(lifecycle.scope("server")));
+    server.arrives(CONNECT);
+    server.does(|session, core| session.reply(core, 200, &[], b"").unwrap());
+    let mut client = Bench::client(crate::Limits::default(), silent);
+    client.core.count_in(Some(lifecycle.scope("client")));
+    client.does(|session, core| session.send(core, CONNECT.as_bytes()).unwrap());
+    client.arrives("HTTP/1.1 200 OK\r\n\r\n");
+    for mut bench in [server, client] {
+        bench.arrives("raw");
+        assert_eq!(bench.session.consume(9), 3, "it is the program's");
+        assert!(
+            bench.session.take_over().is_some(),
+            "who is told that nothing is left may ask the connection"
+        );
+        assert!(bench.session.take_over().is_none());
+    }
 }
 
 #[test]
