@@ -27,7 +27,8 @@ impl Handle {
     /// Port 0 lets the kernel choose one; the listener's [`local_address`](Connection::local_address) has it.
     ///
     /// `http` and `ws` are parsed as HTTP/1.1, `tcp`, `udp`, `mqtt` and `unix` are not; `http+unix:/path` is HTTP on a Unix
-    /// socket. The socket is bound and listens when this returns, and `Open` has been told; clients are accepted by
+    /// socket. `https`, `wss`, `tls` and `mqtts` are the same on TLS, and need a certificate: [`Listen::tls`] gives it, or the
+    /// handler in `Accept` ([`Connection::start_tls`]). The socket is bound and listens when this returns, and `Open` has been told; clients are accepted by
     /// whoever polls.
     ///
     /// # Errors
@@ -51,7 +52,9 @@ impl Handle {
     /// `unix:/run/site.sock`.
     ///
     /// This does not wait: `Open` has been told when it returns, and `Connect` will be, by whoever polls; or `Error`, in
-    /// words, and `Close`. Names are resolved by a thread of their own. What is sent meanwhile goes once it is connected.
+    /// words, and `Close`. Names are resolved by a thread of their own. What is sent meanwhile goes once it is connected;
+    /// with `https`, `wss`, `tls` and `mqtts` once the server is known to be who he should be: by the system's roots, unless
+    /// [`Connect::tls`] or the handler in `Connect` ([`Connection::start_tls`]) says otherwise.
     ///
     /// # Errors
     ///

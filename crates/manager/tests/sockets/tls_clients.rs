@@ -245,3 +245,14 @@ fn a_server_that_is_cut_off_is_told_of() {
     assert!(log.has("read"), "{:?}", log.all());
     assert!(log.all().iter().any(|line| line.contains("truncated")), "{:?}", log.all());
 }
+
+#[test]
+fn a_unix_socket_may_speak_it_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("unix:{}", folder.path().join("socket").display());
+    let polled = Polled::new(echo);
+    polled.handle.listen_with(&url, Listen::new().tls(localhost().tls())).unwrap();
+    // It has no name of its own.
+    assert_eq!(tells(&polled, &url, Some(trusting().name("localhost"))), WELL);
+    assert_eq!(tells(&polled, &url, Some(Tls::new().skip_verification())), WELL);
+}

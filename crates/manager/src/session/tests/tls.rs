@@ -195,3 +195,22 @@ fn a_peer_that_does_not_take_what_goes_in_plain_has_the_time_of_a_stall() {
     bench.ticks_at(60_000);
     assert_eq!(bench.end, Some(End::Reset));
 }
+
+#[test]
+fn what_is_encrypted_is_not_changed_any_more() {
+    for on_their_way in [false, true] {
+        let mut bench = Bench::http(silent);
+        bench.arrives(GET).window = 0;
+        bench.does(|session, core| session.reply(core, 200, &[], b"hello").unwrap());
+        bench.does(|session, core| {
+            if on_their_way {
+                session.on_their_way();
+            }
+            session.drain(core);
+        });
+        bench.window = usize::MAX;
+        bench.does(|_, _| {});
+        assert_eq!(bench.text().contains("Connection: close"), !on_their_way);
+        assert!(bench.text().ends_with("hello"), "{}", bench.text());
+    }
+}
