@@ -85,6 +85,7 @@ fn clones_share_what_was_made_and_changes_do_not() {
     assert!(std::sync::Arc::ptr_eq(&first, &tls.clone().server(true).unwrap()));
     assert_eq!(first.alpn_protocols, [b"http/1.1", b"http/1.0"]);
     assert_eq!(tls.client(true).unwrap().alpn_protocols, [b"http/1.1"]);
+    assert!(first.ticketer.enabled(), "sessions cost no memory here");
     assert!(tls.server(false).unwrap().alpn_protocols.is_empty());
     let other = tls.alpn(["mqtt"]);
     assert_eq!(other.server(true).unwrap().alpn_protocols, [b"mqtt"]);

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use std::time::Duration;
 
 #[derive(Clone, Debug)]
-enum Happens {
+pub(super) enum Happens {
     Arrives(&'static str),
     PeerEnds,
     Window(usize),
@@ -36,7 +36,7 @@ enum Happens {
     Stage(Stage),
 }
 
-fn anything() -> impl Strategy<Value = Happens> {
+pub(super) fn anything() -> impl Strategy<Value = Happens> {
     let bytes = prop_oneof![
         Just("GET /a HTTP/1.1\r\nHost: a\r\n\r\n"),
         Just("HEAD /h HTTP/1.0\r\n\r\n"),
@@ -133,12 +133,12 @@ fn anything_of_a_client() -> impl Strategy<Value = Happens> {
     prop_oneof![4 => happens, 1 => ends]
 }
 
-fn limits() -> Limits {
+pub(super) fn limits() -> Limits {
     let twenty = Some(Duration::from_secs(20));
     Limits { answer: twenty, response: twenty, receive_bytes: 50, send_pause: 300, ..Limits::default() }
 }
 
-fn happens(bench: &mut Bench, now: &mut u64, what: &Happens) {
+pub(super) fn happens(bench: &mut Bench, now: &mut u64, what: &Happens) {
     match what {
         Happens::Arrives(text) => _ = bench.arrives(text),
         Happens::PeerEnds if bench.reads && bench.end.is_none() => _ = bench.peer_ends(),
@@ -205,6 +205,11 @@ fn one_life(mut bench: Bench, what: &[Happens]) {
     for what in what {
         happens(&mut bench, &mut now, what);
     }
+    ends(bench, now);
+}
+
+/// However it has gone so far.
+pub(super) fn ends(mut bench: Bench, mut now: u64) {
     // The stop: after its deadline, ticks alone bring the end, in the time that a peer has to take its 503.
     for stage in [Stage::Draining, Stage::Cut] {
         happens(&mut bench, &mut now, &Happens::Stage(stage));

@@ -1,10 +1,12 @@
 //! TLS as the session knows of it: what flows when, and which times hold.
 
+use super::any_order::{Happens, anything, ends, happens, limits};
 use super::bench::{Bench, End, echo, silent};
 use crate::Limits;
 use crate::core::Stage;
 use crate::session::Session;
 use crate::tls::{Role, StartTlsError, Tls, TlsInfo};
+use proptest::prelude::*;
 
 const GET: &str = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -212,5 +214,66 @@ fn what_is_encrypted_is_not_changed_any_more() {
         bench.does(|_, _| {});
         assert_eq!(bench.text().contains("Connection: close"), !on_their_way);
         assert!(bench.text().ends_with("hello"), "{}", bench.text());
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Tlsly {
+    Starts,
+    Secured,
+    Other(Happens),
+}
+
+fn anything_on_tls() -> impl Strategy<Value = Vec<Tlsly>> {
+    let one = prop_oneof![
+        1 => Just(Tlsly::Starts),
+        1 => Just(Tlsly::Secured),
+        6 => anything().prop_map(Tlsly::Other),
+    ];
+    prop::collection::vec(one, 0..40)
+}
+
+/// As the thread that polls does it: in the handshake there is nothing to be read but its own words.
+fn one_life(mut bench: Bench, expects: bool, what: &[Tlsly]) {
+    if expects {
+        bench.session.expect_tls();
+        bench.starts_tls();
+    }
+    let (mut now, mut shaking) = (0, expects);
+    for what in what {
+        let before = bench.wire.len();
+        let begun = bench.told.iter().any(|told| told == "secure");
+        match what {
+            Tlsly::Starts => _ = bench.does_if_open(|session, _| _ = starts(session)),
+            Tlsly::Secured if shaking && bench.end.is_none() => {
+                shaking = false;
+                bench.is_secured();
+                continue;
+            }
+            Tlsly::Secured => {}
+            Tlsly::Other(Happens::Arrives(_)) if shaking => {
+                let now = bench.time();
+                bench.session.stirs(now);
+            }
+            Tlsly::Other(Happens::PeerEnds) if shaking => {}
+            Tlsly::Other(Happens::Tick { .. }) if shaking => {
+                happens(&mut bench, &mut now, &Happens::Tick { finds: "" });
+            }
+            Tlsly::Other(other) => happens(&mut bench, &mut now, other),
+        }
+        shaking |= !begun && bench.told.iter().any(|told| told == "secure");
+        assert!(!(begun && shaking) || bench.wire.len() == before, "it goes in plain");
+    }
+    ends(bench, now);
+}
+
+proptest! {
+    #[test]
+    fn any_order_is_borne_on_tls(what in anything_on_tls()) {
+        for expects in [false, true] {
+            one_life(Bench::raw(limits(), silent), expects, &what);
+            one_life(Bench::with_limits(limits(), silent), expects, &what);
+            one_life(Bench::client(limits(), silent), expects, &what);
+        }
     }
 }
