@@ -72,7 +72,8 @@ impl Connect {
         Self { tls: Some(tls), ..self }
     }
 
-    /// How long it may take until it is connected, the name's resolution included.
+    /// How long it may take until it is connected, the name's resolution included. (A TLS handshake has
+    /// [`Limits::handshake`](crate::Limits::handshake) behind it.)
     #[must_use]
     pub fn timeout(self, timeout: Duration) -> Self {
         Self { timeout: Some(timeout), ..self }
