@@ -2,7 +2,7 @@
 
 use crate::connect::Resolver;
 use crate::connection::Connection;
-use crate::entry::Entry;
+use crate::entry::{Entry, Socket};
 use crate::error::ManagerClosed;
 use crate::handler::{Handler, discard};
 use crate::limits::Limits;
@@ -204,10 +204,14 @@ impl Core {
         self.write_down(|inbox| inbox.wakeups.push_back((id, payload)));
     }
 
-    /// Hands a socket over to the thread that polls.
+    /// Hands a socket over to the thread that polls; refused, too, is one that is to be connected behind the cut.
     pub(crate) fn add(&self, entry: Entry) -> Result<(), ManagerClosed> {
         let mut refused = None;
-        self.write_down(|inbox| if inbox.closed { refused = Some(entry) } else { inbox.added.push(entry) });
+        self.write_down(|inbox| {
+            // Looked at with the inbox locked: the cut sets the stage first, and empties the inbox afterwards.
+            let late = matches!(entry.socket, Socket::Connecting(_)) && self.stage() == Stage::Cut;
+            if inbox.closed || late { refused = Some(entry) } else { inbox.added.push(entry) }
+        });
         refused.map_or(Ok(()), |_| Err(ManagerClosed))
     }
 
@@ -259,6 +263,11 @@ impl Core {
             taken.wakeups = inbox.wakeups.drain(..wakeups).collect();
         }
         taken
+    }
+
+    /// Whether sockets wait to be taken in.
+    pub(crate) fn has_added(&self) -> bool {
+        !lock(&self.inbox).added.is_empty()
     }
 
     /// Whether something is to be done by the thread that polls.

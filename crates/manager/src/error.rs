@@ -73,6 +73,12 @@ pub enum ConnectError {
     /// The manager is closed.
     #[error("Failed to connect: {0}")]
     Closed(#[from] ManagerClosed),
+    /// The drain's deadline has cut what was open, and nothing new begins (rule M16).
+    #[error("Failed to connect to `{url}`: the stop is over")]
+    Cut {
+        /// As it was given.
+        url: String,
+    },
     /// The kernel gave no event queue when the manager was made.
     #[error("Failed to connect: no event queue could be made: {0}; raise the limit of open files")]
     NoLoop(io::ErrorKind),

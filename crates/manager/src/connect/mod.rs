@@ -1,7 +1,7 @@
 //! Connecting: from a URL to a connection that the loop brings about.
 
 use crate::connection::{Connection, Kind};
-use crate::core::Core;
+use crate::core::{Core, Stage};
 use crate::entry::{Entry, Secured, Socket};
 use crate::error::{ConnectError, ManagerClosed};
 use crate::event::Event;
@@ -101,6 +101,10 @@ pub(crate) fn connect(
     if core.is_closed() {
         return Err(ManagerClosed.into());
     }
+    let cut = || ConnectError::Cut { url: text.to_owned() };
+    if core.stage() == Stage::Cut {
+        return Err(cut());
+    }
     let url = Url::parse(text)?;
     let Connect { handler, http, timeout, tls } = how;
     if let Some(tls) = &tls {
@@ -157,7 +161,7 @@ pub(crate) fn connect(
     let socket = Socket::Connecting(Box::new(connecting));
     if let Err(closed) = core.add(Entry::new(connection.clone(), socket)) {
         connection.tell_end(core, Session::gone);
-        return Err(closed.into());
+        return Err(if core.is_closed() { closed.into() } else { cut() });
     }
     Ok(connection)
 }

@@ -59,6 +59,8 @@ impl Reactor {
         // Every turn in here is one of the last.
         self.until = None;
         self.entering.clear();
+        // Whoever was to be connected in the last moment is cut like the others.
+        self.read_inbox();
         // Who is in a queue still is not served any more.
         for slot in self.slots(|socket| matches!(socket, Socket::Listener(_) | Socket::Closing(..))) {
             self.give_up_queue(slot);
@@ -66,12 +68,7 @@ impl Reactor {
         }
         for slot in self.slots(|socket| matches!(socket, Socket::Connecting(_))) {
             if let Some(entry) = self.entries.get(slot) {
-                let over = {
-                    let mut session = entry.connection.lock();
-                    session.enter(&self.core, self.now, Stage::Cut);
-                    session.take_over()
-                };
-                settle(over);
+                self.cut_short(&entry.connection);
             }
             self.remove(slot);
         }
@@ -81,6 +78,16 @@ impl Reactor {
             }
             self.enter(slot, Stage::Cut);
         }
+    }
+
+    /// Writes down what is asked on a connection that will not be.
+    pub(super) fn cut_short(&self, connection: &Connection) {
+        let over = {
+            let mut session = connection.lock();
+            session.enter(&self.core, self.now, Stage::Cut);
+            session.take_over()
+        };
+        settle(over);
     }
 
     /// Writes down that clients may have been lost with the listener.
@@ -112,6 +119,7 @@ impl Reactor {
     /// Whether nothing is left that a drain waits for. UDP sockets are left: there is no telling what they owe.
     pub(crate) fn is_drained(&self) -> bool {
         self.entering.is_empty()
+            && (self.core.stage() == Stage::Cut || !self.core.has_added())
             && self.entries.iter().all(|(_, entry)| matches!(entry.socket, Socket::Datagram(_)))
     }
 

@@ -313,6 +313,7 @@ impl Reactor {
             (Socket::Listener(_), Stage::Cut) => connection.lock().close(),
             (Socket::Connecting(connecting), Stage::Cut) => {
                 let text = connecting.failure("the stop is over");
+                self.cut_short(&connection);
                 connection.tell(&self.core, Event::Error(&text));
                 return self.bury(entry);
             }
