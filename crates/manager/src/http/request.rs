@@ -35,19 +35,14 @@ impl Request {
         if self.parts.message.raw.len() <= SMALL {
             return self;
         }
-        let head = self.parts.message.head.clone();
-        let raw = Bytes::copy_from_slice(self.parts.message.raw.get(..head.len).unwrap_or_default());
-        Self::new(raw, head, Bytes::new())
+        self.without_body()
     }
 
-    /// The same without its body, which somebody has taken.
+    /// The same without its body, which somebody has taken, and of which nothing is held.
     pub(crate) fn without_body(&self) -> Self {
-        let head = self.parts.message.head.clone();
-        Self::new(
-            self.parts.message.raw.slice(..head.len.min(self.parts.message.raw.len())),
-            head,
-            Bytes::new(),
-        )
+        let Message { raw, head, .. } = &self.parts.message;
+        let raw = Bytes::copy_from_slice(raw.get(..head.len).unwrap_or_default());
+        Self::new(raw, head.clone(), Bytes::new())
     }
 
     /// The same with the form that its body was.
@@ -182,6 +177,16 @@ mod tests {
         let raw = Bytes::copy_from_slice(&text[..head.len + body]);
         let body = reader.body(&raw, head.len);
         Request::new(raw, head, body)
+    }
+
+    #[test]
+    fn a_head_does_not_hold_its_body() {
+        let whole = request(b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
+        let head = whole.without_body();
+        assert_eq!((head.uri(), head.body().len(), head.bytes().ends_with(b"\r\n\r\n")), ("/a", 0, true));
+        let body = whole.body().clone();
+        drop(whole);
+        assert!(body.is_unique(), "whoever was given the body is the last who has it");
     }
 
     #[test]
