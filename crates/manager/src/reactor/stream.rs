@@ -6,7 +6,7 @@ use crate::connection::Connection;
 use crate::core::Core;
 use crate::entry::{Entry, Socket};
 use crate::event::Event;
-use crate::session::{Next, Over, Session, Step, Tick};
+use crate::session::{Behind, Next, Over, Session, Step, Tick};
 use crate::tls::{Got, Sent};
 use crate::websocket::WsHandshake;
 use std::io;
@@ -149,7 +149,7 @@ fn advance(
     loop {
         let mut session = connection.lock();
         session.begin_turn();
-        if *writable && session.to_send().is_empty() && wire.wants_flush() {
+        if *writable && wire.wants_flush() && session.to_send().is_empty() {
             // If that fails, reading tells why.
             *writable = wire.flush().is_ok();
         }
@@ -323,17 +323,20 @@ pub(super) fn tell(core: &Core, connection: &Connection, step: Step) -> bool {
             drop(session);
             return tell(core, connection, step);
         }
-        Step::Message { request, number, announced: true } => {
-            connection.of(number).tell(core, Event::HttpMessage(&request));
-            request
-        }
-        Step::Message { request, number, announced: false } => {
-            connection.of(number).tell(core, Event::HttpHeaders(&request));
-            let step = connection.lock().announced(core, &request);
-            match step {
-                Some(step) => return tell(core, connection, step),
-                None => request,
+        Step::Message { request, number, announced } => {
+            let connection = &connection.of(number);
+            let behind = if announced {
+                Behind::Message
+            } else {
+                connection.tell(core, Event::HttpHeaders(&request));
+                connection.lock().announced(core, &request)
+            };
+            match behind {
+                Behind::Message => connection.tell(core, Event::HttpMessage(&request)),
+                Behind::Other(step) => return tell(core, connection, *step),
+                Behind::Nothing => {}
             }
+            request
         }
         Step::Body { piece, message, number } => {
             return body::tell(core, &connection.of(number), &piece, message);

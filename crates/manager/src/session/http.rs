@@ -19,6 +19,7 @@ mod time;
 mod upgrading;
 
 pub(crate) use source::Source;
+pub(crate) use streaming::Behind;
 use streaming::Streams;
 
 pub(crate) struct Http {

@@ -29,7 +29,7 @@ pub(crate) use buffers::Buffers;
 pub(crate) use client::{Answer, Client, Joined};
 use connecting::Joining;
 pub(crate) use datagram::Datagram;
-pub(crate) use http::{Http, Source};
+pub(crate) use http::{Behind, Http, Source};
 pub(crate) use raw::Raw;
 use tls::Secrecy;
 pub(crate) use websocket::WebSocket;

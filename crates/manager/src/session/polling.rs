@@ -1,6 +1,8 @@
 //! What the thread that polls asks of a connection.
 
-use super::{Buffers, Course, Leftover, Next, Over, Protocol, Raw, Secrecy, Session, Step, Tick, Wish};
+use super::{
+    Behind, Buffers, Course, Leftover, Next, Over, Protocol, Raw, Secrecy, Session, Step, Tick, Wish,
+};
 use crate::core::{Core, Stage};
 use crate::handler::Handler;
 use crate::http::{Refusal, Request};
@@ -112,12 +114,12 @@ impl Session {
         }
     }
 
-    /// `HttpHeaders` of a request that came whole was told: what follows it, if anything does.
-    pub(crate) fn announced(&mut self, core: &Core, request: &Request) -> Option<Step> {
+    /// `HttpHeaders` of a request that came whole was told.
+    pub(crate) fn announced(&mut self, core: &Core, request: &Request) -> Behind {
         if !self.is_serving() {
-            return None;
+            return Behind::Nothing;
         }
-        let Protocol::Http(http) = &mut self.protocol else { return None };
+        let Protocol::Http(http) = &mut self.protocol else { return Behind::Nothing };
         http.announced(core, &mut self.buffers, request)
     }
 

@@ -17,6 +17,22 @@ pub(super) struct Streams {
     intake: Option<Intake>,
 }
 
+/// What follows the headers of a request that came whole.
+#[derive(Debug)]
+pub(crate) enum Behind {
+    /// The same request, as a message.
+    Message,
+    /// In a box, since this is asked with each request.
+    Other(Box<Step>),
+    Nothing,
+}
+
+impl From<Option<Step>> for Behind {
+    fn from(step: Option<Step>) -> Self {
+        step.map_or(Self::Nothing, |step| Self::Other(Box::new(step)))
+    }
+}
+
 impl Http {
     /// From here on the body of the present request is told in pieces, or goes to `intake`. `most`: how many bytes of content
     /// there may be.
@@ -90,27 +106,21 @@ impl Http {
         }
     }
 
-    /// `HttpHeaders` of a request that came whole was told: what follows it.
-    pub(crate) fn announced(
-        &mut self,
-        core: &Core,
-        buffers: &mut Buffers,
-        request: &Request,
-    ) -> Option<Step> {
+    /// `HttpHeaders` of a request that came whole was told.
+    pub(crate) fn announced(&mut self, core: &Core, buffers: &mut Buffers, request: &Request) -> Behind {
         if !self.is_owed() {
-            return None;
+            return Behind::Nothing;
         }
-        let Some(asked) = &mut self.asked else { return None };
+        let Some(asked) = &mut self.asked else { return Behind::Nothing };
         asked.announced = true;
-        let Some(most) = asked.streams.as_ref().map(|streams| streams.most) else {
-            return Some(Step::Message { request: request.clone(), number: self.number(), announced: true });
-        };
+        let Some(most) = asked.streams.as_ref().map(|streams| streams.most) else { return Behind::Message };
         if request.body().len() as u64 > most {
-            return self.refuse(core, buffers, TOO_LONG);
+            return self.refuse(core, buffers, TOO_LONG).into();
         }
         let message = request.without_body();
         buffers.told = Some(message.clone());
         Some(Step::Body { piece: request.body().clone(), message: Some(message), number: self.number() })
+            .into()
     }
 
     /// The peer has ended its side in the middle of a body that somebody was told of, and is to hear that no more comes.

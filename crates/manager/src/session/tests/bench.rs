@@ -1,6 +1,6 @@
 //! A session with no socket: the tests are its peer, its program and its clock.
 
-use super::super::{Answer, Client, Http, Next, Protocol, Raw, Session, Step, Tick};
+use super::super::{Answer, Behind, Client, Http, Next, Protocol, Raw, Session, Step, Tick};
 use crate::Limits;
 use crate::core::{Core, Stage};
 use crate::websocket::WsControl;
@@ -266,16 +266,20 @@ impl Bench {
             }
             Step::Message { request, announced, .. } => {
                 let line = format!("{} {}", request.method(), request.target());
-                if announced {
-                    self.tell(format!("message {line} {}", String::from_utf8_lossy(request.body())));
-                    self.session.told(request);
-                    return;
+                let behind = if announced {
+                    Behind::Message
+                } else {
+                    self.tell(format!("headers {line}"));
+                    self.session.announced(&self.core, &request)
+                };
+                match behind {
+                    Behind::Message => {
+                        self.tell(format!("message {line} {}", String::from_utf8_lossy(request.body())));
+                    }
+                    Behind::Other(step) => return self.tells(*step),
+                    Behind::Nothing => {}
                 }
-                self.tell(format!("headers {line}"));
-                match self.session.announced(&self.core, &request) {
-                    Some(step) => self.tells(step),
-                    None => self.session.told(request),
-                }
+                self.session.told(request);
             }
             Step::Body { piece, message, .. } => {
                 if !piece.is_empty() {
