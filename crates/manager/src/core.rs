@@ -253,16 +253,20 @@ impl Core {
         Ok(timer)
     }
 
-    /// Takes out what is to be done, but no more than that many wakeups; that the next wait is to end at once stays.
-    pub(crate) fn take_inbox(&self, wakeups: usize) -> Inbox {
+    /// Takes out what is to be done, if anything is, but no more than that many wakeups; that the next wait is to end at
+    /// once stays.
+    pub(crate) fn take_inbox(&self, wakeups: usize) -> Option<Inbox> {
         let mut inbox = lock(&self.inbox);
+        if inbox.is_empty() {
+            return None;
+        }
         let Inbox { wake, closed, .. } = *inbox;
         let mut taken = std::mem::replace(&mut *inbox, Inbox { wake, closed, ..Inbox::default() });
         if taken.wakeups.len() > wakeups {
             inbox.wakeups = taken.wakeups;
             taken.wakeups = inbox.wakeups.drain(..wakeups).collect();
         }
-        taken
+        Some(taken)
     }
 
     /// Whether sockets wait to be taken in.

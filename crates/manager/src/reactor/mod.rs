@@ -252,11 +252,12 @@ impl Reactor {
     /// Does what other threads, and handlers, have written down. Whether there was anything.
     pub(super) fn read_inbox(&mut self) -> bool {
         let most = if self.wakeups.is_empty() { self.wakeups_left } else { 0 };
-        let Inbox { added, touched, wakeups, .. } = self.core.take_inbox(most);
-        self.wakeups.extend(wakeups);
-        if added.is_empty() && touched.is_empty() && self.wakeups.is_empty() {
+        let taken = self.core.take_inbox(most);
+        if taken.is_none() && self.wakeups.is_empty() {
             return false;
         }
+        let Inbox { added, touched, wakeups, .. } = taken.unwrap_or_default();
+        self.wakeups.extend(wakeups);
         // The last pass may be long ago.
         self.now = Instant::now();
         for entry in added {
@@ -438,7 +439,7 @@ impl Reactor {
 
     /// Closes everything at once, the newest first.
     pub(crate) fn close(&mut self) {
-        let mut entries = self.core.take_inbox(usize::MAX).added;
+        let mut entries = self.core.take_inbox(usize::MAX).unwrap_or_default().added;
         self.wakeups.clear();
         self.entering.clear();
         entries.extend(std::mem::take(&mut self.entries).into_iter().map(|(_, entry)| entry));
