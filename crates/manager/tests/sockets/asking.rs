@@ -348,6 +348,39 @@ fn the_deadline_cuts_a_call_and_reports_it() {
     assert_eq!(log.all(), ["close"]);
 }
 
+#[test]
+fn the_lifecycle_counts_calls_and_hears_of_those_that_are_cut() {
+    let lifecycle = Lifecycle::install(Config::default().grace(Duration::from_millis(1500))).unwrap();
+    let log = Log::default();
+    let told = log.clone();
+    lifecycle.on_progress(move |progress| {
+        if let exeunt_manager::lifecycle::Progress::Cut { work, .. } = progress {
+            told.push(format!("{} {}", work.kind, work.name));
+        }
+    });
+    // One is connected and gets no answer, the other is not even that.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (_listener, _queued, silent) = crate::connecting::silent();
+    let calls = [(listener.local_addr().unwrap(), "/connected"), (silent, "/connecting")];
+    let stop = lifecycle.stop();
+    let mut manager = Manager::without_handler();
+    let ask = move |manager: &exeunt_manager::Handle| {
+        for (peer, uri) in calls {
+            manager.connect(&format!("http://{peer}")).unwrap().request("GET", uri, &[], "").unwrap();
+        }
+        stop.request_stop("in the middle of it");
+    };
+    let mut ask = Some(ask);
+    let once = exeunt_manager::Schedule::once(Duration::ZERO);
+    manager.timer(once, move |manager| ask.take().into_iter().for_each(|ask| ask(manager))).unwrap();
+    let report = manager.run(&lifecycle).unwrap();
+    assert_eq!(report.cut_count, 2, "{report}");
+    assert_eq!(lifecycle.close().exit_status(), 3);
+    let mut cut = log.all();
+    cut.sort();
+    assert_eq!(cut, ["call GET /connected", "call GET /connecting"]);
+}
+
 /// A server, and its port.
 struct Foreign(Child, u16);
 
