@@ -4,12 +4,11 @@
 //! Writing and reading are two dimensions: several requests may be under way (pipelining, RFC 9112 §9.3.2), and a response
 //! may come before its request is whole.
 
-use super::{Next, Over, Protocol, Session, Step, Wish};
+use super::{Linger, Next, Over, Protocol, Session, Step, Wish};
 use crate::core::Core;
 use crate::error::{AnswerError, ConnectionClosed, RequestError, SendError};
 use crate::http::{AnswerHead, Ask, Asked, Asking, BodyReader, BodyStream, HeadParser, Response};
 use crate::websocket::Hope;
-use exeunt_drain::Connection as Drain;
 use exeunt_lifecycle::Work;
 use std::collections::VecDeque;
 use std::io;
@@ -48,7 +47,7 @@ pub(crate) struct Client {
     /// The connection was reset, which was told to a write: reading will tell of an end like any other.
     reset: bool,
     /// Once it lingers (D7), this decides how long.
-    linger: Option<Box<Drain>>,
+    linger: Option<Linger>,
     /// It is to be a WebSocket, and nothing else.
     websocket: Option<Box<Hope>>,
     /// As long as there are calls.

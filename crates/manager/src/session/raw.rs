@@ -1,9 +1,8 @@
 //! Connections whose bytes are the program's own: TCP, Unix.
 
-use super::{Buffers, Next, Over, Tick};
+use super::{Buffers, Linger, Next, Over, Tick};
 use crate::core::{Core, Stage};
 use crate::limits::Limits;
-use exeunt_drain::{Connection as Drain, Effect, Input};
 use exeunt_lifecycle::CutWork;
 use exeunt_listener::Address;
 use std::time::Instant;
@@ -14,7 +13,7 @@ pub(crate) struct Raw {
     last_byte: Instant,
     draining: Option<Instant>,
     /// Once it lingers (D7), this decides how long.
-    linger: Option<Box<Drain>>,
+    linger: Option<Linger>,
     /// Work of the request that it began with, to be dropped outside of the lock.
     over: Option<Over>,
 }
@@ -43,9 +42,7 @@ impl Raw {
             (true, true) => Next::Wait,
             (true, false) if buffers.ended => Next::Close,
             (true, false) => {
-                let mut drain = Drain::new(core.limits.drain, now);
-                drain.on(now, Input::Finished);
-                self.linger = Some(Box::new(drain));
+                self.linger = Some(Linger::new(&core.limits, now));
                 Next::Linger
             }
             (false, _) if buffers.is_full(core.limits.receive_bytes, &core.limits) => Next::Wait,
@@ -58,10 +55,7 @@ impl Raw {
     }
 
     pub(crate) fn discard(&mut self, now: Instant, bytes: &[u8]) -> Next {
-        match self.linger.as_mut().map(|drain| drain.on(now, Input::Bytes(bytes))) {
-            Some(None) => Next::Read,
-            _ => Next::Close,
-        }
+        self.linger.as_mut().map_or(Next::Close, |linger| linger.discard(now, bytes))
     }
 
     pub(crate) fn enter(
@@ -102,8 +96,7 @@ impl Raw {
 
     pub(crate) fn tick(&mut self, limits: &Limits, buffers: &Buffers, now: Instant) -> Tick {
         if let Some(linger) = &mut self.linger {
-            let over = linger.on(now, Input::Tick).is_some_and(|effect| effect != Effect::Linger);
-            return Tick::Then(if over { Next::Close } else { Next::Wait });
+            return linger.tick(now);
         }
         match self.wake_at(limits, buffers) {
             Some(at) if at <= now => Tick::LastLook,

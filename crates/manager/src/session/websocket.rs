@@ -3,11 +3,10 @@
 //! What we have said and what the peer has said are two dimensions: either may be the first to say Close, and the other
 //! may go on sending until he has answered.
 
-use super::{Buffers, Over, Step};
+use super::{Buffers, Linger, Over, Step};
 use crate::core::Core;
 use crate::websocket::{Failure, Incoming, Reader, Role, WsControl, WsOp, close_payload, write};
 use bytes::Buf;
-use exeunt_drain::Connection as Drain;
 use exeunt_lifecycle::Work;
 use std::time::Instant;
 
@@ -35,7 +34,7 @@ pub(crate) struct WebSocket {
     /// The deadline of the drain has come: the peer has a moment for the last that he is sent.
     cut: Option<Instant>,
     /// Once it lingers (D7), this decides how long.
-    linger: Option<Box<Drain>>,
+    linger: Option<Linger>,
     asked: Asked,
     /// Work that has come to its end, and is to be dropped outside of the lock.
     over: Option<Over>,

@@ -3,8 +3,7 @@
 use super::{Call, Client, Reading};
 use crate::core::{Core, Stage};
 use crate::limits::Limits;
-use crate::session::{Buffers, Next, Over};
-use exeunt_drain::{Connection as Drain, Input};
+use crate::session::{Buffers, Linger, Next, Over};
 use exeunt_lifecycle::CutWork;
 use exeunt_listener::Address;
 use std::io;
@@ -20,9 +19,7 @@ impl Client {
                 (false, _) => Next::Wait,
                 (true, true) => Next::Close,
                 (true, false) => {
-                    let mut drain = Drain::new(core.limits.drain, now);
-                    drain.on(now, Input::Finished);
-                    self.linger = Some(Box::new(drain));
+                    self.linger = Some(Linger::new(&core.limits, now));
                     Next::Linger
                 }
             };
@@ -90,10 +87,7 @@ impl Client {
     }
 
     pub(crate) fn discard(&mut self, now: Instant, bytes: &[u8]) -> Next {
-        match self.linger.as_mut().map(|drain| drain.on(now, Input::Bytes(bytes))) {
-            Some(None) => Next::Read,
-            _ => Next::Close,
-        }
+        self.linger.as_mut().map_or(Next::Close, |linger| linger.discard(now, bytes))
     }
 
     pub(crate) fn enter(
@@ -111,6 +105,8 @@ impl Client {
                 self.draining.get_or_insert(now);
                 Next::Read
             }
+            // The program has given up what it asked.
+            Stage::Cut if self.linger.is_some() => Next::Close,
             Stage::Cut => {
                 self.cut(core, now, peer);
                 if buffers.send.is_empty() { Next::Close } else { Next::Abort }

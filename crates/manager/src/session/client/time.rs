@@ -4,7 +4,6 @@ use super::{Client, Reading};
 use crate::core::Core;
 use crate::limits::Limits;
 use crate::session::{Buffers, Next, Tick};
-use exeunt_drain::{Effect, Input};
 use std::time::Instant;
 
 /// What is due at some time.
@@ -26,8 +25,7 @@ impl Client {
     pub(crate) fn tick(&mut self, core: &Core, buffers: &mut Buffers, now: Instant) -> Tick {
         self.seen = now;
         if let Some(linger) = &mut self.linger {
-            let over = linger.on(now, Input::Tick).is_some_and(|effect| effect != Effect::Linger);
-            return Tick::Then(if over { Next::Close } else { Next::Wait });
+            return linger.tick(now);
         }
         let limits = &core.limits;
         let why = match self.due(limits, buffers) {

@@ -93,6 +93,11 @@ fn the_deadline_cuts_what_is_asked_and_says_so() {
     let mut bench = Bench::client(Limits::default(), silent);
     bench.enters(Stage::Cut);
     assert_eq!((bench.core.account().report(Duration::ZERO).cut_count, bench.end), (0, Some(End::Closed)));
+    // And none that the program has given up, though its end is awaited still.
+    let mut bench = asking("GET");
+    bench.does(Session::drain).enters(Stage::Cut);
+    assert!(bench.lingers);
+    assert_eq!((bench.core.account().report(Duration::ZERO).cut_count, bench.end), (0, Some(End::Closed)));
 }
 
 #[test]

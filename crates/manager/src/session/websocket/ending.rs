@@ -2,9 +2,8 @@
 
 use super::{Ours, Theirs, WebSocket};
 use crate::core::{Core, Stage};
-use crate::session::{Buffers, Next, Over, Step};
+use crate::session::{Buffers, Linger, Next, Over, Step};
 use crate::websocket::{Failure, Incoming, Role, WsControl};
-use exeunt_drain::{Connection as Drain, Input};
 use exeunt_lifecycle::CutWork;
 use exeunt_listener::Address;
 use std::time::Instant;
@@ -66,9 +65,7 @@ impl WebSocket {
 
     /// All that is to be said was said.
     pub(super) fn finish(&mut self, core: &Core) -> Next {
-        let mut drain = Drain::new(core.limits.drain, self.seen);
-        drain.on(self.seen, Input::Finished);
-        self.linger = Some(Box::new(drain));
+        self.linger = Some(Linger::new(&core.limits, self.seen));
         self.is_over(None);
         Next::Linger
     }
@@ -81,10 +78,7 @@ impl WebSocket {
     /// Bytes that came when nobody wants to be told any more.
     pub(crate) fn discard(&mut self, core: &Core, now: Instant, bytes: &[u8]) -> Next {
         if let Some(linger) = &mut self.linger {
-            return match linger.on(now, Input::Bytes(bytes)) {
-                None => Next::Read,
-                Some(_) => Next::Close,
-            };
+            return linger.discard(now, bytes);
         }
         self.stirs(now);
         self.overhear(core, bytes);

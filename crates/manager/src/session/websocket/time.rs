@@ -5,7 +5,6 @@ use crate::core::{Core, Stage};
 use crate::limits::Limits;
 use crate::session::{Buffers, Next, Step, Tick};
 use crate::websocket::{Failure, WsOp, write};
-use exeunt_drain::{Effect, Input};
 use exeunt_listener::Address;
 use std::time::{Duration, Instant};
 
@@ -35,8 +34,7 @@ impl WebSocket {
     ) -> Tick {
         self.seen = now;
         if let Some(linger) = &mut self.linger {
-            let over = linger.on(now, Input::Tick).is_some_and(|effect| effect != Effect::Linger);
-            return Tick::Then(if over { Next::Close } else { Next::Wait });
+            return linger.tick(now);
         }
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         let limits = &core.limits;
