@@ -36,9 +36,6 @@ struct Message {
     checked: usize,
 }
 
-/// Room that is made for a message before any of it is there.
-const FIRST_ROOM: u64 = 64 * 1024;
-
 impl Reader {
     pub(crate) fn new(role: Role) -> Self {
         Self { role, head: Vec::new(), frame: None, message: None, control: Vec::new() }
@@ -56,7 +53,7 @@ impl Reader {
                 let Some((header, length)) = self.head(input)? else { return Ok(None) };
                 self.begin(&header, length, most)?;
             }
-            if !self.payload(input)? {
+            if !self.payload(input, most)? {
                 return Ok(None);
             }
             if let Some(incoming) = self.finish()? {
@@ -130,8 +127,7 @@ impl Reader {
                     return Err(Failure::SIZE);
                 }
                 if message.is_none() {
-                    let data = Vec::with_capacity(length.min(FIRST_ROOM) as usize);
-                    self.message = Some(Message { text: opcode == Data::Text, data, checked: 0 });
+                    self.message = Some(Message { text: opcode == Data::Text, data: Vec::new(), checked: 0 });
                 }
             }
         }
@@ -145,7 +141,7 @@ impl Reader {
     }
 
     /// Takes what there is of the payload; whether that is all of it.
-    fn payload(&mut self, input: &mut &[u8]) -> Result<bool, Failure> {
+    fn payload(&mut self, input: &mut &[u8], most: usize) -> Result<bool, Failure> {
         let Some(frame) = &mut self.frame else { return Ok(false) };
         let left = usize::try_from(frame.left).unwrap_or(usize::MAX);
         let taken = left.min(input.len());
@@ -159,8 +155,9 @@ impl Reader {
         };
         let from = data.len();
         if data.capacity() - from < taken {
-            // As much again, but no more than is announced, so that a message keeps no more than it has.
-            data.reserve_exact(from.max(taken).min(left));
+            // As much again, so that what comes byte by byte is not moved with each, but no more than there may be.
+            let room = if frame.last { left } else { most.saturating_sub(from) };
+            data.reserve_exact(from.min(room).max(taken));
         }
         data.extend_from_slice(now);
         if self.role == Role::Server {
@@ -182,7 +179,9 @@ impl Reader {
         let control = match frame.opcode {
             OpCode::Data(_) if !frame.last => return Ok(None),
             OpCode::Data(_) => {
-                let Some(message) = self.message.take() else { return Ok(None) };
+                let Some(mut message) = self.message.take() else { return Ok(None) };
+                // A message keeps no more than it has.
+                message.data.shrink_to_fit();
                 let data = shared(message.data);
                 let content = if message.text {
                     Content::Text(Utf8Bytes::try_from(data).map_err(|_| Failure::TEXT)?)

@@ -397,3 +397,20 @@ fn a_handshake_is_one_of_rfc_6455() {
     assert!(other("POST / HTTP/1.1").is_err_and(|why| why.contains("GET")));
     assert!(other("GET / HTTP/1.0").is_err_and(|why| why.contains("HTTP/1.1")));
 }
+
+#[test]
+fn a_message_is_not_moved_with_each_of_its_fragments() {
+    let most = 100_000;
+    let mut reader = Reader::new(Role::Server);
+    let mut rooms = Vec::new();
+    for at in 0..most {
+        let fragment = frame(Role::Server, if at == 0 { 0x02 } else { 0x00 }, b"x");
+        assert_eq!(reader.read(&mut &fragment[..], most), Ok(None));
+        rooms.push(reader.room());
+    }
+    rooms.dedup();
+    assert!(rooms.len() < 20 && rooms.iter().all(|room| *room <= most), "{rooms:?}");
+    let last = reader.read(&mut &frame(Role::Server, FIN, b"")[..], most);
+    let Ok(Some(Incoming::Message(message))) = last else { panic!("{last:?}") };
+    assert_eq!((message.data().len(), reader.room()), (most, 0));
+}
