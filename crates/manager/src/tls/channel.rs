@@ -110,18 +110,19 @@ impl Channel {
         }
         // What comes of these bytes, with the part of a record that was there before, fits.
         let (plain, cipher) = scratch.split_at_mut(scratch.len() / 2 + RECORD / 2);
-        let length = if self.early.is_empty() {
-            from.read(cipher)?
+        let (length, more) = if self.early.is_empty() {
+            let length = from.read(cipher)?;
+            (length, length == cipher.len())
         } else {
             let length = self.early.len().min(cipher.len());
             self.early.copy_to_slice(cipher.get_mut(..length).unwrap_or_default());
-            length
+            // The kernel was not asked.
+            (length, true)
         };
         if length == 0 {
             self.end = Some(End::Torn);
             return Ok(Got::Torn);
         }
-        let more = length == cipher.len() || !self.early.is_empty();
         let cipher = cipher.get(..length).unwrap_or_default();
         self.records.pass(cipher, now);
         let filled = self.decrypt(cipher, plain);
