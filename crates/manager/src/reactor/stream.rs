@@ -153,7 +153,7 @@ fn advance(
             // If that fails, reading tells why.
             *writable = wire.flush().is_ok();
         }
-        session.says_last(core, *now);
+        session.says_last(core, *now, *readable);
         let more = *writable && session.has_to_send();
         if core.is_interrupted() || more && *writes >= WRITES {
             session.end_turn();

@@ -188,10 +188,11 @@ impl Session {
         }
     }
 
-    /// Before what it has to send is sent: a last word that would follow at once goes with it.
-    pub(crate) fn says_last(&mut self, core: &Core, now: Instant) {
+    /// Before what it has to send is sent: a last word that would follow at once goes with it. `more`: the kernel may have
+    /// more to read.
+    pub(crate) fn says_last(&mut self, core: &Core, now: Instant, more: bool) {
         if let Protocol::WebSocket(websocket) = &mut self.protocol {
-            websocket.says_last(core, &mut self.buffers, now);
+            websocket.says_last(core, &mut self.buffers, now, more);
         }
     }
 

@@ -29,6 +29,8 @@ pub(crate) struct WebSocket {
     pinged: Option<Instant>,
     /// The program has heard of the drain.
     draining: Option<Instant>,
+    /// More of the peer's may have arrived, which is to be told before a drain's Close is said.
+    more: bool,
     /// Which part of [`Limits::ws_close_spread`](crate::Limits::ws_close_spread) its Close waits, from 0 to 1.
     share: f64,
     /// The deadline of the drain has come: the peer has a moment for the last that he is sent.
@@ -87,6 +89,7 @@ impl WebSocket {
             last_byte: since,
             pinged: None,
             draining: None,
+            more: false,
             share,
             cut: None,
             linger: None,

@@ -32,6 +32,8 @@ pub(super) struct Bench {
     pub(super) wire: Vec<u8>,
     /// What the kernel takes of what is to be sent.
     pub(super) window: usize,
+    /// The kernel may have more to read.
+    pub(super) more: bool,
     /// The session would read on.
     pub(super) reads: bool,
     pub(super) lingers: bool,
@@ -70,6 +72,7 @@ impl Bench {
             told: Vec::new(),
             wire: Vec::new(),
             window: usize::MAX,
+            more: false,
             reads: false,
             lingers: false,
             end: None,
@@ -191,7 +194,7 @@ impl Bench {
             let next = match pending.take() {
                 Some(next) if !matches!(next, Next::Read | Next::Wait) => next,
                 _ => {
-                    self.session.says_last(&self.core, self.now);
+                    self.session.says_last(&self.core, self.now, self.more);
                     self.sends();
                     self.session.next(&self.core, self.now)
                 }

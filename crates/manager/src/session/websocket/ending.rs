@@ -57,7 +57,8 @@ impl WebSocket {
 
     /// The Close of a drain goes with the last answer before it: who gets that by itself sends his next message, which
     /// can have none any more.
-    pub(crate) fn says_last(&mut self, core: &Core, buffers: &mut Buffers, now: Instant) {
+    pub(crate) fn says_last(&mut self, core: &Core, buffers: &mut Buffers, now: Instant, more: bool) {
+        self.more = more;
         if !buffers.send.is_empty() && self.spread_ends(&core.limits, buffers).is_some_and(|at| at <= now) {
             self.say_close(buffers, 1001, "");
         }

@@ -60,13 +60,14 @@ impl WebSocket {
     }
 
     /// When the Close that a drain calls for is said, if it is still to be said. What has come by then is told first, since
-    /// it may be answered.
+    /// it may be answered; but a peer that goes on and on does not put it off for longer than one that is silent would.
     pub(super) fn spread_ends(&self, limits: &Limits, buffers: &Buffers) -> Option<Instant> {
         let since = self.draining.filter(|_| !self.opening && buffers.recv.is_empty())?;
         if self.ours != Ours::Open || self.theirs != Theirs::Open {
             return None;
         }
-        since.checked_add(limits.ws_close_spread.mul_f64(self.share))
+        let patience = if self.more { limits.drain.idle_grace } else { Duration::ZERO };
+        since.checked_add(limits.ws_close_spread.mul_f64(self.share))?.checked_add(patience)
     }
 
     /// The peer has said Close, or not: in this time it is over.

@@ -1,7 +1,7 @@
 //! A client that is written by hand, frame by frame, so that it can do everything wrong.
 
 use crate::support::asking;
-use std::io::Read as _;
+use std::io::Read;
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
 
@@ -17,7 +17,7 @@ pub(crate) fn opened(address: SocketAddr) -> (TcpStream, String) {
 }
 
 /// Reads an answer's head, and nothing behind it.
-pub(crate) fn read_head(client: &mut TcpStream) -> String {
+pub(crate) fn read_head(client: &mut impl Read) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
@@ -52,7 +52,7 @@ pub(crate) fn close_frame(code: u16) -> Vec<u8> {
 }
 
 /// The next frame of a server's: its first byte, and its payload. None where the connection ends.
-pub(crate) fn read_frame(client: &mut TcpStream) -> Option<(u8, Vec<u8>)> {
+pub(crate) fn read_frame(client: &mut impl Read) -> Option<(u8, Vec<u8>)> {
     let mut head = [0; 2];
     if client.read(&mut head[..1]).unwrap() == 0 {
         return None;

@@ -29,7 +29,7 @@ fn d6_the_last_answer_and_1001_go_together() {
     let answers = |session: &mut Session, core: &Core, step: Option<Step>| {
         let Some(Step::WsMessage(message)) = step else { panic!("a message, and not {step:?}") };
         session.ws_send(core, WsOp::Text, message.data()).unwrap();
-        session.says_last(core, now);
+        session.says_last(core, now, false);
         let sent = session.to_send().to_vec();
         session.sent(now, sent.len());
         sent
@@ -41,6 +41,28 @@ fn d6_the_last_answer_and_1001_go_together() {
     let Next::Tell(step) = session.next(core, now) else { panic!("the other") };
     let last = answers(session, core, Some(step));
     assert_eq!(last, [ours(WsOp::Text, "second"), our_close(1001)].concat());
+}
+
+#[test]
+fn d6_what_the_kernel_has_is_read_before_the_close() {
+    let mut bench = opened(Limits::default(), echo);
+    bench.more = true;
+    bench.at(1000).enters(Stage::Draining).arrives(frame(WsOp::Text, "of many"));
+    assert_eq!(bench.wire, ours(WsOp::Text, "of many"));
+    bench.more = false;
+    bench.at(1001).arrives(frame(WsOp::Text, "the last"));
+    assert_eq!(
+        bench.wire,
+        [ours(WsOp::Text, "of many"), ours(WsOp::Text, "the last"), our_close(1001)].concat()
+    );
+
+    // One who never stops.
+    let mut bench = plain();
+    bench.more = true;
+    bench.at(1000).enters(Stage::Draining);
+    assert_eq!((bench.wire.len(), bench.wakes_at()), (0, Some(1250)));
+    bench.at(1250).arrives(frame(WsOp::Text, "more"));
+    assert_eq!(bench.wire, our_close(1001));
 }
 
 #[test]
