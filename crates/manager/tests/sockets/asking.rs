@@ -376,6 +376,8 @@ fn the_lifecycle_counts_calls_and_hears_of_those_that_are_cut() {
     let report = manager.run(&lifecycle).unwrap();
     assert_eq!(report.cut_count, 2, "{report}");
     assert_eq!(lifecycle.close().exit_status(), 3);
+    // Followers are told by a thread of their own.
+    crate::support::wait_until("both", || log.all().len() == 2);
     let mut cut = log.all();
     cut.sort();
     assert_eq!(cut, ["call GET /connected", "call GET /connecting"]);
