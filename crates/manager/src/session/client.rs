@@ -198,6 +198,7 @@ impl Session {
             Protocol::Client(client) if self.wish == Wish::Serve => {
                 client.lost(&mut self.buffers, error, writing)
             }
+            Protocol::WebSocket(websocket) if self.wish == Wish::Serve => websocket.lost(&mut self.buffers),
             _ => Next::Close,
         }
     }

@@ -76,6 +76,16 @@ impl WebSocket {
         if self.linger.is_some() { Next::Close } else { Next::Read }
     }
 
+    /// The connection broke.
+    pub(crate) fn lost(&mut self, buffers: &mut Buffers) -> Next {
+        if self.opening || self.theirs != Theirs::Open || self.ours != Ours::Open {
+            return Next::Close;
+        }
+        self.theirs = Theirs::Ended;
+        buffers.send.clear();
+        Next::Tell(Step::Refused("the WebSocket broke without a Close (1006)"))
+    }
+
     /// Bytes that came when nobody wants to be told any more.
     pub(crate) fn discard(&mut self, core: &Core, now: Instant, bytes: &[u8]) -> Next {
         if let Some(linger) = &mut self.linger {

@@ -49,6 +49,7 @@ fn some_frames() -> impl Strategy<Value = Vec<u8>> {
 enum Happens {
     Arrives(Vec<u8>),
     PeerEnds,
+    Breaks(bool),
     Window(usize),
     Says(WsOp, usize),
     SaysClose,
@@ -69,6 +70,7 @@ fn anything() -> impl Strategy<Value = Happens> {
             Happens::Arrives(bytes)
         }),
         1 => Just(Happens::PeerEnds),
+        1 => any::<bool>().prop_map(Happens::Breaks),
         2 => prop_oneof![Just(0), 1_usize..200, Just(usize::MAX)].prop_map(Happens::Window),
         3 => (prop::sample::select(vec![WsOp::Text, WsOp::Binary, WsOp::Ping]), 0_usize..126)
             .prop_map(|(op, size)| Happens::Says(op, size)),
@@ -88,7 +90,8 @@ fn happens(bench: &mut Bench, now: &mut u64, what: &Happens) {
     match what {
         Happens::Arrives(bytes) => _ = bench.arrives(bytes),
         Happens::PeerEnds if bench.reads && bench.end.is_none() => _ = bench.peer_ends(),
-        Happens::PeerEnds => {}
+        Happens::Breaks(writing) if bench.end.is_none() => _ = bench.breaks(*writing),
+        Happens::PeerEnds | Happens::Breaks(_) => {}
         Happens::Window(window) => {
             bench.window = *window;
             bench.does(|_, _| {});

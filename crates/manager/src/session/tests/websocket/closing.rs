@@ -92,6 +92,15 @@ fn an_end_without_a_close_is_an_error() {
     let mut bench = plain();
     bench.does(|session, core| session.ws_close(core, 1000, "").unwrap()).peer_ends();
     assert_eq!((bench.told.as_slice(), bench.end), (&["close".to_owned()][..], Some(End::Closed)));
+    // Nobody is left to be sent anything.
+    let mut bench = plain();
+    bench.window = 1;
+    bench.does(|session, core| session.ws_send(core, WsOp::Text, b"answer").unwrap()).breaks(true);
+    assert_eq!(bench.told, ["error the WebSocket broke without a Close (1006)", "close"]);
+    assert_eq!(bench.end, Some(End::Closed));
+    let mut bench = plain();
+    bench.does(|session, core| session.ws_close(core, 1000, "").unwrap()).breaks(false);
+    assert_eq!((bench.told.as_slice(), bench.end), (&["close".to_owned()][..], Some(End::Closed)));
     // What waits for him is sent.
     let mut bench = plain();
     bench.window = 1;
