@@ -281,13 +281,15 @@ fn read(core: &Core, entry: &mut Entry, scratch: &mut [u8], now: Instant) -> Opt
     }
 }
 
-fn arrived(core: &Core, connection: &Connection, bytes: &[u8], now: Instant) -> Option<Next> {
+pub(super) fn arrived(core: &Core, connection: &Connection, bytes: &[u8], now: Instant) -> Option<Next> {
     let (step, serving) = {
         let mut session = connection.lock();
         if session.is_lingering() {
             return Some(session.discard(core, now, bytes));
         }
-        (session.arrived(core, now, bytes), session.is_serving())
+        let step = session.arrived(core, now, bytes);
+        // With what the peer's handshake begins the program has nothing to do.
+        (step, session.is_serving() && !session.awaits_tls())
     };
     let serving = step.map_or(serving, |step| tell_all(core, connection, step));
     // Who has ended the connection meanwhile reads no more of it.

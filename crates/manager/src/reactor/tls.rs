@@ -104,3 +104,41 @@ pub(super) fn failed(core: &Core, connection: &Connection, wire: &Wire, error: &
     connection.tell(core, Event::Error(&format!("{what} failed: {error}")));
     if shaking { connection.lock().gives_tls_up() } else { Next::Close }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::stream;
+    use crate::connection::{Connection, Kind};
+    use crate::core::Core;
+    use crate::event::Event;
+    use crate::limits::Limits;
+    use crate::session::{Protocol, Raw, Session};
+    use crate::tls::Tls;
+    use std::io;
+    use std::sync::{Arc, Mutex};
+    use std::time::Instant;
+
+    #[test]
+    fn what_is_read_behind_start_tls_is_not_told() {
+        let told: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
+        let log = Arc::clone(&told);
+        let handler = move |_: &Connection, event: Event<'_>| {
+            if let Event::Read(bytes) = event {
+                log.lock().unwrap().push(bytes.to_vec());
+            }
+        };
+        let unsupported = Err(io::ErrorKind::Unsupported);
+        let core = Arc::new(Core::new(Some(Arc::new(handler)), Limits::default(), unsupported));
+        let session = Session::new(Protocol::Raw(Raw::new(Instant::now())), None, None);
+        let connection = Connection::new(&core, Kind::Stream, session);
+        _ = stream::arrived(&core, &connection, b"STARTTLS\r\n", Instant::now());
+        connection.consume(10);
+        // By another thread, while the one that polls is about to read.
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let tls = Tls::new().certificate(made.cert.pem(), made.signing_key.serialize_pem());
+        connection.start_tls(&tls).unwrap();
+        _ = stream::arrived(&core, &connection, b"QUIT\r\n", Instant::now());
+        assert_eq!(*told.lock().unwrap(), [b"STARTTLS\r\n"]);
+        assert_eq!(connection.received(usize::MAX), b"QUIT\r\n", "the handshake begins with it, and fails");
+    }
+}

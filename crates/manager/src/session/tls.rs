@@ -86,7 +86,7 @@ impl Session {
     }
 
     /// Whether what comes is the beginning of the peer's handshake: it was asked for while that was read.
-    pub(super) fn awaits_tls(&self) -> bool {
+    pub(crate) fn awaits_tls(&self) -> bool {
         matches!(self.secrecy, Secrecy::Wanted { .. })
     }
 
