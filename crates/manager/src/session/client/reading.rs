@@ -176,6 +176,10 @@ impl Client {
     /// The oldest call has its answer; what is read next.
     fn answered(&mut self, head: &AnswerHead) {
         let call = self.calls.pop_front();
+        if head.ends == Ends::Switches {
+            // What was asked behind it is not HTTP any more.
+            self.calls.clear();
+        }
         self.end_work();
         self.reading = match head.ends {
             Ends::Switches => Reading::Switching,

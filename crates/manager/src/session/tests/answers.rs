@@ -259,7 +259,14 @@ fn the_work_that_another_protocol_ends_is_dropped_by_whoever_had_the_lock() {
     client.core.count_in(Some(lifecycle.scope("client")));
     client.does(|session, core| session.send(core, CONNECT.as_bytes()).unwrap());
     client.arrives("HTTP/1.1 200 OK\r\n\r\n");
-    for mut bench in [server, client] {
+    // With a body, so that another request could be written behind it.
+    const UPGRADE: &str =
+        "POST / HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\nConnection: Upgrade\r\nContent-Length: 1\r\n\r\na";
+    let mut pipelined = Bench::client(crate::Limits::default(), silent);
+    pipelined.core.count_in(Some(lifecycle.scope("pipelined")));
+    pipelined.does(|session, core| session.send(core, [UPGRADE, GET].concat().as_bytes()).unwrap());
+    pipelined.arrives("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n");
+    for mut bench in [server, client, pipelined] {
         bench.arrives("raw");
         assert_eq!(bench.session.consume(9), 3, "it is the program's");
         assert!(
