@@ -1,6 +1,6 @@
 //! Responses, told to the program that asked.
 
-use super::stream;
+use super::telling;
 use crate::connection::Connection;
 use crate::core::Core;
 use crate::event::Event;
@@ -13,7 +13,7 @@ pub(super) fn tell(core: &Core, connection: &Connection, answer: Answer) -> bool
             connection.tell(core, Event::HttpResponseHeaders(&response));
             let step = connection.lock().answer_announced(core);
             if let Some(step) = step {
-                return stream::tell(core, connection, step);
+                return telling::tell(core, connection, step);
             }
         }
         Answer::Whole(response) => {

@@ -32,6 +32,7 @@ mod passed;
 mod pull;
 mod signals;
 mod stream;
+mod telling;
 mod tls;
 
 pub use passed::Passed;

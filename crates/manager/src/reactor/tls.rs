@@ -107,11 +107,11 @@ pub(super) fn failed(core: &Core, connection: &Connection, wire: &Wire, error: &
 
 #[cfg(test)]
 mod tests {
-    use super::stream;
     use crate::connection::{Connection, Kind};
     use crate::core::Core;
     use crate::event::Event;
     use crate::limits::Limits;
+    use crate::reactor::telling;
     use crate::session::{Protocol, Raw, Session};
     use crate::tls::Tls;
     use std::io;
@@ -131,13 +131,13 @@ mod tests {
         let core = Arc::new(Core::new(Some(Arc::new(handler)), Limits::default(), unsupported));
         let session = Session::new(Protocol::Raw(Raw::new(Instant::now())), None, None);
         let connection = Connection::new(&core, Kind::Stream, session);
-        _ = stream::arrived(&core, &connection, b"STARTTLS\r\n", Instant::now());
+        _ = telling::arrived(&core, &connection, b"STARTTLS\r\n", Instant::now());
         connection.consume(10);
         // By another thread, while the one that polls is about to read.
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let tls = Tls::new().certificate(made.cert.pem(), made.signing_key.serialize_pem());
         connection.start_tls(&tls).unwrap();
-        _ = stream::arrived(&core, &connection, b"QUIT\r\n", Instant::now());
+        _ = telling::arrived(&core, &connection, b"QUIT\r\n", Instant::now());
         assert_eq!(*told.lock().unwrap(), [b"STARTTLS\r\n"]);
         assert_eq!(connection.received(usize::MAX), b"QUIT\r\n", "the handshake begins with it, and fails");
     }
