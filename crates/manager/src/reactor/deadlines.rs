@@ -1,6 +1,7 @@
 //! When which socket is to be looked at, though nothing has happened to it.
 
-use crate::entry::Entry;
+use super::{Reactor, stream};
+use crate::entry::{Entry, Socket};
 use slab::Slab;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -50,6 +51,42 @@ impl Deadlines {
         }
         self.heap.pop();
         Some((slot, at))
+    }
+}
+
+impl Reactor {
+    /// Lets those whose time has come have their turn.
+    pub(super) fn keep_deadlines(&mut self) {
+        let now = self.now;
+        while !self.is_over()
+            && let Some((slot, at)) = self.deadlines.pop(now)
+        {
+            let Some(entry) = self.entries.get_mut(slot) else { continue };
+            // Not for its present deadline: it was armed anew, or is another socket.
+            if entry.armed != Some(at) {
+                continue;
+            }
+            entry.armed = None;
+            let is_stream = matches!(entry.socket, Socket::Stream(_));
+            if is_stream && entry.connection.lock().is_due(&self.core.limits, self.now) {
+                // We may be who was late: what the kernel has of the peer's, and takes of ours, comes first.
+                entry.readable = true;
+                entry.writable = true;
+                self.turn(slot, None);
+                self.judge(slot);
+            } else {
+                self.turn(slot, None);
+            }
+        }
+    }
+
+    /// Whoever is late all the same has to bear the consequences.
+    fn judge(&mut self, slot: usize) {
+        let Some(entry) = self.entries.get_mut(slot) else { return };
+        if entry.connection.lock().is_due(&self.core.limits, self.now) {
+            let next = stream::tick(&self.core, entry, &mut self.scratch, self.now);
+            self.turn(slot, next);
+        }
     }
 }
 

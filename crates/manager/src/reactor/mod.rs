@@ -4,14 +4,13 @@
 //! but the beginning and the end of a drain.
 
 use crate::connection::Connection;
-use crate::core::{Core, Inbox, Stage};
+use crate::core::{Core, Inbox};
 use crate::entry::{Entry, Socket};
 use crate::event::Event;
 use crate::handle::Handle;
 use crate::handler::guarded;
-use crate::session::{Next, Session};
+use crate::session::Next;
 use deadlines::Deadlines;
-use exeunt_listener::{Address, CloseOptions};
 use mio::{Events, Poll, Token};
 use signals::Signals;
 use slab::Slab;
@@ -24,6 +23,7 @@ use std::time::{Duration, Instant};
 mod accept;
 mod answers;
 mod body;
+mod comings;
 mod connecting;
 mod datagram;
 mod deadlines;
@@ -297,68 +297,6 @@ impl Reactor {
         }
     }
 
-    /// Takes a socket in.
-    fn add(&mut self, mut entry: Entry) {
-        let vacant = self.entries.vacant_entry();
-        let slot = vacant.key();
-        if let Err(error) = entry.register(self.poll.registry(), Token(slot)) {
-            let text = format!("the kernel does not watch the socket: {error}");
-            entry.connection.tell(&self.core, Event::Error(&text));
-            return self.bury(entry);
-        }
-        let connection = entry.connection.clone();
-        connection.lock().placed(slot);
-        match (&entry.socket, self.core.stage()) {
-            (Socket::Stream(_), _) => self.streams += 1,
-            // What comes this late goes with the others.
-            (Socket::Listener(_), Stage::Draining) => connection.lock().drain(&self.core),
-            (Socket::Listener(_), Stage::Cut) => connection.lock().close(),
-            (Socket::Connecting(connecting), Stage::Cut) => {
-                let text = connecting.failure("the stop is over");
-                self.cut_short(&connection);
-                connection.tell(&self.core, Event::Error(&text));
-                return self.bury(entry);
-            }
-            _ => {}
-        }
-        vacant.insert(entry);
-        self.list_for_polls(&connection);
-        // What was done to it before it had a place.
-        self.turn_or_list(slot);
-    }
-
-    fn remove(&mut self, slot: usize) {
-        let Some(entry) = self.entries.try_remove(slot) else { return };
-        self.deadlines.tidy(&self.entries);
-        if let Socket::Stream(_) = entry.socket {
-            self.streams -= 1;
-            if self.streams < self.core.limits.connections {
-                for slot in self.waiting.drain(..) {
-                    if let Some(entry) = self.entries.get_mut(slot) {
-                        list(&mut self.listed, entry, slot);
-                    }
-                }
-            }
-        }
-        self.bury(entry);
-        self.now = Instant::now();
-    }
-
-    /// Tells the last event, and closes the socket.
-    fn bury(&self, entry: Entry) {
-        let Entry { connection, mut socket, .. } = entry;
-        connection.tell_end(&self.core, Session::gone);
-        if let Socket::Stream(wire) = &mut socket {
-            wire.say_goodbye();
-        }
-        if let Socket::Listener(door) = socket
-            && let Address::Unix(_) = door.listener.local_address()
-        {
-            // Its name goes with it; that is the first step of a close, and the others are for clients in its queue.
-            _ = door.listener.close(CloseOptions::default()).step(Instant::now());
-        }
-    }
-
     fn fire_timers(&mut self) {
         let now = Instant::now();
         self.now = now;
@@ -385,39 +323,6 @@ impl Reactor {
         }
     }
 
-    fn keep_deadlines(&mut self) {
-        let now = self.now;
-        while !self.is_over()
-            && let Some((slot, at)) = self.deadlines.pop(now)
-        {
-            let Some(entry) = self.entries.get_mut(slot) else { continue };
-            // Not for its present deadline: it was armed anew, or is another socket.
-            if entry.armed != Some(at) {
-                continue;
-            }
-            entry.armed = None;
-            let is_stream = matches!(entry.socket, Socket::Stream(_));
-            if is_stream && entry.connection.lock().is_due(&self.core.limits, self.now) {
-                // We may be who was late: what the kernel has of the peer's, and takes of ours, comes first.
-                entry.readable = true;
-                entry.writable = true;
-                self.turn(slot, None);
-                self.judge(slot);
-            } else {
-                self.turn(slot, None);
-            }
-        }
-    }
-
-    /// Whoever is late all the same has to bear the consequences.
-    fn judge(&mut self, slot: usize) {
-        let Some(entry) = self.entries.get_mut(slot) else { return };
-        if entry.connection.lock().is_due(&self.core.limits, self.now) {
-            let next = stream::tick(&self.core, entry, &mut self.scratch, self.now);
-            self.turn(slot, next);
-        }
-    }
-
     fn tell_poll(&mut self) {
         let mut told = 0;
         while !self.is_over()
@@ -436,27 +341,6 @@ impl Reactor {
         if connection.lock().becomes_polled() {
             self.polled.push(connection.clone());
         }
-    }
-
-    /// Closes everything at once, the newest first.
-    pub(crate) fn close(&mut self) {
-        let mut entries = self.core.take_inbox(usize::MAX).unwrap_or_default().added;
-        self.wakeups.clear();
-        self.entering.clear();
-        entries.extend(std::mem::take(&mut self.entries).into_iter().map(|(_, entry)| entry));
-        entries.sort_by_key(|entry| std::cmp::Reverse(entry.connection.id()));
-        for mut entry in entries {
-            if let Socket::Stream(wire) = &mut entry.socket
-                && entry.connection.lock().is_cut_short()
-            {
-                wire.reset_on_close();
-            }
-            self.bury(entry);
-        }
-        self.streams = 0;
-        self.listed.clear();
-        self.polled.clear();
-        self.waiting.clear();
     }
 }
 
