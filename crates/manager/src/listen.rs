@@ -8,7 +8,7 @@ use crate::event::Event;
 use crate::handler::Handler;
 use crate::session::{Datagram, Protocol, Session};
 use crate::tls::{Tls, TlsError};
-use crate::url::{Scheme, Url};
+use crate::url::{Scheme, Url, shown};
 use exeunt_listener::{Address, Listener};
 use std::fmt;
 use std::io;
@@ -86,18 +86,18 @@ pub(crate) fn listen(core: &Arc<Core>, text: &str, how: Listen) -> Result<Connec
             Scheme::Udp => Err(TlsError::Datagrams),
             _ => tls.server(http).map(drop),
         };
-        usable.map_err(|source| ListenError::Tls { url: text.to_owned(), source })?;
+        usable.map_err(|source| ListenError::Tls { url: shown(text), source })?;
     }
     let secured = Secured::new(tls, &url);
     let (kind, session, socket) = if url.scheme() == Scheme::Udp {
-        let socket = datagram(&url).map_err(|source| ListenError::Socket { url: text.to_owned(), source })?;
+        let socket = datagram(&url).map_err(|source| ListenError::Socket { url: shown(text), source })?;
         let local = socket.local_addr().ok().map(Address::from);
         let socket = Arc::new(socket);
         let session = Session::new(Protocol::Datagram(Datagram::bound(Arc::clone(&socket))), handler, local);
         (Kind::Datagram, session, Socket::Datagram(socket))
     } else {
         let listener = Listener::bind(&address(&url))
-            .map_err(|source| ListenError::Bind { url: text.to_owned(), source })?;
+            .map_err(|source| ListenError::Bind { url: shown(text), source })?;
         let session = Session::new(Protocol::Listener, handler, Some(listener.local_address().clone()));
         (
             Kind::Listener,

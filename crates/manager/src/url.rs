@@ -3,6 +3,7 @@
 mod error;
 mod pattern;
 mod scheme;
+mod shown;
 
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
@@ -13,6 +14,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 pub use error::UrlError;
 pub use pattern::matches;
 pub use scheme::Scheme;
+pub(crate) use shown::shown;
 
 /// Where to listen, or to connect to, and what is spoken there.
 ///
@@ -20,7 +22,7 @@ pub use scheme::Scheme;
 /// machine; the port may be left out where the scheme has one of its own; without a scheme, `host:port` is TCP. An IPv6 address stands
 /// in brackets. A Unix socket is `unix:/path`, or `http+unix:/path` to speak HTTP on it; in
 /// `http+unix://%2Fpath%2Fof%2Fsocket/uri` its path is escaped, and a URI may follow.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Url {
     scheme: Scheme,
     user: Option<String>,
@@ -53,7 +55,7 @@ impl Url {
             return Err(UrlError::Empty);
         }
         if let Some(character) = text.chars().find(char::is_ascii_control) {
-            return Err(UrlError::Character { url: text.to_owned(), character });
+            return Err(UrlError::Character { url: shown(text), character });
         }
         if let Some(path) = text.strip_prefix("unix:") {
             return Self::unix(text, Scheme::Unix, path);
@@ -65,7 +67,7 @@ impl Url {
             None => Self::internet(text, Scheme::Tcp, text),
             Some((scheme, rest)) => match Scheme::parse(scheme) {
                 Some(scheme) => Self::internet(text, scheme, rest),
-                None => Err(UrlError::Scheme { url: text.to_owned(), scheme: scheme.to_owned() }),
+                None => Err(UrlError::Scheme { url: shown(text), scheme: scheme.to_owned() }),
             },
         }
     }
@@ -125,7 +127,7 @@ impl Url {
     }
 
     fn internet(text: &str, scheme: Scheme, rest: &str) -> Result<Self, UrlError> {
-        let url = || text.to_owned();
+        let url = || shown(text);
         if text.contains(' ') {
             return Err(UrlError::Character { url: url(), character: ' ' });
         }
@@ -175,7 +177,7 @@ impl Url {
             _ => (place.to_owned(), ""),
         };
         if socket.is_empty() || socket.contains('\0') {
-            return Err(UrlError::NoPath { url: text.to_owned() });
+            return Err(UrlError::NoPath { url: shown(text) });
         }
         Ok(Self {
             scheme,

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 const AGAIN: Duration = Duration::from_millis(10);
 
 pub(crate) struct Connecting {
-    /// As the program wrote it.
+    /// As the program wrote it, but for its password.
     url: String,
     udp: bool,
     secured: Secured,

@@ -8,7 +8,7 @@ use crate::event::Event;
 use crate::handler::Handler;
 use crate::session::{Client, Datagram, Protocol, Raw, Session};
 use crate::tls::{Role, Tls, TlsError};
-use crate::url::{Scheme, Url};
+use crate::url::{Scheme, Url, shown};
 use exeunt_listener::Address;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -101,7 +101,7 @@ pub(crate) fn connect(
     if core.is_closed() {
         return Err(ManagerClosed.into());
     }
-    let cut = || ConnectError::Cut { url: text.to_owned() };
+    let cut = || ConnectError::Cut { url: shown(text) };
     if core.stage() == Stage::Cut {
         return Err(cut());
     }
@@ -112,7 +112,7 @@ pub(crate) fn connect(
             Scheme::Udp => Err(TlsError::Datagrams),
             _ => tls.opening(Role::Client(url.host()), false).map(drop),
         };
-        usable.map_err(|source| ConnectError::Tls { url: text.to_owned(), source })?;
+        usable.map_err(|source| ConnectError::Tls { url: shown(text), source })?;
     }
     let secured = Secured::new(tls, &url);
     let speaks_http = http.unwrap_or(url.speaks_http());
@@ -125,7 +125,7 @@ pub(crate) fn connect(
     };
     let named = place == Place::Name;
     let expects_tls = !matches!(secured, Secured::No);
-    let mut connecting = Connecting::new(text, now, limit, secured);
+    let mut connecting = Connecting::new(&shown(text), now, limit, secured);
     let (kind, protocol) = match (url.scheme(), place) {
         (Scheme::Udp, Place::Socket(address)) => {
             (Kind::Datagram, Protocol::Datagram(Datagram::connected(connecting.datagram(address))))
@@ -149,7 +149,7 @@ pub(crate) fn connect(
     }
     if let Some(headers) = websocket {
         let asked = session.ws_ask(core, url.uri(), headers);
-        asked.map_err(|source| ConnectError::WebSocket { url: text.to_owned(), source })?;
+        asked.map_err(|source| ConnectError::WebSocket { url: shown(text), source })?;
     }
     let connection = Connection::new(core, kind, session);
     connection.tell(core, Event::Open);
