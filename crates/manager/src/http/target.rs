@@ -49,7 +49,7 @@ pub(crate) fn is_authority(text: &[u8], port: bool) -> bool {
             }
         }
         _ => {
-            let end = text.iter().position(|byte| *byte == b':').unwrap_or(text.len());
+            let end = memchr::memchr(b':', text).unwrap_or(text.len());
             let (name, rest) = text.split_at_checked(end).unwrap_or_default();
             (is_registered_name(name), rest)
         }
@@ -83,11 +83,9 @@ fn absolute(target: &[u8]) -> Result<usize, Refusal> {
 }
 
 fn is_registered_name(name: &[u8]) -> bool {
+    let mut escapes = memchr::memchr_iter(b'%', name).map(|at| name.get(at + 1..at + 3).unwrap_or_default());
     name.iter().all(|byte| token::is_host_byte(*byte))
-        && name
-            .split(|byte| *byte == b'%')
-            .skip(1)
-            .all(|behind| behind.get(..2).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit)))
+        && escapes.all(|digits| digits.len() == 2 && digits.iter().all(u8::is_ascii_hexdigit))
 }
 
 fn is_ipv6(address: &[u8]) -> bool {
