@@ -17,8 +17,9 @@ pub use receiver::FormReceiver;
 ///
 /// Files are written to the directory as they come, under hidden names of their own (`.upload-…`), and get their names when
 /// the whole form is there: all of them or none. What is not whole is removed, also when the client leaves; only a process
-/// that is killed leaves hidden files behind. From `HttpMessage` on the files are the program's. Nothing is ever written outside of the directory, and nothing is replaced
-/// unless that is asked for.
+/// that is killed leaves hidden files behind. From `HttpMessage` on the files are the program's. Nothing is ever written
+/// outside of the directory, and nothing is replaced unless that is asked for. A file that is coming has a descriptor,
+/// beside its connection's.
 ///
 /// Writing takes the thread that polls for as long as the kernel takes to take the bytes; that is the page cache's time, but
 /// a disk's where memory is short. Nothing is synchronized (fsync(2)).
