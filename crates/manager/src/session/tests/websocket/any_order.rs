@@ -50,6 +50,7 @@ enum Happens {
     Arrives(Vec<u8>),
     PeerEnds,
     Breaks(bool),
+    More(bool),
     Window(usize),
     Says(WsOp, usize),
     SaysClose,
@@ -71,6 +72,7 @@ fn anything() -> impl Strategy<Value = Happens> {
         }),
         1 => Just(Happens::PeerEnds),
         1 => any::<bool>().prop_map(Happens::Breaks),
+        1 => any::<bool>().prop_map(Happens::More),
         2 => prop_oneof![Just(0), 1_usize..200, Just(usize::MAX)].prop_map(Happens::Window),
         3 => (prop::sample::select(vec![WsOp::Text, WsOp::Binary, WsOp::Ping]), 0_usize..126)
             .prop_map(|(op, size)| Happens::Says(op, size)),
@@ -92,6 +94,7 @@ fn happens(bench: &mut Bench, now: &mut u64, what: &Happens) {
         Happens::PeerEnds if bench.reads && bench.end.is_none() => _ = bench.peer_ends(),
         Happens::Breaks(writing) if bench.end.is_none() => _ = bench.breaks(*writing),
         Happens::PeerEnds | Happens::Breaks(_) => {}
+        Happens::More(more) => bench.more = *more,
         Happens::Window(window) => {
             bench.window = *window;
             bench.does(|_, _| {});
