@@ -228,6 +228,25 @@ fn our_end_is_announced_once_and_then_the_kernels_turn() {
 }
 
 #[test]
+fn behind_our_end_nothing_can_be_wrong_any_more() {
+    let mut pair = Pair::secured();
+    pair.channel.end();
+    pair.up.bytes.extend(b"GET / HTTP/1.1\r\n\r\n");
+    assert!(matches!(pair.read(), Ok(Got::Bytes { length: 18, more: false })));
+    pair.up.ended = true;
+    assert!(matches!(pair.read(), Ok(Got::End)));
+
+    // The end of whoever leaves within the handshake is a mistake there.
+    let mut pair = Pair::fresh();
+    pair.client_writes();
+    _ = pair.read();
+    pair.channel.end();
+    pair.client.send_close_notify();
+    pair.client_writes();
+    assert!(matches!(pair.read(), Ok(Got::Bytes { .. })) && pair.channel.is_handshaking());
+}
+
+#[test]
 fn what_was_there_before_is_the_beginning_of_the_handshake() {
     let mut pair = Pair::fresh();
     pair.client_writes();
