@@ -94,7 +94,8 @@ impl Session {
             Protocol::Raw(raw) => raw.ended(),
             Protocol::Http(http) => http.ended(),
             Protocol::WebSocket(websocket) => websocket.ended(),
-            Protocol::Client(client) => client.ended(),
+            // TLS announces the end, which no reset can.
+            Protocol::Client(client) => client.ended(matches!(self.secrecy, Secrecy::Done(_))),
             Protocol::Listener | Protocol::Datagram(_) => Next::Close,
         }
     }

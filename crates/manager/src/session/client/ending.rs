@@ -52,8 +52,9 @@ impl Client {
         matches!(self.reading, Reading::Switching) && self.told.is_none()
     }
 
-    /// The peer has ended its side.
-    pub(crate) fn ended(&mut self) -> Next {
+    /// The peer has ended its side; whether it has `said` so, so that what came is whole whatever became of the connection.
+    pub(crate) fn ended(&mut self, said: bool) -> Next {
+        self.reset &= !said;
         if self.linger.is_some() { Next::Close } else { Next::Read }
     }
 

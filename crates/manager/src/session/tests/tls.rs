@@ -3,7 +3,8 @@
 use super::any_order::{Happens, anything, ends, happens, limits};
 use super::bench::{Bench, End, echo, silent};
 use crate::Limits;
-use crate::core::Stage;
+use crate::core::{Core, Stage};
+use crate::http::Ask;
 use crate::session::Session;
 use crate::tls::{Role, StartTlsError, Tls, TlsInfo};
 use proptest::prelude::*;
@@ -275,5 +276,27 @@ proptest! {
             one_life(Bench::with_limits(limits(), silent), expects, &what);
             one_life(Bench::client(limits(), silent), expects, &what);
         }
+    }
+}
+
+#[test]
+fn an_announced_end_makes_a_response_whole_though_a_reset_follows() {
+    let ask = |session: &mut Session, core: &Core| {
+        let ask = Ask { method: "POST", uri: "/a", headers: &[], body: b"more than goes" };
+        session.request(core, ask).unwrap();
+    };
+    for (secured, told) in [(false, "error POST /a: the connection was reset"), (true, "response 200 whole")]
+    {
+        let mut bench = Bench::client(Limits::default(), silent);
+        if secured {
+            bench.starts_tls().is_secured();
+        }
+        bench.window = 0;
+        bench.does(ask).arrives("HTTP/1.1 200 OK\r\n\r\nwhole").breaks(true).peer_ends();
+        assert!(bench.told.iter().any(|line| line.starts_with(told)), "{:?}", bench.told);
+        assert_eq!(
+            bench.told.iter().filter(|line| line.starts_with("response")).count(),
+            usize::from(secured)
+        );
     }
 }
