@@ -26,7 +26,7 @@ const ENTER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOE
 impl Root {
     pub(super) fn open(path: &Path) -> Result<Self, Errno> {
         let folder = open(path, ENTER, Mode::empty())?;
-        let walks = beneath(folder.as_fd(), b".", ENTER).is_err();
+        let walks = is_missing(beneath(folder.as_fd(), b".", ENTER).err())?;
         Ok(Self { folder, walks })
     }
 
@@ -48,6 +48,15 @@ impl Root {
             folder = Some(openat(at, name, flags | OFlags::NOFOLLOW, Mode::empty())?);
         }
         folder.ok_or(Errno::NOENT)
+    }
+}
+
+/// Whether openat2(2) is not to be had, by what it says of a folder that is there. What is short passes, and is no reason to
+/// follow no link for good.
+fn is_missing(error: Option<Errno>) -> Result<bool, Errno> {
+    match error {
+        Some(short @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM)) => Err(short),
+        error => Ok(error.is_some()),
     }
 }
 
@@ -150,6 +159,17 @@ mod tests {
                 let found = root.find(path.as_bytes());
                 assert_eq!(found.is_ok(), expected, "{path:?}, walking: {}: {found:?}", root.walks);
             }
+        }
+    }
+
+    #[test]
+    fn what_is_short_for_a_moment_is_not_missing() {
+        assert_eq!(is_missing(None), Ok(false));
+        for error in [Errno::NOSYS, Errno::PERM, Errno::ACCESS, Errno::INVAL, Errno::TOOBIG] {
+            assert_eq!(is_missing(Some(error)), Ok(true));
+        }
+        for error in [Errno::MFILE, Errno::NFILE, Errno::NOMEM] {
+            assert_eq!(is_missing(Some(error)), Err(error));
         }
     }
 
