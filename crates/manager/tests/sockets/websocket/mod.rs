@@ -4,5 +4,6 @@ mod backlog;
 mod clients;
 mod draining;
 mod foreign;
+mod meddling;
 mod peer;
 mod serving;
