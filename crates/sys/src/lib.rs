@@ -1,9 +1,12 @@
-//! The only unsafe code of Exeunt: signal handlers, on Windows the console's, and the end of a process that is stuck.
+//! The only unsafe code of Exeunt: signal handlers, on Windows the console's, the beginning of a child, and the end of a
+//! process that is stuck.
 //!
 //! Everything above a small safe surface; every `unsafe` block states what it relies on. What a signal *means*
 //! is not decided here: [`signal`] says which signal came, from whom and when, and no more. It is one interface with
 //! two insides: signals on Unix, console events on Windows.
 
+#[cfg(unix)]
+pub mod child;
 pub mod process;
 #[cfg(unix)]
 pub mod signal;

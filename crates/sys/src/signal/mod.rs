@@ -19,7 +19,7 @@
 //! `execve(2)` resets handled signals to their default by itself, so ours never reach a program we start. What it
 //! does keep is an ignored signal and the mask of blocked ones; the standard library's `Command` clears neither
 //! (it empties the mask and restores SIGPIPE only where it set them itself). A launcher that promises default
-//! dispositions and an empty mask has to see to both in the child.
+//! dispositions and an empty mask has to see to both in the child: [`child::prepare`](crate::child::prepare) does.
 
 mod handler;
 mod inbox;
