@@ -9,6 +9,7 @@
 //! - [`Stop`] is what everybody else holds: ask it, wait for it, request it.
 //! - [`Scope`] is somebody whose work must be done before closing; [`Work`] is one counted piece of it.
 //! - [`Lifecycle::component`] starts what has to be closed in the end, in reverse order of start; [`Group`]s nest.
+//! - [`Lifecycle::child`] starts child processes that end with the program.
 //! - [`Stop::shield`] protects what a stop may not interrupt; [`Stop::run_at_exit`] is for what must be done last.
 //!
 //! ```
@@ -52,6 +53,8 @@ mod loom;
 mod machine;
 #[cfg(feature = "metrics")]
 pub mod metrics;
+#[cfg(target_os = "linux")]
+mod process;
 mod report;
 mod runner;
 #[cfg(feature = "tokio")]
@@ -77,6 +80,8 @@ pub use hooks::HookOutcome;
 pub use last_resort::Force;
 pub use lifecycle::{InstallError, Lifecycle};
 pub use machine::{Phase, Verdict};
+#[cfg(target_os = "linux")]
+pub use process::{Child, ChildBuilder, ChildError, ChildExit, Readiness};
 #[cfg(feature = "report-file")]
 pub use report::{LastStop, LastStopError};
 pub use report::{PhaseTime, Report, ScopeReport};

@@ -45,6 +45,11 @@ impl Stop {
         Self { core }
     }
 
+    #[cfg(target_os = "linux")]
+    pub(crate) fn into_core(self) -> Arc<Core> {
+        self.core
+    }
+
     pub(crate) fn core(&self) -> &Arc<Core> {
         &self.core
     }

@@ -91,11 +91,36 @@ fn begin(birth: Birth, parent: u32) -> io::Result<()> {
     empty_mask()
 }
 
+/// By the system call itself: the C library refuses the signals that it keeps for its threads (32 and 33 with glibc),
+/// which may be ignored as others are.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn default_dispositions() {
+    // The kernel's own sigaction, whatever its layout here: no handler is SIG_DFL, with no flags and an empty mask. It
+    // has 32 bytes, and 48 at most.
+    let default = [0_u64; 8];
+    let mask_bytes = usize::try_from(LAST / 8).unwrap_or(0);
+    for signal in 1..=LAST {
+        // What cannot be changed (SIGKILL, SIGSTOP) is as it should be.
+        // SAFETY: a complete action that has no handler, more than the kernel reads, and the size of its masks; nothing
+        // is asked back.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                default.as_ptr(),
+                ptr::null_mut::<u64>(),
+                mask_bytes,
+            )
+        };
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn default_dispositions() {
     // SAFETY: zeroed is a valid sigaction: SIG_DFL, no flags, an empty mask.
     let default = unsafe { MaybeUninit::<libc::sigaction>::zeroed().assume_init() };
     for signal in 1..=LAST {
-        // What cannot be changed (SIGKILL, SIGSTOP, those that the C library keeps for itself) is as it should be.
+        // What cannot be changed is as it should be.
         // SAFETY: a complete action that has no handler.
         unsafe { libc::sigaction(signal, &raw const default, ptr::null_mut()) };
     }

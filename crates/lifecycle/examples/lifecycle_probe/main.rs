@@ -9,6 +9,8 @@
     reason = "a scenario's panic is its failure, and stdout is for the test that runs it"
 )]
 
+#[cfg(target_os = "linux")]
+mod children;
 mod console;
 #[cfg(all(target_os = "linux", feature = "tokio"))]
 mod foreign;
@@ -29,6 +31,8 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let (module, scenario) = (arguments.next().unwrap_or_default(), arguments.next().unwrap_or_default());
     match module.as_str() {
+        #[cfg(target_os = "linux")]
+        "children" => children::run(&scenario),
         "console" => console::run(&scenario),
         #[cfg(all(target_os = "linux", feature = "tokio"))]
         "foreign" => foreign::run(&scenario),

@@ -5,6 +5,8 @@ use crate::cause::in_words;
 use crate::component::ExitWorkError;
 use crate::component::StartError;
 use crate::foreign::{self, foreign};
+#[cfg(target_os = "linux")]
+use crate::process::ChildError;
 use crate::shield::{Break, StopImminent};
 use crate::stop::Forked;
 use std::any::Any;
@@ -133,6 +135,10 @@ fn is_of_stop(error: &(dyn Error + 'static)) -> bool {
         return true;
     }
     if matches!(error.downcast_ref(), Some(StartError::Stopping { .. } | StartError::Forked { .. })) {
+        return true;
+    }
+    #[cfg(target_os = "linux")]
+    if matches!(error.downcast_ref(), Some(ChildError::Stopping { .. } | ChildError::Forked { .. })) {
         return true;
     }
     // An error that is transparent hides what it holds, and speaks with its words.

@@ -89,6 +89,11 @@ impl Scope {
         self.shared().live(most)
     }
 
+    #[cfg(target_os = "linux")]
+    pub(crate) fn track_as_child(&self, name: String, site: Site) -> Tracked {
+        self.track_as(Name::Text(name.into()), "child process", site)
+    }
+
     pub(crate) fn track_as(&self, name: Name, kind: &'static str, site: Site) -> Tracked {
         let work = self.begin_in_turn();
         self.shared().busy_again();

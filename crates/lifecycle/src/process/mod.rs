@@ -1,0 +1,38 @@
+//! Child processes that are part of the program: started with a handshake, told, awaited, killed and reaped with it
+//! (rules C1 to C8 in `docs/semantics.md`).
+//!
+//! `builder` has what a child is given, `life` decides what becomes of it, `engine` is the thread that has them all,
+//! `running` one of them there.
+
+mod builder;
+mod child;
+mod engine;
+mod error;
+mod exit;
+mod life;
+mod notify;
+mod running;
+mod tail;
+
+pub use builder::{ChildBuilder, Readiness};
+pub use child::Child;
+pub use error::ChildError;
+pub use exit::ChildExit;
+
+/// SIGKILL and SIGCONT, which have these numbers on every Linux but MIPS' SIGCONT and SPARC's.
+const KILL: i32 = rustix::process::Signal::KILL.as_raw();
+const CONTINUE: i32 = rustix::process::Signal::CONT.as_raw();
+
+/// Tests do as an old kernel does.
+#[cfg(test)]
+static WITHOUT_PIDFDS: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
+#[cfg(test)]
+fn without_pidfds() -> bool {
+    WITHOUT_PIDFDS.load(std::sync::atomic::Ordering::SeqCst)
+}
+
+#[cfg(not(test))]
+fn without_pidfds() -> bool {
+    false
+}
