@@ -81,7 +81,7 @@ pub use last_resort::Force;
 pub use lifecycle::{InstallError, Lifecycle};
 pub use machine::{Phase, Verdict};
 #[cfg(target_os = "linux")]
-pub use process::{Child, ChildBuilder, ChildError, ChildExit, Readiness};
+pub use process::{Child, ChildBuilder, ChildError, ChildExit, Children, ChildrenBuilder, Readiness};
 #[cfg(feature = "report-file")]
 pub use report::{LastStop, LastStopError};
 pub use report::{PhaseTime, Report, ScopeReport};

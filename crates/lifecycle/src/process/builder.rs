@@ -4,7 +4,7 @@ use super::child::Child;
 use super::engine::{Engine, Launch, Order};
 use super::error::ChildError;
 use crate::lifecycle::Lifecycle;
-use crate::machine::GroupId;
+use crate::machine::{GroupId, Notice};
 use crate::scope::{OnNotice, Scope};
 use crate::signal::Signal;
 use crate::site::Site;
@@ -187,7 +187,7 @@ impl ChildBuilder {
         answer: impl FnOnce(Result<Child, ChildError>) + Send + 'static,
     ) -> Result<(), ChildError> {
         let Self { stop, name, command, options } = self;
-        let (engine, scope, family) = household(&stop, &name)?;
+        let (engine, scope, family) = household(&stop, &name, |_| {})?;
         let launch = Launch {
             name,
             note: None,
@@ -205,7 +205,11 @@ impl ChildBuilder {
 }
 
 /// A scope of its own for one or more children, who hear of the stop together.
-pub(super) fn household(stop: &Stop, name: &str) -> Result<(&'static Engine, Arc<Scope>, u64), ChildError> {
+pub(super) fn household(
+    stop: &Stop,
+    name: &str,
+    told: impl Fn(Notice) + Send + Sync + 'static,
+) -> Result<(&'static Engine, Arc<Scope>, u64), ChildError> {
     let core = stop.core();
     if core.is_forked() {
         return Err(ChildError::Forked { name: name.to_owned() });
@@ -217,12 +221,15 @@ pub(super) fn household(stop: &Stop, name: &str) -> Result<(&'static Engine, Arc
     };
     let scope = Scope::new(Arc::clone(core), name.to_owned(), GroupId::ROOT);
     let family = engine.number();
-    let act: OnNotice = Arc::new(move |notice| engine.order(Order::Notice { family, notice }));
+    let act: OnNotice = Arc::new(move |notice| {
+        engine.order(Order::Notice { family, notice });
+        told(notice);
+    });
     scope.shared().on_notice(&act);
     Ok((engine, Arc::new(scope), family))
 }
 
-fn gone() -> std::io::Error {
+pub(super) fn gone() -> std::io::Error {
     std::io::Error::other("the thread that starts children is gone")
 }
 

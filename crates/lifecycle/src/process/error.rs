@@ -65,6 +65,14 @@ pub enum ChildError {
         /// The child's name.
         name: String,
     },
+    /// The function that makes its command panicked.
+    #[error("{name} was not started: the function that makes its command {panic}")]
+    Command {
+        /// The child's name.
+        name: String,
+        /// What the panic said.
+        panic: String,
+    },
     /// What it takes to watch a child is not to be had.
     #[error(
         "{name} was not started: no thread, pipe or socket for it is to be had; raise the limits of processes and open files"

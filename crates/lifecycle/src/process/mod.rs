@@ -4,6 +4,7 @@
 //! `builder` has what a child is given, `life` decides what becomes of it, `engine` is the thread that has them all,
 //! `running` one of them there.
 
+mod backoff;
 mod builder;
 mod child;
 mod engine;
@@ -11,6 +12,7 @@ mod error;
 mod exit;
 mod life;
 mod notify;
+mod pool;
 mod running;
 mod tail;
 
@@ -18,6 +20,7 @@ pub use builder::{ChildBuilder, Readiness};
 pub use child::Child;
 pub use error::ChildError;
 pub use exit::ChildExit;
+pub use pool::{Children, ChildrenBuilder};
 
 /// SIGKILL and SIGCONT, which have these numbers on every Linux but MIPS' SIGCONT and SPARC's.
 const KILL: i32 = rustix::process::Signal::KILL.as_raw();

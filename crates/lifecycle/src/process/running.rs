@@ -413,7 +413,7 @@ fn wait_in_a_thread(engine: &'static Engine, id: u64, pid: Pid) {
 }
 
 /// Lets go of what may be the last to have the lifecycle, whose values are foreign code and not for this thread.
-fn release(scope: Arc<Scope>) {
+pub(super) fn release(scope: Arc<Scope>) {
     let Some(scope) = Arc::into_inner(scope) else { return };
     let stop = scope.stop();
     drop(scope);

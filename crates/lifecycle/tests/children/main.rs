@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's panic is its failure")]
 
 mod begin;
+mod pool;
 #[path = "../probe/mod.rs"]
 mod probe;
 mod start;

@@ -30,7 +30,7 @@ fn c5_a_child_is_told_and_awaited_and_counted() {
 
 #[test]
 fn c5_one_that_ignores_the_signal_is_killed_at_the_drain_deadline_and_named() {
-    let lifecycle = install(Config::default().grace(Duration::from_secs(1)));
+    let lifecycle = install(Config::default().grace(Duration::from_secs(5)));
     let mut command = shell("trap '' TERM; sleep 3600 & echo $!; \"$0\" say READY=1; wait");
     command.stdout(Stdio::piped());
     let mut child = lifecycle.child("stubborn", command).ready(Readiness::Notify).start().unwrap();
@@ -43,7 +43,7 @@ fn c5_one_that_ignores_the_signal_is_killed_at_the_drain_deadline_and_named() {
     let cut = &report.scopes[0].cut[0];
     assert_eq!((cut.name.clone(), cut.kind), (format!("stubborn (pid {})", child.id()), "child process"));
     assert_eq!(cut.site.unwrap().line(), line);
-    assert!(cut.age >= Duration::from_millis(800), "{report}");
+    assert!(cut.age >= Duration::from_secs(4), "{report}");
 }
 
 #[test]
