@@ -6,6 +6,7 @@ use crate::hooks::{HookOutcome, HookSet, end_hook, signal_hook};
 use crate::last_resort::Force;
 use crate::machine::Limits;
 use crate::report::Report;
+use crate::service::{Preset, Waits};
 use crate::signal::Signal;
 use crate::stop::Stop;
 use std::path::PathBuf;
@@ -38,6 +39,9 @@ pub struct Config {
     pub(crate) hooks: HookSet,
     pub(crate) force: Force,
     pub(crate) exit_statuses: ExitStatuses,
+    pub(crate) notify: bool,
+    /// How long whoever stops us waits, where that was said.
+    pub(crate) waits: Option<Waits>,
 }
 
 impl Default for Config {
@@ -58,6 +62,8 @@ impl Default for Config {
             hooks: HookSet::default(),
             force: Force::Notify,
             exit_statuses: ExitStatuses::default(),
+            notify: true,
+            waits: None,
         }
     }
 }
@@ -370,6 +376,59 @@ impl Config {
     pub fn force(mut self, force: Force) -> Self {
         self.force = force;
         self
+    }
+
+    /// Whether the service manager is told of this lifecycle (rules S1 to S6), if one has started us and wants to be:
+    /// `NOTIFY_SOCKET` is set, as for a unit of `Type=notify`. It is unless told otherwise. Of several lifecycles in a
+    /// process, the first that is installed speaks for it until it is dropped. Linux, and
+    /// [`Lifecycle::install`](crate::Lifecycle::install), only.
+    ///
+    /// A program that is somebody's child, and has inherited the variable from a service that is not itself, should say
+    /// no.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// let lifecycle = Lifecycle::install(Config::default().notify(false))?; // a worker of the service
+    /// # assert_eq!(lifecycle.close().exit_status(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn notify(mut self, notify: bool) -> Self {
+        self.notify = notify;
+        self
+    }
+
+    /// The [`grace`](Self::grace) that ends before whoever runs the program kills it, as [`Preset`] says. No preset is
+    /// ever chosen by itself, since nothing tells for certain who waits for how long.
+    ///
+    /// From then on the log warns of shields that would be killed in the middle. Where the manager cannot be asked for
+    /// more time, they end with the grace.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, service::Preset};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default().preset(Preset::Docker))?;
+    /// let _endless = lifecycle.scope("endless");
+    /// lifecycle.stop().request_stop("the example is over");
+    /// assert_eq!(lifecycle.finished().await.took, Duration::from_secs(8)); // of the 10 s that Docker waits
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn preset(mut self, preset: Preset) -> Self {
+        let waits = preset.waits();
+        self.waits = Some(waits);
+        match waits.grace() {
+            Some(grace) => self.grace(grace),
+            None => self,
+        }
+    }
+
+    /// The limits where the manager `can_wait` for longer, if it is asked to, or cannot.
+    pub(crate) fn limits(&self, can_wait: bool) -> Limits {
+        let most = self.waits.and_then(Waits::grace).filter(|_| !can_wait);
+        let hard_limit = most.map_or(self.limits.hard_limit, |most| most.min(self.limits.hard_limit));
+        Limits { hard_limit, ..self.limits }
     }
 
     /// The signals to be handled.

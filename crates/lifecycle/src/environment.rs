@@ -3,6 +3,7 @@
 //! [`VARIABLES`] is the one place where they are declared; `docs/environment.md` is written from it.
 
 use crate::config::{Config, ConfigError};
+use crate::service::Preset;
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::time::Duration;
@@ -35,8 +36,9 @@ pub const VARIABLES: &[Variable] = &[
         name: "EXEUNT_GRACE",
         example: "25s",
         default: "25s",
-        meaning: "From the first stop request to the end at the latest.",
-        apply: |config, text| Ok(config.grace(duration(text)?)),
+        meaning: "From the first stop request to the end at the latest; or who kills the program then, and so how \
+                  long it may take: `systemd` (85 s of the usual 90 s), `docker` (8 s), `kubernetes` (25 s).",
+        apply: grace,
     },
     Variable {
         name: "EXEUNT_LAME_DUCK",
@@ -60,6 +62,19 @@ pub const VARIABLES: &[Variable] = &[
         meaning: "A file for the report of the stop (docs/report.md); the next start reads it.",
         apply: report,
     },
+];
+
+/// What service managers say (rules S1 to S7): not configuration, and read whoever installs the lifecycle.
+pub(crate) const BY_MANAGERS: &[(&str, &str)] = &[
+    (
+        "NOTIFY_SOCKET",
+        "Where the manager is told of readiness, reloads and the stop: the path of a socket, or `@name`.",
+    ),
+    ("WATCHDOG_USEC", "How often it wants to hear that the program is alive, in microseconds."),
+    ("WATCHDOG_PID", "The process of which it wants that; without it, whoever reads this."),
+    ("LISTEN_FDS", "How many sockets it has passed on, from descriptor 3 on (`systemd:NAME` as an address)."),
+    ("LISTEN_PID", "The process that they are for."),
+    ("LISTEN_FDNAMES", "Their names, separated by colons."),
 ];
 
 impl Config {
@@ -151,6 +166,15 @@ pub enum EnvironmentError {
         /// What is wrong.
         source: ConfigError,
     },
+}
+
+fn grace(config: Config, text: &OsStr) -> Result<Config, String> {
+    Ok(match text.to_str() {
+        Some("systemd") => config.preset(Preset::Systemd),
+        Some("docker") => config.preset(Preset::Docker),
+        Some("kubernetes") => config.preset(Preset::Kubernetes),
+        _ => config.grace(duration(text)?),
+    })
 }
 
 #[cfg(feature = "report-file")]
@@ -268,6 +292,15 @@ mod tests {
         }
     }
 
+    #[test]
+    fn who_kills_the_program_says_how_long_it_may_take() {
+        let grace = |value| read(Config::default(), &[("EXEUNT_GRACE", value)]).unwrap().limits.grace;
+        assert_eq!(grace("docker"), Duration::from_secs(8));
+        assert_eq!(grace("kubernetes"), Duration::from_secs(25));
+        let error = read(Config::default(), &[("EXEUNT_GRACE", "Docker")]).unwrap_err();
+        assert!(error.to_string().contains("EXEUNT_GRACE=\"Docker\" cannot be used"), "{error}");
+    }
+
     /// `UPDATE_DOCS=1` writes the file instead.
     #[test]
     fn the_documentation_is_what_is_declared_here() {
@@ -294,7 +327,14 @@ mod tests {
             text += &format!("| `{name}` | `{example}` | {default} | {meaning} |\n");
         }
         text += "\n`exeunt::main` and `exeunt::main_blocking` read them by themselves. Other programs do so with\n\
-            `Config::from_environment()`, or with `config.with_environment()` over defaults of their own.\n";
+            `Config::from_environment()`, or with `config.with_environment()` over defaults of their own.\n\n\
+            ## From service managers\n\n\
+            What systemd, and whoever speaks its protocol, says to the programs that it starts. The guide has a chapter on\n\
+            [service managers](guide/service-managers.md).\n\n\
+            | variable | what it says |\n|---|---|\n";
+        for (name, meaning) in BY_MANAGERS {
+            text += &format!("| `{name}` | {meaning} |\n");
+        }
         text
     }
 }

@@ -201,7 +201,8 @@ impl Control {
 impl Member {
     fn wake_in(&self) -> Option<Duration> {
         let deadline = self.core.wake_at().map(|(_, left)| left);
-        deadline.into_iter().chain(self.core.hooks().wake_in()).min()
+        let others = [self.core.hooks().wake_in(), self.core.wake_service_in()];
+        deadline.into_iter().chain(others.into_iter().flatten()).min()
     }
 }
 
@@ -267,6 +268,7 @@ fn serve(member: &Member, records: &[sys::Record]) {
     }
     member.core.hooks().tick(&member.core);
     member.core.apply(Input::Tick, |_| {});
+    member.core.tick_service();
 }
 
 fn failed(signal: Signal, error: sys::SignalError) -> InstallError {

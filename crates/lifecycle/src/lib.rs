@@ -60,6 +60,7 @@ mod runner;
 #[cfg(feature = "tokio")]
 mod runtime;
 mod scope;
+pub mod service;
 mod shield;
 mod signal;
 mod site;

@@ -13,6 +13,7 @@ use crate::last_resort::LastResort;
 use crate::machine::{GroupId, Input, Phase};
 use crate::report::Report;
 use crate::scope::Scope;
+use crate::service::{Service, ServiceError};
 use crate::signal::Signal;
 use crate::stdin;
 use crate::stop::Stop;
@@ -94,6 +95,7 @@ impl Lifecycle {
     /// child of a process that has done this. Nothing is left behind then.
     pub fn install(config: Config) -> Result<Self, InstallError> {
         config.validate()?;
+        let service = if config.notify { Service::of_process(config.waits)? } else { None };
         let wishes = Wishes {
             handled: config.handled(),
             stopping: config.stopping(),
@@ -101,7 +103,7 @@ impl Lifecycle {
             logoff: config.terminate_on_logoff,
         };
         let core = Core::new(
-            config.limits,
+            config.limits(service.is_some()),
             config.exit_statuses,
             Clock::system(),
             Alarm::Hub,
@@ -111,10 +113,16 @@ impl Lifecycle {
         if let Some(path) = config.report_file {
             core.write_report_to(path);
         }
+        if let Some(waits) = config.waits {
+            core.is_waited_for(waits);
+        }
         let runners = Runners(Arc::clone(&core));
         let installed = || {
             core.follow().start().map_err(InstallError::Thread)?;
             core.hooks().start().map_err(InstallError::Thread)?;
+            if let Some(service) = service {
+                core.tell_service(service);
+            }
             let membership = hub::join(Arc::clone(&core), wishes)?;
             let stdin = config.stdin.then(|| stdin::watch(&core)).transpose()?;
             let last_resort = LastResort::watch(&core, config.force).map_err(InstallError::Thread)?;
@@ -154,8 +162,12 @@ impl Lifecycle {
         config.validate()?;
         let runtime = crate::runtime::with_timer()?;
         let alarm = Alarm::Task(tokio::sync::Notify::new());
+        let limits = config.limits(false);
         let hooks = Hooks::new(config.hooks);
-        let core = Core::new(config.limits, config.exit_statuses, Clock::of(runtime.clone()), alarm, hooks);
+        let core = Core::new(limits, config.exit_statuses, Clock::of(runtime.clone()), alarm, hooks);
+        if let Some(waits) = config.waits {
+            core.is_waited_for(waits);
+        }
         #[cfg(feature = "report-file")]
         if let Some(path) = config.report_file {
             core.write_report_to(path);
@@ -215,7 +227,9 @@ impl Lifecycle {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn body_ended(&self, outcome: Result<(), impl Into<Box<dyn Error + Send + Sync>>>) {
-        let failure = outcome.err().map(|error| Failure::new("main".to_owned(), &*error.into()));
+        let error = outcome.err().map(Into::into);
+        self.core.blame(error.as_deref());
+        let failure = error.map(|error| Failure::new("main".to_owned(), &*error));
         self.core.apply(Input::BodyEnded { well: failure.is_none() }, |state| {
             if let (Some(failure), None) = (failure, &state.cause) {
                 state.failures.push(failure.clone());
@@ -544,6 +558,9 @@ pub enum InstallError {
     /// A thread of the lifecycle cannot be started.
     #[error("a thread of the lifecycle could not be started; raise the limit of processes")]
     Thread(#[source] io::Error),
+    /// What the service manager says in the environment cannot be used.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
     /// There is no tokio runtime here.
     #[error("there is no tokio runtime here; call this inside one, or use Lifecycle::install")]
     NoRuntime,

@@ -135,7 +135,9 @@ impl Stop {
     /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
     /// ```
     pub fn fail(&self, name: impl Into<String>, error: impl Into<Box<dyn Error + Send + Sync>>) -> bool {
-        self.request(Cause::Failure(Failure::new(name.into(), &*error.into())))
+        let error = error.into();
+        self.core.blame(Some(&*error));
+        self.request(Cause::Failure(Failure::new(name.into(), &*error)))
     }
 
     /// When what is in flight will be cut; `None` before the stop request.

@@ -18,6 +18,8 @@ mod foreign;
 mod hooks;
 #[cfg(target_os = "linux")]
 mod lives;
+#[cfg(all(target_os = "linux", feature = "tokio"))]
+mod service;
 
 use exeunt_lifecycle::Lifecycle;
 use std::process::ExitCode;
@@ -40,6 +42,8 @@ fn main() -> ExitCode {
         "hooks" => hooks::run(&scenario),
         #[cfg(target_os = "linux")]
         "lives" => lives::run(&scenario),
+        #[cfg(all(target_os = "linux", feature = "tokio"))]
+        "service" => service::run(&scenario),
         other => panic!("no module {other:?}"),
     }
 }

@@ -146,6 +146,7 @@ impl Core {
         give: impl FnOnce(Box<dyn Error + Send + Sync>),
     ) {
         let told = in_words(&*error);
+        self.blame(Some(&*error));
         let mut given = Some((error, give));
         self.with(|locked| {
             let state = &mut *locked.state;

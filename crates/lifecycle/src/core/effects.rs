@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub(super) struct News {
     phases: Vec<Phase>,
     notices: Vec<(Arc<ScopeShared>, Notice)>,
-    alarm: bool,
+    pub(super) alarm: bool,
     /// Somebody who blocks may have what it waits for.
     pub(super) moved: bool,
     /// Rung once what they wait for is known.

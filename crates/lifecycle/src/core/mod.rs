@@ -13,6 +13,7 @@ mod attempt;
 mod components;
 mod effects;
 mod groups;
+mod service;
 mod settled;
 mod shields;
 
@@ -34,6 +35,7 @@ use crate::machine::{
 };
 use crate::runner::Runner;
 use crate::scope::{CutWork, ScopeShared};
+use crate::service::{Service, Waits};
 use crate::shield::{LiveShield, Shards, ShieldReport};
 use crate::signal::Signal;
 use crate::watch::{Watch, Watchers};
@@ -42,7 +44,7 @@ use effects::News;
 use groups::GroupClose;
 use settled::Settled;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// What all handles of one lifecycle share.
@@ -61,7 +63,10 @@ pub(crate) struct Core {
     hooks: Hooks,
     follow: Arc<Follow>,
     #[cfg(feature = "report-file")]
-    report_file: std::sync::OnceLock<crate::report::ReportFile>,
+    report_file: OnceLock<crate::report::ReportFile>,
+    service: OnceLock<Service>,
+    /// How long whoever stops us waits before it kills.
+    waits: OnceLock<Waits>,
     max_attempts: u32,
     state: Mutex<State>,
     moved_on: Condvar,
@@ -156,7 +161,9 @@ impl Core {
             hooks,
             follow: Arc::clone(&follow),
             #[cfg(feature = "report-file")]
-            report_file: std::sync::OnceLock::new(),
+            report_file: OnceLock::new(),
+            service: OnceLock::new(),
+            waits: OnceLock::new(),
             max_attempts: limits.max_attempts,
             state: Mutex::new(State {
                 machine,
@@ -260,10 +267,14 @@ impl Core {
     /// Looks and applies under one lock, and then makes known what came of it; `None` in a forked child.
     pub(crate) fn with<R>(&self, act: impl FnOnce(&mut Locked<'_>) -> R) -> Option<R> {
         let mut state = self.state()?;
+        let before = (self.phase(), state.extended);
         let mut locked = Locked { core: self, state: &mut state, news: News::default() };
         let answer = act(&mut locked);
         locked.look_for_closed_groups();
-        let news = locked.news;
+        let mut news = locked.news;
+        if before != (self.phase(), state.extended) {
+            news.alarm |= self.service_moved(before.0, &state);
+        }
         drop(state);
         self.publish(news);
         Some(answer)
@@ -315,6 +326,9 @@ impl Core {
     pub(crate) fn close_runners(&self) {
         if !self.is_forked() {
             self.closing.close();
+            if let Some(service) = self.service() {
+                service.end();
+            }
             self.watchers.close();
             self.follow.close();
         }

@@ -73,15 +73,22 @@ impl Core {
 impl Locked<'_> {
     /// The phase is written: whoever takes a shield from now on sees the stop (invariant 1 of the shards).
     pub(super) fn look_for_shields(&mut self) {
+        let mut longest = None;
         for live in self.core.shields.live() {
             let (shield, until) = (live.id, live.until);
             let live = LiveShield { name: live.name, site: live.site, since: live.since };
+            if longest.as_ref().is_none_or(|(_, latest)| *latest < until) {
+                longest = Some((live.who(), until));
+            }
             self.state.live_shields.insert(shield, live);
             self.apply(Input::ShieldTaken { shield, kind: ShieldKind::Standing, until });
             // The first signal has forced the end, and left nothing for shields to hold off.
             if !self.state.machine.is_shielded_by(shield) {
                 self.shield_over(shield, Ended::Forced);
             }
+        }
+        if let Some((who, until)) = longest {
+            self.core.look_at_length(self.state, &who, until);
         }
         self.apply(Input::Looked);
     }

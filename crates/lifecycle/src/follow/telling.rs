@@ -62,6 +62,8 @@ pub(crate) enum Item {
     Attempt(Attempt),
     Closing(String),
     HookFailed(Failure),
+    /// What is between us and the service manager.
+    Service(String),
     #[cfg(unix)]
     StdinFailed(String),
     #[cfg(feature = "report-file")]
@@ -229,6 +231,9 @@ impl Item {
             }
             Self::HookFailed(Failure { name, error }) => {
                 tracing::error!(target: "exeunt::lifecycle", hook = name, error, "hook failed");
+            }
+            Self::Service(what) => {
+                tracing::warn!(target: "exeunt::lifecycle", what, "service manager");
             }
             #[cfg(unix)]
             Self::StdinFailed(error) => {

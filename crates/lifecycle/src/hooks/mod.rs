@@ -160,6 +160,7 @@ impl Hooks {
 
     /// A signal was delivered; `stops`: it is a stop signal of this lifecycle.
     pub(crate) fn deliver(&self, core: &Arc<Core>, received: Received, at: Instant, stops: bool) {
+        let reloads = received.signal == Signal::HANGUP && !stops && core.reload_begins();
         let Some(mut state) = self.state() else { return };
         let mut replaced = Vec::new();
         let hangs_up = received.signal == Signal::HANGUP && !state.set.before_hup.is_empty();
@@ -173,9 +174,17 @@ impl Hooks {
             let job = Job::hook(name, move || hook(received, &stop)).merged((received.signal, number));
             replaced.extend(state.signals.push(job));
         }
+        let has_hooks = state.signals.has_thread();
+        if reloads && has_hooks {
+            let core = Arc::clone(core);
+            state.signals.push(Job::own(move || core.reload_ends()));
+        }
         drop(state);
         self.shared.changed.notify_all();
         self.let_go(replaced);
+        if reloads && !has_hooks {
+            core.reload_ends();
+        }
         // After its hooks are asked for, since it may bring the end at once; it waits for none of them.
         if stops && !hangs_up {
             core.signal(received, at);

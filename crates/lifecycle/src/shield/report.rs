@@ -48,6 +48,11 @@ pub(crate) struct LiveShield {
 }
 
 impl LiveShield {
+    /// In words.
+    pub(crate) fn who(&self) -> String {
+        Who(self.name.as_deref(), self.site).to_string()
+    }
+
     pub(crate) fn report(self, requested: Time, now: Time, outcome: ShieldOutcome) -> ShieldReport {
         let Self { name, site, since } = self;
         let (age, held) = (now.since(since), now.since(since.max(requested)));
