@@ -22,7 +22,8 @@ pub(crate) struct ServeArguments {
     #[arg(required_unless_present = "built_in_site")]
     dir: Option<PathBuf>,
 
-    /// Where to listen: ADDRESS:PORT, [IPV6]:PORT, NAME:PORT, :PORT for every address, or unix:PATH
+    /// Where to listen: ADDRESS:PORT, [IPV6]:PORT, NAME:PORT, :PORT for every address, unix:PATH, or systemd:NAME for a
+    /// socket that a service manager has opened
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
     listen: String,
 

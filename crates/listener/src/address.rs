@@ -11,7 +11,8 @@ use std::{
 /// A place to listen on.
 ///
 /// Parsed from `127.0.0.1:8000`, `[::1]:8000`, `localhost:8000` (resolved when bound), `:8000` (every address of the
-/// machine, both families where it has both) or `unix:/run/site.sock`. Port 0 lets the kernel choose one.
+/// machine, both families where it has both), `unix:/run/site.sock`, or `systemd:NAME`, which a service manager has opened
+/// (see [`inherited`](crate::inherited)). Port 0 lets the kernel choose one.
 ///
 /// ```
 /// use exeunt_listener::Address;
@@ -36,6 +37,8 @@ pub enum Address {
     Everywhere(u16),
     /// A Unix socket in the file system.
     Unix(PathBuf),
+    /// A socket that was passed on to this process under that name; without a name, the next.
+    Inherited(String),
 }
 
 impl Address {
@@ -54,7 +57,7 @@ impl Address {
         match self {
             Self::Socket(address) => Some(address.port()),
             Self::Host { port, .. } | Self::Everywhere(port) => Some(*port),
-            Self::Unix(_) => None,
+            Self::Unix(_) | Self::Inherited(_) => None,
         }
     }
 
@@ -77,7 +80,7 @@ impl Address {
             Self::Everywhere(port) => {
                 Ok(vec![(Ipv6Addr::UNSPECIFIED, *port).into(), (Ipv4Addr::UNSPECIFIED, *port).into()])
             }
-            Self::Unix(_) => Ok(Vec::new()),
+            Self::Unix(_) | Self::Inherited(_) => Ok(Vec::new()),
         }
     }
 }
@@ -95,6 +98,7 @@ impl fmt::Display for Address {
             Self::Host { name, port } => write!(f, "{name}:{port}"),
             Self::Everywhere(port) => write!(f, ":{port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Inherited(name) => write!(f, "systemd:{name}"),
         }
     }
 }
@@ -106,6 +110,9 @@ impl FromStr for Address {
         let wrong = |why| AddressError { text: text.to_owned(), why };
         if let Some(path) = text.strip_prefix("unix:") {
             return if path.is_empty() { Err(wrong(Why::NoPath)) } else { Ok(Self::Unix(path.into())) };
+        }
+        if let Some(name) = text.strip_prefix("systemd:") {
+            return Ok(Self::Inherited(name.to_owned()));
         }
         if let Ok(address) = text.parse() {
             return Ok(Self::Socket(address));
@@ -140,7 +147,7 @@ impl fmt::Display for AddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let why = match self.why {
             Why::NoPath => "a path must follow `unix:`",
-            Why::NoPort => "it has no port; write HOST:PORT, [IPV6]:PORT, :PORT or unix:PATH",
+            Why::NoPort => "it has no port; write HOST:PORT, [IPV6]:PORT, :PORT, unix:PATH or systemd:NAME",
             Why::BadPort => "its port is not a number from 0 to 65535",
             Why::BadHost => {
                 "its host is neither a name nor an address; an IPv6 address needs brackets, as in [::1]:8000"
@@ -158,9 +165,16 @@ mod tests {
 
     #[test]
     fn addresses_read_as_they_are_written() {
-        for text in
-            ["127.0.0.1:8000", "[::1]:8000", "localhost:0", ":80", "unix:/run/x.sock", "0.0.0.0:65535"]
-        {
+        for text in [
+            "127.0.0.1:8000",
+            "[::1]:8000",
+            "localhost:0",
+            ":80",
+            "unix:/run/x.sock",
+            "0.0.0.0:65535",
+            "systemd:http",
+            "systemd:",
+        ] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }
         assert_eq!("*:80".parse::<Address>().unwrap(), Address::Everywhere(80));

@@ -12,6 +12,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use crate::{
     address::Address,
     bind_error::BindError,
+    inherited,
     listener::{Listener, Origin},
 };
 
@@ -58,7 +59,8 @@ impl Binder {
         self
     }
 
-    /// Binds and listens. A name is resolved first, which blocks.
+    /// Binds and listens. A name is resolved first, which blocks. A socket that was passed on to us is bound already, and
+    /// is [adopted](Listener::adopt) as it is.
     ///
     /// # Errors
     ///
@@ -66,6 +68,10 @@ impl Binder {
     pub fn bind(&self, address: &Address) -> Result<Listener, BindError> {
         if let Address::Unix(path) = address {
             return self.bind_path(path).map_err(|error| BindError::new(address, error));
+        }
+        if let Address::Inherited(name) = address {
+            let listener = inherited::take(name).and_then(Listener::adopt);
+            return listener.map_err(|error| BindError::new(address, error));
         }
         let candidates = address.candidates().map_err(|error| BindError::unresolved(address, error))?;
         let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, io};
 
-use crate::{address::Address, system};
+use crate::{address::Address, inherited::inherited, system};
 
 /// An address that cannot be listened on.
 ///
@@ -24,13 +24,16 @@ enum Kind {
     Unresolved,
     NotASocket,
     NoFolder,
+    NotPassedOn,
     Other,
 }
 
 impl BindError {
     pub(crate) fn new(address: &Address, source: io::Error) -> Self {
         let unix = address.as_path().is_some();
+        let passed_on = matches!(address, Address::Inherited(_));
         let kind = match source.kind() {
+            _ if passed_on => Kind::NotPassedOn,
             io::ErrorKind::AddrInUse => Kind::Taken,
             io::ErrorKind::PermissionDenied if !unix => Kind::Privileged,
             io::ErrorKind::PermissionDenied => Kind::Denied,
@@ -101,7 +104,20 @@ impl BindError {
             Kind::NotASocket => Some("remove the file or choose another path".to_owned()),
             Kind::NoFolder => Some("create the folder that the socket is to be in".to_owned()),
             Kind::Denied => Some("the socket's folder must be writable for this user".to_owned()),
+            Kind::NotPassedOn => Some(self.passed_on_hint()),
             Kind::Other => None,
+        }
+    }
+
+    fn passed_on_hint(&self) -> String {
+        match inherited() {
+            Ok(names) if names.is_empty() => {
+                "no service manager has passed a socket on to this process that is left; start it by a .socket unit, \
+                 or by systemd-socket-activate(1)"
+                    .to_owned()
+            }
+            Ok(names) => format!("what was passed on and is left: {}", names.join(", ")),
+            Err(error) => format!("mend what the service manager says: {error}"),
         }
     }
 
@@ -132,6 +148,7 @@ impl fmt::Display for BindError {
             Kind::Unresolved => f.write_str("the name has no address"),
             Kind::NotASocket => f.write_str("the path exists and is not a socket"),
             Kind::NoFolder => f.write_str("the folder does not exist"),
+            Kind::NotPassedOn => self.source.fmt(f),
             Kind::Other => f.write_str("the system refuses"),
         }
     }

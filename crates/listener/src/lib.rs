@@ -42,6 +42,7 @@ mod bind;
 mod bind_error;
 mod close;
 mod connection;
+mod inherited;
 mod lifeline;
 mod listener;
 #[cfg(target_os = "linux")]
@@ -62,5 +63,6 @@ pub use crate::{
         report::{CloseReport, Method, Newcomers, Ownership},
     },
     connection::Connection,
+    inherited::inherited,
     listener::Listener,
 };

@@ -58,7 +58,8 @@ pub struct Server<S = ()> {
 }
 
 impl Server {
-    /// Listens on `address`: `127.0.0.1:8000`, `[::1]:8000`, `localhost:8000`, `:8000` or `unix:/run/site.sock`. Clients
+    /// Listens on `address`: `127.0.0.1:8000`, `[::1]:8000`, `localhost:8000`, `:8000`, `unix:/run/site.sock`, or `systemd:NAME`,
+    /// a socket that a service manager has opened. Clients
     /// can connect from here on; they are served once [`run`](Self::run) is awaited.
     ///
     /// # Errors

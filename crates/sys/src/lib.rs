@@ -1,4 +1,4 @@
-//! The only unsafe code of Exeunt: signal handlers, on Windows the console's, the beginning of a child, and the end of a
+//! The only unsafe code of Exeunt: signal handlers, on Windows the console's, the beginning of a child, inherited descriptors, and the end of a
 //! process that is stuck.
 //!
 //! Everything above a small safe surface; every `unsafe` block states what it relies on. What a signal *means*
@@ -7,6 +7,8 @@
 
 #[cfg(unix)]
 pub mod child;
+#[cfg(unix)]
+pub mod descriptors;
 pub mod process;
 #[cfg(unix)]
 pub mod signal;

@@ -69,8 +69,8 @@ impl Lifecycle {
     /// killed with its group; counted and reported as work; and gone with this process, even if that is killed.
     ///
     /// It begins with default signal dispositions and nothing blocked (L11), in a process group of its own, and without
-    /// `NOTIFY_SOCKET`, `WATCHDOG_PID` and `WATCHDOG_USEC`, by which it would speak for us; all else is as `command`
-    /// says. Linux alone.
+    /// the [variables](crate::service::VARIABLES) by which it would speak for us; all else is as `command` says. Linux
+    /// alone.
     ///
     /// ```
     /// # use exeunt_lifecycle::{Config, Lifecycle, Readiness};

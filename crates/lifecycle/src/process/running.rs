@@ -374,8 +374,8 @@ impl NotSpawned {
 type Spawned = (process::Child, Option<Socket>, Option<PipeReader>);
 
 fn spawn(command: &mut Command, options: &Options) -> Result<Spawned, NotSpawned> {
-    for ours in ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"] {
-        if command.get_envs().all(|(name, _)| name != ours) {
+    for ours in crate::service::VARIABLES {
+        if command.get_envs().all(|(name, _)| name != *ours) {
             command.env_remove(ours);
         }
     }

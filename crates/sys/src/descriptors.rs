@@ -1,0 +1,39 @@
+//! Taking over descriptors that whoever started this process has left open for it.
+
+use std::io;
+use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The first that a service manager passes on (`SD_LISTEN_FDS_START`, `sd_listen_fds(3)`).
+const FIRST: RawFd = 3;
+
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// The `count` descriptors from 3 on, close-on-exec from here on; each that is not open is an error in its place. They
+/// can be taken once in a process: afterwards `None`, whatever `count` says.
+///
+/// To be called only if the starter says that it has passed so many on *to this very process* (`LISTEN_PID`): they were
+/// open before any of our code ran then, so that none of it has been given one of these numbers. Descriptors that
+/// other code takes over by the same protocol must not be taken here, too.
+pub fn inherited(count: usize) -> Option<Vec<io::Result<OwnedFd>>> {
+    if TAKEN.swap(true, Ordering::SeqCst) {
+        return None;
+    }
+    let numbers = (FIRST..RawFd::MAX).take(count);
+    Some(numbers.map(take).collect())
+}
+
+fn take(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: asks about a number, which need not be open, and touches no memory.
+    let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
+    if flags < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: sets a flag of an open descriptor, and touches no memory.
+    if unsafe { libc::fcntl(number, libc::F_SETFD, flags | libc::FD_CLOEXEC) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it is open, as was just seen. It was opened by whoever started us and for us, as the caller knows, so no
+    // code of this process owns it; and `TAKEN` makes sure that it is given an owner once.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
