@@ -42,6 +42,7 @@ pub struct Config {
     pub(crate) notify: bool,
     /// How long whoever stops us waits, where that was said.
     pub(crate) waits: Option<Waits>,
+    pub(crate) subreaper: bool,
 }
 
 impl Default for Config {
@@ -64,6 +65,7 @@ impl Default for Config {
             exit_statuses: ExitStatuses::default(),
             notify: true,
             waits: None,
+            subreaper: false,
         }
     }
 }
@@ -431,9 +433,43 @@ impl Config {
         Limits { hard_limit, ..self.limits }
     }
 
+    /// Whether descendants of [children](crate::Lifecycle::child) that lose their parents become children of this process
+    /// (`PR_SET_CHILD_SUBREAPER`, prctl(2)), so that those that left their group are killed with the child, and those
+    /// that end are reaped. Not unless told so, but always as the first process of a container (PID 1), to whom that
+    /// happens in any case.
+    ///
+    /// SIGCHLD is handled for that, beside who handled it before. Children that the program starts by other means are
+    /// left to it: rule C9 in `docs/semantics.md` says how they are told apart. Linux alone, and only
+    /// [`Lifecycle::install`](crate::Lifecycle::install) does this.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # use std::process::Command;
+    /// let lifecycle = Lifecycle::install(Config::default().subreaper(true))?;
+    /// let mut daemons = Command::new("sh");
+    /// daemons.args(["-c", "setsid sleep 3600 & sleep 3600"]);
+    /// lifecycle.child("daemons", daemons).start()?;
+    /// assert_eq!(lifecycle.close().exit_status(), 0); // and both are gone
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn subreaper(mut self, subreaper: bool) -> Self {
+        self.subreaper = subreaper;
+        self
+    }
+
+    /// Whether strangers are reaped.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn reaps(&self) -> bool {
+        self.subreaper || std::process::id() == 1
+    }
+
     /// The signals to be handled.
     pub(crate) fn handled(&self) -> Vec<Signal> {
         let mut signals: Vec<Signal> = self.signals.iter().copied().chain(self.hooks.signals()).collect();
+        #[cfg(target_os = "linux")]
+        if self.reaps() {
+            signals.push(crate::process::CHILD);
+        }
         signals.sort_unstable();
         signals.dedup();
         signals

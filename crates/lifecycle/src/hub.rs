@@ -191,7 +191,12 @@ impl Control {
         let members = lock(&MEMBERS);
         self.handlers.retain(|signal, registration| {
             let needed = || members.iter().filter(|member| member.wishes.handled.contains(signal));
-            registration.chain(needed().any(|member| member.wishes.chain));
+            // Whoever had SIGCHLD before us waits for children of their own.
+            #[cfg(target_os = "linux")]
+            let always = *signal == crate::process::CHILD;
+            #[cfg(not(target_os = "linux"))]
+            let always = false;
+            registration.chain(always || needed().any(|member| member.wishes.chain));
             registration.logoff(needed().any(|member| member.wishes.logoff));
             needed().next().is_some()
         });
@@ -237,6 +242,10 @@ fn run(inbox: &sys::Inbox) {
         // Asked for again: whoever joined while we waited may be the one it is for. Not in the loop's head, where the
         // lock would be held all through its body.
         let members = lock(&MEMBERS).clone();
+        #[cfg(target_os = "linux")]
+        if records.iter().any(|record| record.signal == crate::process::CHILD.number()) {
+            crate::process::someone_died();
+        }
         for member in &members {
             // Whatever goes wrong with one must not cost the process its signals.
             _ = foreign(|| serve(member, &records));

@@ -11,6 +11,8 @@ use crate::hooks::{HookOutcome, Hooks, signal_hook};
 use crate::hub::{self, Membership, Wishes};
 use crate::last_resort::LastResort;
 use crate::machine::{GroupId, Input, Phase};
+#[cfg(target_os = "linux")]
+use crate::process::Reaping;
 use crate::report::Report;
 use crate::scope::Scope;
 use crate::service::{Service, ServiceError};
@@ -71,6 +73,10 @@ enum Driver {
         #[expect(dead_code, reason = "held for its drop")]
         stdin: Option<stdin::Watch>,
         last_resort: Option<LastResort>,
+        /// Behind the membership, which has SIGCHLD.
+        #[cfg(target_os = "linux")]
+        #[expect(dead_code, reason = "held for its drop")]
+        reaping: Option<Reaping>,
     },
     #[cfg(feature = "tokio")]
     Task(#[expect(dead_code, reason = "held for its drop")] crate::runtime::Task),
@@ -102,6 +108,8 @@ impl Lifecycle {
             chain: config.chain,
             logoff: config.terminate_on_logoff,
         };
+        #[cfg(target_os = "linux")]
+        let reaps = config.reaps();
         let core = Core::new(
             config.limits(service.is_some()),
             config.exit_statuses,
@@ -126,7 +134,15 @@ impl Lifecycle {
             let membership = hub::join(Arc::clone(&core), wishes)?;
             let stdin = config.stdin.then(|| stdin::watch(&core)).transpose()?;
             let last_resort = LastResort::watch(&core, config.force).map_err(InstallError::Thread)?;
-            Ok(Driver::Hub { membership, stdin, last_resort })
+            #[cfg(target_os = "linux")]
+            let reaping = reaps.then(Reaping::begin).transpose().map_err(InstallError::Thread)?.flatten();
+            Ok(Driver::Hub {
+                membership,
+                stdin,
+                last_resort,
+                #[cfg(target_os = "linux")]
+                reaping,
+            })
         };
         match installed() {
             Ok(driver) => Ok(Self { driver, runners, core }),

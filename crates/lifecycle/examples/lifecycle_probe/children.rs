@@ -1,8 +1,10 @@
 //! What has children, and is watched from outside.
 
-use super::{FOR_EVER, alone, die_with_the_test, finish, threads};
+use super::{FOR_EVER, alone, die_with_the_test, finish, ready, threads};
 use exeunt_lifecycle::{ChildExit, Config, Lifecycle, Readiness};
-use std::process::{Command, ExitCode};
+use rustix::process::Signal;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,6 +14,8 @@ pub(crate) fn run(scenario: &str) -> ExitCode {
         "status" => status(),
         "parent" => parent(),
         "rounds" => rounds(),
+        "reaping" => reaping(),
+        "first" => first(),
         other => panic!("no scenario {other:?}"),
     }
 }
@@ -44,6 +48,68 @@ fn parent() -> ExitCode {
     println!("{} {} {}", plain.id(), stubborn.id(), outlives.id());
     thread::sleep(FOR_EVER);
     finish(lifecycle)
+}
+
+/// A child's child leaves its group and session, and dies or does not. Meanwhile the program has a child of its own.
+fn reaping() -> ExitCode {
+    let lifecycle = Lifecycle::install(Config::default().subreaper(true)).expect("a lifecycle");
+    let own = |script: &str| Command::new("sh").args(["-c", script]).spawn().expect("a child");
+    let (mut one, mut other) = (own("exit 5"), own("exec setsid sh -c 'exit 6'"));
+    let mut daemons = Command::new("sh");
+    // One that lives on, one that dies in a session of its own, one that dies in its parent's group.
+    let script = "setsid sh -c 'echo $$; exec sleep 3600' & \
+                  (setsid sh -c 'sleep 0.1 & echo $!' &) ; (sh -c 'sleep 0.1 & echo $!' &) ; exec sleep 3600";
+    daemons.args(["-c", script]).stdout(Stdio::piped());
+    let mut child = lifecycle.child("daemons", daemons).start().expect("a child");
+    let mut said = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let mut pids = || said.next().expect("a line").expect("a line").parse::<u32>().expect("a pid");
+    let pids = [pids(), pids(), pids()];
+    let names = pids.map(|pid| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default());
+    let daemon = pids.iter().zip(&names).find(|(_, name)| name.contains("3600")).expect("a daemon").0;
+    let brief = pids.iter().filter(|pid| *pid != daemon);
+    for pid in brief {
+        wait_until(|| !exists(*pid));
+        println!("brief {}", if exists(*pid) { "is there" } else { "is gone" });
+    }
+    let report = lifecycle.close();
+    assert_eq!(report.exit_status(), 0, "{report}");
+    wait_until(|| !exists(*daemon));
+    println!("daemon {}", if exists(*daemon) { "is there" } else { "is gone" });
+    _ = rustix::process::kill_process(
+        rustix::process::Pid::from_raw(daemon.cast_signed()).expect("a pid"),
+        Signal::KILL,
+    );
+    let codes = [one.wait(), other.wait()].map(|status| status.expect("it is ours").code());
+    println!("own {codes:?}");
+    ExitCode::SUCCESS
+}
+
+/// As the first process of a PID namespace: zombies that others leave are reaped, and signals are heard.
+fn first() -> ExitCode {
+    assert_eq!(std::process::id(), 1);
+    let lifecycle = Lifecycle::install(Config::default()).expect("a lifecycle");
+    let mut own = Command::new("sh").args(["-c", "exit 5"]).spawn().expect("a child");
+    let mut orphans = Command::new("sh");
+    orphans
+        .args(["-c", "for i in 1 2 3 4 5 6 7 8; do (setsid sh -c 'sleep 0.1 &' &); done; exec sleep 3600"]);
+    let child = lifecycle.child("orphans", orphans).start().expect("a child");
+    // Besides us, the child, and the program's own, which is waited for last.
+    wait_until(|| processes().iter().all(|pid| [1, child.id(), own.id()].contains(pid)));
+    println!("left {}", processes().len());
+    ready(&lifecycle);
+    let report = lifecycle.wait();
+    println!("{report}");
+    println!("own {:?}", own.wait().expect("it is ours").code());
+    ExitCode::from(report.exit_status())
+}
+
+fn processes() -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").expect("processes");
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+}
+
+fn exists(pid: u32) -> bool {
+    std::path::Path::new(&format!("/proc/{pid}")).exists()
 }
 
 /// Starts and stops children, and looks at what that leaves.

@@ -10,6 +10,7 @@ use super::child::Child;
 use super::error::ChildError;
 use super::exit::ChildExit;
 use super::running::{Running, What};
+use super::strangers::Strangers;
 use crate::foreign::foreign;
 use crate::machine::Notice;
 use crate::scope::Scope;
@@ -24,7 +25,7 @@ use std::mem::take;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 static ENGINE: Mutex<Option<&'static Engine>> = Mutex::new(None);
@@ -38,6 +39,7 @@ pub(super) struct Engine {
     waker: OwnedFd,
     orders: Mutex<Vec<Order>>,
     next: AtomicU64,
+    strangers: Mutex<Strangers>,
 }
 
 /// What others want of the thread.
@@ -49,6 +51,8 @@ pub(super) enum Order {
         family: u64,
         notice: Notice,
     },
+    /// Somebody has died who may be a stranger.
+    Look,
     /// A thread that waits for it says so.
     Ended(u64),
 }
@@ -91,6 +95,7 @@ impl Engine {
             waker: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             orders: Mutex::default(),
             next: AtomicU64::new(1),
+            strangers: Mutex::default(),
         };
         new.watch(&new.waker, WAKER)?;
         let new: &'static Self = Box::leak(Box::new(new));
@@ -98,6 +103,19 @@ impl Engine {
         PROCESS.store(here, Ordering::SeqCst);
         *engine = Some(new);
         Ok(Some(new))
+    }
+
+    /// If there is one, and this is its process.
+    pub(super) fn if_any() -> Option<&'static Self> {
+        match PROCESS.load(Ordering::SeqCst) {
+            here if here == std::process::id() => *ENGINE.lock().unwrap_or_else(PoisonError::into_inner),
+            _ => None,
+        }
+    }
+
+    /// Not in a forked child.
+    pub(super) fn strangers(&self) -> MutexGuard<'_, Strangers> {
+        self.strangers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn is_forked(&self) -> bool {
@@ -158,6 +176,12 @@ fn turn(engine: &'static Engine, children: &mut BTreeMap<u64, Running>) {
     }
     let now = Instant::now();
     children.values_mut().for_each(|child| child.tick(now));
+    let doomed: Vec<u64> = children.values_mut().filter_map(Running::take_doom).collect();
+    if !doomed.is_empty() {
+        let mut strangers = engine.strangers();
+        doomed.into_iter().for_each(|child| strangers.doom(child));
+        strangers.look();
+    }
     children.retain(|_, child| !child.is_over());
 }
 
@@ -170,6 +194,7 @@ fn carry_out(engine: &'static Engine, children: &mut BTreeMap<u64, Running>, ord
         }
         Order::Stop(id) => _ = children.get_mut(&id).map(Running::stop),
         Order::Kill(id) => _ = children.get_mut(&id).map(Running::kill),
+        Order::Look => engine.strangers().look(),
         Order::Ended(id) => _ = children.get_mut(&id).map(|child| child.happens(What::End)),
         Order::Notice { family, notice } => {
             children

@@ -13,7 +13,10 @@ mod exit;
 mod life;
 mod notify;
 mod pool;
+mod reaping;
 mod running;
+mod stat;
+mod strangers;
 mod tail;
 
 pub use builder::{ChildBuilder, Readiness};
@@ -21,6 +24,7 @@ pub use child::Child;
 pub use error::ChildError;
 pub use exit::ChildExit;
 pub use pool::{Children, ChildrenBuilder};
+pub(crate) use reaping::{CHILD, Reaping, someone_died};
 
 /// SIGKILL and SIGCONT, which have these numbers on every Linux but MIPS' SIGCONT and SPARC's.
 const KILL: i32 = rustix::process::Signal::KILL.as_raw();

@@ -4,9 +4,10 @@
 //! reaches it all the same. Anybody else could, too, so the kernel's word on the sender (`SCM_CREDENTIALS`) is what
 //! counts.
 
+use super::stat::Stat;
 use rustix::io::Errno;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, recvmsg, sockopt};
-use rustix::process::{Pid, geteuid, getpgid, test_kill_process};
+use rustix::process::{Pid, geteuid, test_kill_process};
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -113,7 +114,9 @@ fn parse(datagram: &[u8]) -> Vec<Said> {
 /// Whether the sender is the child, of its group, or descends from it.
 fn belongs(sender: Pid, child: Pid, own_group: bool) -> bool {
     // Of the group too, since who descends from it may have lost its ancestors: `systemd-notify` in a shell, say.
-    sender == child || (own_group && getpgid(Some(sender)) == Ok(child)) || descends(sender, child)
+    sender == child
+        || (own_group && Stat::of(id(sender)).is_some_and(|stat| stat.group == id(child)))
+        || descends(sender, child)
 }
 
 /// Of a sender that was gone and waited for before we looked, such as systemd-notify(1) in a script, nothing can be
@@ -126,15 +129,12 @@ fn is_gone(sender: Pid) -> bool {
 const GENERATIONS: usize = 64;
 
 fn descends(sender: Pid, child: Pid) -> bool {
-    let mut ancestors = std::iter::successors(Some(sender), |pid| parent(*pid));
-    ancestors.by_ref().take(GENERATIONS).any(|ancestor| ancestor == child)
+    let ancestors = std::iter::successors(Some(id(sender)), |pid| Stat::of(*pid).map(|stat| stat.parent));
+    ancestors.take(GENERATIONS).any(|ancestor| ancestor == id(child))
 }
 
-/// The fourth field of `proc_pid_stat(5)`, behind a name that may contain anything.
-pub(super) fn parent(pid: Pid) -> Option<Pid> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, behind) = stat.rsplit_once(')')?;
-    Pid::from_raw(behind.split_ascii_whitespace().nth(1)?.parse().ok()?)
+fn id(pid: Pid) -> u32 {
+    pid.as_raw_pid().cast_unsigned()
 }
 
 #[cfg(test)]

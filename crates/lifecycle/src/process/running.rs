@@ -7,6 +7,8 @@ use super::error::ChildError;
 use super::exit::ChildExit;
 use super::life::{Effect, Input, Life, NotReady};
 use super::notify::{Said, Socket};
+use super::stat::Stat;
+use super::strangers::FAMILY;
 use crate::cause::{Cause, Received, Sender};
 use crate::machine::{Notice, Time};
 use crate::runner::detached;
@@ -14,7 +16,7 @@ use crate::scope::Scope;
 use crate::work::Tracked;
 use exeunt_sys::child as sys;
 use rustix::io::{Errno, ioctl_fionbio, read};
-use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, getpgid, getpgrp, pidfd_open, waitid};
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 use std::io::{self, PipeReader};
 use std::os::unix::process::CommandExt as _;
 use std::process::{self, Command, Stdio};
@@ -37,6 +39,9 @@ pub(super) struct Running {
     /// When it was there for certain, on the lifecycle's clock.
     born: Time,
     reaped: bool,
+    /// What descends from it is to be killed.
+    doomed: bool,
+    engine: &'static Engine,
 }
 
 /// What of a child something happens to.
@@ -71,7 +76,18 @@ impl Running {
             answer(Err(ChildError::Stopping { name }));
             return None;
         }
-        let (process, notify, stderr) = match spawn(&mut command, &options) {
+        let id = engine.number();
+        // Nobody may look for strangers before this one is known.
+        let mut strangers = engine.strangers();
+        if strangers.are_wanted() {
+            command.env(FAMILY, strangers.tokens(id));
+        }
+        let spawned = spawn(&mut command, &options);
+        if let Ok((process, ..)) = &spawned {
+            strangers.started(process.id());
+        }
+        drop(strangers);
+        let (process, notify, stderr) = match spawned {
             Ok(spawned) => spawned,
             Err(error) => {
                 release(scope);
@@ -80,7 +96,6 @@ impl Running {
             }
         };
         drop(command);
-        let id = engine.number();
         let shared = Arc::new(Shared::new(engine, id, name, process.id(), options.own_group));
         let pid = process.id();
         let note = note.map(|note| format!(", {note}")).unwrap_or_default();
@@ -100,8 +115,10 @@ impl Running {
             answer: Some(answer),
             on_end,
             reaped: false,
+            doomed: false,
+            engine,
         };
-        running.watch(engine);
+        running.watch();
         if running.options.readiness == Readiness::Exec {
             running.apply(Input::Ready);
         }
@@ -124,6 +141,11 @@ impl Running {
     /// Reaped, and nobody writes to what we read of it.
     pub(super) fn is_over(&self) -> bool {
         self.reaped && self.stderr.is_none()
+    }
+
+    /// Whether what descends from it is to be killed; once.
+    pub(super) fn take_doom(&mut self) -> Option<u64> {
+        std::mem::take(&mut self.doomed).then(|| self.id())
     }
 
     pub(super) fn tick(&mut self, now: Instant) {
@@ -156,8 +178,8 @@ impl Running {
         }
     }
 
-    fn watch(&mut self, engine: &'static Engine) {
-        let id = self.id();
+    fn watch(&mut self) {
+        let (id, engine) = (self.id(), self.engine);
         if let Some(notify) = &self.notify {
             _ = engine.watch(notify, What::Notify.token(id));
         }
@@ -195,6 +217,7 @@ impl Running {
                 Effect::Ready => self.ready(),
                 Effect::Tell { by_stop } => self.tell(by_stop),
                 Effect::Kill => {
+                    self.doomed = true;
                     self.shared.kill_group();
                     // It may have left its group.
                     _ = self.shared.signal(super::KILL);
@@ -250,7 +273,8 @@ impl Running {
         let from_terminal =
             matches!(state.cause, Some(Cause::Signal(Received { sender: Sender::Terminal, .. })));
         let was_there = state.machine.requested().is_some_and(|requested| self.born <= requested);
-        from_terminal && was_there && getpgid(Some(Pid::from_child(&self.process))) == Ok(getpgrp())
+        let group = |pid| Stat::of(pid).map(|stat| stat.group);
+        from_terminal && was_there && group(self.shared.pid) == group(process::id())
     }
 
     fn listen(&mut self) {
@@ -309,6 +333,7 @@ impl Running {
         let by_itself = !self.life.is_ending() && self.answer.is_none();
         if self.life.is_ending() {
             self.shared.kill_group();
+            self.doomed = true;
         }
         let Some(mut state) = self.shared.state() else { return };
         let exit = match self.process.try_wait() {
@@ -317,6 +342,7 @@ impl Running {
             Err(_) => ChildExit::Unknown,
         };
         self.reaped = true;
+        self.engine.strangers().reaped(self.shared.pid);
         state.exit = Some(exit);
         state.pidfd = None;
         drop(state);

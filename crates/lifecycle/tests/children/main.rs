@@ -1,12 +1,19 @@
 //! Real child processes (rules C1 to C9).
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's panic is its failure")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test's panic is its failure"
+)]
 
 mod begin;
 mod pool;
 #[path = "../probe/mod.rs"]
 mod probe;
+mod reap;
 mod start;
 mod stop;
 

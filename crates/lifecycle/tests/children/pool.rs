@@ -2,7 +2,6 @@
 
 use crate::{LONG, install, probe_that, shell, state_of, wait_until};
 use exeunt_lifecycle::{ChildError, ChildExit, Config, OnFailure, Readiness, Signal};
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -100,7 +99,7 @@ fn c8_a_pool_is_stopped_by_its_handle_and_not_replaced() {
 #[test]
 fn c8_a_function_that_panics_is_an_error() {
     let lifecycle = install(Config::default());
-    let commands = |index| if index == 1 { panic!("no {index}") } else { Command::new("sleep") };
+    let commands = |index| if index == 1 { panic!("no {index}") } else { probe_that(["hang"]) };
     let error = lifecycle.children("worker", 2, commands).start().unwrap_err();
     assert!(error.to_string().ends_with("the function that makes its command panicked: no 1"), "{error}");
     assert_eq!(lifecycle.close().exit_status(), 0);
