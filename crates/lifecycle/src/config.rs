@@ -43,6 +43,7 @@ pub struct Config {
     /// How long whoever stops us waits, where that was said.
     pub(crate) waits: Option<Waits>,
     pub(crate) subreaper: bool,
+    pub(crate) reap_all: bool,
 }
 
 impl Default for Config {
@@ -66,6 +67,7 @@ impl Default for Config {
             notify: true,
             waits: None,
             subreaper: false,
+            reap_all: false,
         }
     }
 }
@@ -454,6 +456,22 @@ impl Config {
     /// ```
     pub fn subreaper(mut self, subreaper: bool) -> Self {
         self.subreaper = subreaper;
+        self
+    }
+
+    /// Whether every child of this process that was not started by [`Lifecycle::child`](crate::Lifecycle::child) is a
+    /// stranger, where strangers are [reaped](Self::subreaper) at all: for programs that start none by other means, nor
+    /// any library of theirs. Not unless told so: then those that may be the program's own are left to it, and so are
+    /// some strangers (a daemon that leads a session of its own, and has ended before it was noticed).
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// let lifecycle = Lifecycle::install(Config::default().subreaper(true).reap_all(true))?; // a supervisor
+    /// # assert_eq!(lifecycle.close().exit_status(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn reap_all(mut self, all: bool) -> Self {
+        self.reap_all = all;
         self
     }
 

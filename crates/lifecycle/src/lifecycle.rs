@@ -109,7 +109,7 @@ impl Lifecycle {
             logoff: config.terminate_on_logoff,
         };
         #[cfg(target_os = "linux")]
-        let reaps = config.reaps();
+        let (reaps, reap_all) = (config.reaps(), config.reap_all);
         let core = Core::new(
             config.limits(service.is_some()),
             config.exit_statuses,
@@ -135,7 +135,8 @@ impl Lifecycle {
             let stdin = config.stdin.then(|| stdin::watch(&core)).transpose()?;
             let last_resort = LastResort::watch(&core, config.force).map_err(InstallError::Thread)?;
             #[cfg(target_os = "linux")]
-            let reaping = reaps.then(Reaping::begin).transpose().map_err(InstallError::Thread)?.flatten();
+            let reaping =
+                reaps.then(|| Reaping::begin(reap_all)).transpose().map_err(InstallError::Thread)?.flatten();
             Ok(Driver::Hub {
                 membership,
                 stdin,

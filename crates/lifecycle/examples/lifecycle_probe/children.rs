@@ -15,7 +15,9 @@ pub(crate) fn run(scenario: &str) -> ExitCode {
         "parent" => parent(),
         "rounds" => rounds(),
         "reaping" => reaping(),
-        "first" => first(),
+        "first" => first(Config::default(), "(sh -c 'sleep 0.1 &' &)"),
+        // Leads a session of its own, and ends before anybody can look: nobody could tell whose it is.
+        "first-and-all" => first(Config::default().reap_all(true), "(setsid sh -c 'sleep 0.1 &' &)"),
         other => panic!("no scenario {other:?}"),
     }
 }
@@ -85,21 +87,23 @@ fn reaping() -> ExitCode {
 }
 
 /// As the first process of a PID namespace: zombies that others leave are reaped, and signals are heard.
-fn first() -> ExitCode {
+fn first(config: Config, orphan: &str) -> ExitCode {
     assert_eq!(std::process::id(), 1);
-    let lifecycle = Lifecycle::install(Config::default()).expect("a lifecycle");
+    let lifecycle = Lifecycle::install(config).expect("a lifecycle");
     let mut own = Command::new("sh").args(["-c", "exit 5"]).spawn().expect("a child");
     let mut orphans = Command::new("sh");
-    orphans
-        .args(["-c", "for i in 1 2 3 4 5 6 7 8; do (setsid sh -c 'sleep 0.1 &' &); done; exec sleep 3600"]);
-    let child = lifecycle.child("orphans", orphans).start().expect("a child");
+    let script = format!("for i in 1 2 3 4 5 6 7 8; do {orphan}; done; echo; exec sleep 3600");
+    orphans.args(["-c", &script]).stdout(Stdio::piped());
+    let mut child = lifecycle.child("orphans", orphans).start().expect("a child");
+    let said = BufReader::new(child.stdout.take().expect("a pipe")).lines().next();
+    assert!(said.is_some_and(|line| line.is_ok()), "all were begun");
     // Besides us, the child, and the program's own, which is waited for last.
     wait_until(|| processes().iter().all(|pid| [1, child.id(), own.id()].contains(pid)));
     println!("left {}", processes().len());
     ready(&lifecycle);
     let report = lifecycle.wait();
     println!("{report}");
-    println!("own {:?}", own.wait().expect("it is ours").code());
+    println!("own {:?}", own.wait().map(|status| status.code()).map_err(|error| error.raw_os_error()));
     ExitCode::from(report.exit_status())
 }
 

@@ -13,9 +13,9 @@ pub(crate) struct Reaping(&'static Engine);
 
 impl Reaping {
     /// `None` in a forked child of the process that began.
-    pub(crate) fn begin() -> io::Result<Option<Self>> {
+    pub(crate) fn begin(all: bool) -> io::Result<Option<Self>> {
         let Some(engine) = Engine::of_this_process()? else { return Ok(None) };
-        engine.strangers().want()?;
+        engine.strangers().want(all)?;
         engine.order(Order::Look);
         Ok(Some(Self(engine)))
     }

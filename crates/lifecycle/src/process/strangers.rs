@@ -11,7 +11,7 @@
 //! - Who is in a session, and is neither in ours nor the leader of its own, was not forked by us: a direct child can
 //!   leave our session in no other way than by leading one (setsid(2)).
 //!
-//! All others are left to whoever started them.
+//! All others are left to whoever started them, unless the program has said that it starts none.
 
 use super::stat::{Stat, children};
 use exeunt_sys::child as sys;
@@ -34,6 +34,8 @@ pub(super) struct Strangers {
     wanted_by: usize,
     /// Whether it was us who made this process a subreaper.
     made_subreaper: bool,
+    /// Somebody has said that the program has no other children.
+    all: bool,
     token: String,
     /// Children of ours, by process id: those that live, and groups of some that have ended.
     own: BTreeSet<u32>,
@@ -44,6 +46,9 @@ pub(super) struct Strangers {
     doomed: BTreeSet<u64>,
 }
 
+/// The child that those descend from of whom nothing else is known.
+const NOBODY: u64 = 0;
+
 /// How many groups and doomed children are remembered.
 const REMEMBERED: usize = 1024;
 
@@ -53,7 +58,7 @@ impl Strangers {
     }
 
     /// From now on they are reaped.
-    pub(super) fn want(&mut self) -> io::Result<()> {
+    pub(super) fn want(&mut self, all: bool) -> io::Result<()> {
         if self.wanted_by == 0 {
             if self.token.is_empty() {
                 let started = Stat::of(std::process::id()).map(|stat| stat.started).unwrap_or_default();
@@ -65,6 +70,7 @@ impl Strangers {
             }
         }
         self.wanted_by += 1;
+        self.all |= all;
         Ok(())
     }
 
@@ -79,6 +85,7 @@ impl Strangers {
             }
             self.known.clear();
             self.doomed.clear();
+            self.all = false;
         }
     }
 
@@ -134,10 +141,13 @@ impl Strangers {
             let (false, Some(stat)) = (self.own.contains(&pid), Stat::of(pid)) else { continue };
             let name = (pid, stat.started);
             if stat.is_zombie() {
-                if self.known.contains_key(&name) || self.is_stranger(pid, &stat, ours) {
+                if self.all || self.known.contains_key(&name) || self.is_stranger(pid, &stat, ours) {
                     reap(pid);
                 }
-            } else if let Some(child) = self.known.get(&name).copied().or_else(|| self.descends_from(pid)) {
+                continue;
+            }
+            let known = self.known.get(&name).copied().or_else(|| self.descends_from(pid));
+            if let Some(child) = known.or(self.all.then_some(NOBODY)) {
                 seen.insert(name, child);
                 if kill(self, child) {
                     // Its id is its own: it is our child, and only this reaps it.

@@ -21,11 +21,20 @@ fn c9_pid_1_hears_signals_and_reaps_what_others_leave() {
         );
         return;
     }
+    for (scenario, left, own) in
+        [("first", "left 3", "own Ok(Some(5))"), ("first-and-all", "left 2", "own Err(Some(10))")]
+    {
+        first(scenario, left, own);
+    }
+}
+
+/// `left`: we and the child, and the program's own, if that is told from a stranger.
+fn first(scenario: &str, left: &str, own: &str) {
     let mut command = Command::new("env");
     command.args(["--default-signal", "unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]);
-    command.arg(probe::program()).args(["children", "first"]);
+    command.arg(probe::program()).args(["children", scenario]);
     let mut probe = Running::spawn(&mut command);
-    assert_eq!(probe.line(), "left 3", "we, the child, and the program's own");
+    assert_eq!(probe.line(), left);
     probe.wait_for("ready");
     let unshare = probe.child.id();
     let children = std::fs::read_to_string(format!("/proc/{unshare}/task/{unshare}/children")).unwrap();
@@ -33,5 +42,5 @@ fn c9_pid_1_hears_signals_and_reaps_what_others_leave() {
     kill_process(first, Signal::TERM).unwrap();
     let (said, status) = probe.finish();
     assert_eq!(status.code(), Some(0), "{said}");
-    contains(&said, &["SIGTERM", "exit status 0", "own Some(5)"]);
+    contains(&said, &["SIGTERM", "exit status 0", own]);
 }
