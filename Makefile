@@ -2,7 +2,7 @@
 CARGO ?= cargo
 FUZZ_SECONDS ?= 600
 
-.PHONY: help test test-windows lint loom mutants drill bench soak fuzz deny
+.PHONY: help test test-windows test-systemd lint loom mutants drill bench soak fuzz deny
 .DEFAULT_GOAL := help
 
 help: ## Lists these targets
@@ -16,6 +16,9 @@ test: ## Runs all tests
 
 test-windows: ## Builds the lifecycle for Windows and runs its tests under wine; installs what that takes
 	scripts/test-windows
+
+test-systemd: ## Runs units of ours under a real systemd with a root of its own; needs root, fetches that (240 MB, once)
+	scripts/test-systemd
 
 loom: ## Explores the orderings of whatever has atomics (part of test)
 	RUSTFLAGS="--cfg exeunt_loom" CARGO_TARGET_DIR=target/loom $(CARGO) test -p exeunt-lifecycle --lib --release loom_

@@ -23,4 +23,5 @@ chapters! {
     Schedule: "schedule.md";
     Reload: "reload.md";
     Signals: "signals.md";
+    ServiceManagers: "service-managers.md";
 }

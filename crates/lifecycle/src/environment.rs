@@ -64,7 +64,7 @@ pub const VARIABLES: &[Variable] = &[
     },
 ];
 
-/// What service managers say (rules S1 to S7): not configuration, and read whoever installs the lifecycle.
+/// What service managers say (rules S1 to S8): not configuration, and read whoever installs the lifecycle.
 pub(crate) const BY_MANAGERS: &[(&str, &str)] = &[
     (
         "NOTIFY_SOCKET",

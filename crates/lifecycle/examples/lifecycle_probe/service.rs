@@ -1,9 +1,11 @@
 //! As a service manager's service.
 
 use crate::{FOR_EVER, die_with_the_test, finish, ready};
-use exeunt_lifecycle::{Config, Lifecycle, Phase};
+use exeunt_lifecycle::{Config, Lifecycle, Phase, service};
 use std::future::Future as _;
 use std::io::{Error, Read as _};
+use std::net::TcpListener;
+use std::os::fd::AsFd as _;
 use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,6 +20,7 @@ pub(crate) fn run(scenario: &str) -> ExitCode {
         "unit-slow" => unit_slow(),
         "unit-shield" => shield(),
         "unit-preset" => preset(),
+        "unit-store" => store(),
         other => {
             die_with_the_test();
             match other {
@@ -141,6 +144,19 @@ fn unit_slow() -> ExitCode {
     }
     drop(scope);
     finish(lifecycle)
+}
+
+/// Leaves a listening socket with the manager, and says what came back of it.
+fn store() -> ExitCode {
+    let variable = |name| std::env::var(name).unwrap_or_default();
+    match variable("LISTEN_FDS").as_str() {
+        "" => {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            println!("stored {}", service::store("http", &[listener.as_fd()]).unwrap());
+        }
+        count => println!("back: {count} of {}", variable("LISTEN_FDNAMES")),
+    }
+    unit()
 }
 
 /// Has the grace of its unit, and says so in the time that a stop may take.

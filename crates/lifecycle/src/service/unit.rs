@@ -52,10 +52,13 @@ fn ask() -> Result<Option<Duration>, String> {
 
 /// The innermost unit that the control groups name (cgroups(7)): a service may have groups of its own below it.
 fn unit(groups: &str) -> Option<Unit> {
-    // With both hierarchies, systemd's own is where it keeps units; the unified one is that, or mirrors it.
-    let path = groups
-        .lines()
-        .find_map(|line| line.strip_prefix("0::").or(line.split_once(":name=systemd:").map(|of| of.1)))?;
+    // Where there are both hierarchies, systemd may keep its units in either.
+    let unified = groups.lines().filter_map(|line| line.strip_prefix("0::"));
+    let named = groups.lines().filter_map(|line| line.split_once(":name=systemd:").map(|(_, path)| path));
+    unified.chain(named).find_map(unit_of)
+}
+
+fn unit_of(path: &str) -> Option<Unit> {
     let is_unit = |part: &&str| part.ends_with(".service") || part.ends_with(".scope");
     let name = path.split('/').rfind(is_unit)?;
     let is_users = path.split('/').any(|part| part.starts_with("user@") && part != name);
@@ -91,6 +94,10 @@ mod tests {
         );
         let both = "12:pids:/x\n1:name=systemd:/system.slice/shop.service\n0::/system.slice/shop.service\n";
         assert_eq!(found(both), some("shop.service", false));
+        let one = "12:pids:/x\n1:name=systemd:/\n0::/system.slice/shop.service\n";
+        assert_eq!(found(one), some("shop.service", false));
+        let other = "1:name=systemd:/system.slice/shop.service\n0::/\n";
+        assert_eq!(found(other), some("shop.service", false));
         assert_eq!(found("0::/\n"), None);
         assert_eq!(found(""), None);
     }
