@@ -46,6 +46,7 @@ pub(super) struct Engine {
 pub(super) enum Order {
     Start(Box<Launch>),
     Stop(u64),
+    StopFamily(u64),
     Kill(u64),
     Notice {
         family: u64,
@@ -193,6 +194,9 @@ fn carry_out(engine: &'static Engine, children: &mut BTreeMap<u64, Running>, ord
             }
         }
         Order::Stop(id) => _ = children.get_mut(&id).map(Running::stop),
+        Order::StopFamily(family) => {
+            children.values_mut().filter(|child| child.family() == family).for_each(Running::stop);
+        }
         Order::Kill(id) => _ = children.get_mut(&id).map(Running::kill),
         Order::Look => engine.strangers().look(),
         Order::Ended(id) => _ = children.get_mut(&id).map(|child| child.happens(What::End)),

@@ -17,7 +17,7 @@ use crate::work::OnFailure;
 use std::fmt;
 use std::process::Command;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// Worker processes that have yet to start. See [`Lifecycle::children`].
@@ -45,6 +45,9 @@ struct Shared {
     stop: Stop,
     workers: Mutex<Vec<Worker>>,
     events: Sender<Event>,
+    /// None is started any more.
+    over: Mutex<bool>,
+    is_over: Condvar,
 }
 
 /// One place in the pool, and who has it.
@@ -175,7 +178,13 @@ impl ChildrenBuilder {
         };
         let (engine, scope, family) = household(&self.stop, &self.name, enough)?;
         let workers = (0..self.count).map(|_| Worker::default()).collect();
-        let shared = Arc::new(Shared { stop: self.stop, workers: Mutex::new(workers), events });
+        let shared = Arc::new(Shared {
+            stop: self.stop,
+            workers: Mutex::new(workers),
+            events,
+            over: Mutex::default(),
+            is_over: Condvar::new(),
+        });
         let name = self.name.clone();
         let (options, commands, limit) = (self.options, self.commands, self.limit);
         let places = vec![Place::default(); self.count];
@@ -188,7 +197,9 @@ impl ChildrenBuilder {
             answer(started.map(|()| children));
             if well {
                 keeper.keep(&happened);
+                keeper.end(&happened);
             }
+            keeper.shared.over();
             release(keeper.scope);
         });
         thread.map(|_| ()).map_err(|source| ChildError::Watch { name, source })
@@ -226,6 +237,7 @@ impl Children {
             return Err(Forked);
         }
         _ = self.shared.events.send(Event::Enough);
+        self.shared.wait_until_over();
         self.shared.stop_all()
     }
 }
@@ -249,6 +261,18 @@ impl Shared {
     fn workers(&self) -> Option<MutexGuard<'_, Vec<Worker>>> {
         let workers = || self.workers.lock().unwrap_or_else(PoisonError::into_inner);
         (!self.stop.core().is_forked()).then(workers)
+    }
+
+    fn over(&self) {
+        *self.over.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.is_over.notify_all();
+    }
+
+    fn wait_until_over(&self) {
+        let mut over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
+        while !*over {
+            over = self.is_over.wait(over).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
     fn stop_all(&self) -> Result<(), Forked> {
@@ -335,6 +359,24 @@ impl Keeper {
                 Ok(Event::Ended(index, exit)) => self.ended(index, &exit),
                 Ok(Event::Enough) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => self.replace(),
+            }
+        }
+    }
+
+    /// Somebody stops the pool, and not the program, which needs no help: also those are stopped that are starting.
+    fn end(&mut self, happened: &Receiver<Event>) {
+        if self.scope.stop().is_requested() {
+            return;
+        }
+        self.engine.order(Order::StopFamily(self.family));
+        while self.places.iter().any(|place| place.since.is_some()) {
+            match happened.recv() {
+                Ok(Event::Started(index, Ok(child))) => self.started(index, child),
+                Ok(Event::Started(index, Err(_)) | Event::Ended(index, _)) => {
+                    _ = self.places.get_mut(index).map(|place| place.since.take());
+                }
+                Ok(Event::Enough) => {}
+                Err(_) => return,
             }
         }
     }

@@ -93,7 +93,8 @@ fn c8_a_pool_is_stopped_by_its_handle_and_not_replaced() {
     assert!(pool.ids().is_empty());
     // Its scope is idle: the stop has nothing to wait for.
     let report = lifecycle.close();
-    assert_eq!((report.exit_status(), report.scopes.len(), pool.restarts()), (0, 0, 0), "{report}");
+    assert!(report.scopes.iter().all(|scope| scope.in_flight_at_stop == 0), "{report}");
+    assert_eq!((report.exit_status(), pool.restarts()), (0, 0), "{report}");
 }
 
 #[test]
@@ -103,4 +104,23 @@ fn c8_a_function_that_panics_is_an_error() {
     let error = lifecycle.children("worker", 2, commands).start().unwrap_err();
     assert!(error.to_string().ends_with("the function that makes its command panicked: no 1"), "{error}");
     assert_eq!(lifecycle.close().exit_status(), 0);
+}
+
+#[test]
+fn c8_a_replacement_that_is_starting_is_stopped_with_its_pool() {
+    let lifecycle = install(Config::default());
+    let (say, hear) = std::sync::mpsc::channel();
+    let mut made = 0;
+    let pool = lifecycle.children("worker", 1, move |_| {
+        made += 1;
+        say.send(made).unwrap();
+        // The second never gets ready.
+        if made == 1 { probe_that(["say", "READY=1", "exit", "0"]) } else { probe_that(["hang"]) }
+    });
+    let pool = pool.each(|worker| worker.ready(Readiness::Notify)).start().unwrap();
+    while hear.recv().unwrap() != 2 {}
+    pool.stop().unwrap();
+    assert!(hear.try_recv().is_err() && pool.ids().is_empty());
+    let report = lifecycle.close();
+    assert_eq!(report.exit_status(), 0, "{report}");
 }
