@@ -309,6 +309,13 @@ fn a_process_ends_by_the_signal_itself() {
     passes("end-by-nothing");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn l17_children_are_nobodys_in_a_forked_child() {
+    let status = command("lifecycle", "children-forked").status().unwrap();
+    assert!(status.success(), "{status}");
+}
+
 #[test]
 fn l17_a_lifecycle_is_inert_in_a_forked_child() {
     let status = command("lifecycle", "fork").status().unwrap();

@@ -1,7 +1,7 @@
 //! What has children, and is watched from outside.
 
 use super::{FOR_EVER, alone, die_with_the_test, finish, ready, threads};
-use exeunt_lifecycle::{ChildExit, Config, Lifecycle, Readiness};
+use exeunt_lifecycle::{ChildExit, Config, Lifecycle, Phase, Readiness};
 use rustix::process::Signal;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, ExitCode, Stdio};
@@ -14,6 +14,7 @@ pub(crate) fn run(scenario: &str) -> ExitCode {
         "status" => status(),
         "parent" => parent(),
         "rounds" => rounds(),
+        "terminal" => terminal(),
         "reaping" => reaping(),
         "first" => first(Config::default(), "(sh -c 'sleep 0.1 &' &)"),
         // Leads a session of its own, and ends before anybody can look: nobody could tell whose it is.
@@ -49,6 +50,32 @@ fn parent() -> ExitCode {
     let outlives = outlives.start().expect("a child");
     println!("{} {} {}", plain.id(), stubborn.id(), outlives.id());
     thread::sleep(FOR_EVER);
+    finish(lifecycle)
+}
+
+/// Two children on a terminal, which count what they are told until they are asked how often that was: in our group,
+/// and in its own.
+fn terminal() -> ExitCode {
+    let lifecycle = Lifecycle::install(Config::default()).expect("a lifecycle");
+    let counting = |name: &str| {
+        let script = "n=0; trap 'n=$((n+1))' INT TERM; trap 'echo $0 $n; exit' USR1; echo here; \
+                      while :; do sleep 0.01; done";
+        let mut command = Command::new("sh");
+        command.args(["-c", script, name]);
+        lifecycle.child(name, command)
+    };
+    let same = counting("same").same_group().start().expect("a child");
+    let own = counting("own").start().expect("a child");
+    ready(&lifecycle);
+    _ = lifecycle.stop().wait_for(Phase::Draining, FOR_EVER);
+    // Whatever is told is told by now, since orders are carried out in their order.
+    thread::sleep(Duration::from_millis(200));
+    assert!(counting("late").start().is_err());
+    thread::sleep(Duration::from_millis(200));
+    for child in [same, own] {
+        child.signal(exeunt_lifecycle::Signal::USER1).expect("it is there");
+        child.wait().expect("this is no fork");
+    }
     finish(lifecycle)
 }
 

@@ -43,3 +43,29 @@ fn without_pidfds() -> bool {
 fn without_pidfds() -> bool {
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ChildExit, WITHOUT_PIDFDS};
+    use crate::{Config, Lifecycle, Signal};
+    use std::process::Command;
+    use std::sync::atomic::Ordering;
+
+    #[test]
+    fn c5_without_pidfds_a_thread_waits() {
+        WITHOUT_PIDFDS.store(true, Ordering::SeqCst);
+        let lifecycle = Lifecycle::install(Config::default()).unwrap();
+        let sh = |script: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]);
+            lifecycle.child("child", command).start().unwrap()
+        };
+        let (brief, long) = (sh("exit 7"), sh("exec sleep 3600"));
+        assert_eq!(brief.wait(), Ok(ChildExit::Code(7)));
+        let report = lifecycle.close();
+        WITHOUT_PIDFDS.store(false, Ordering::SeqCst);
+        assert_eq!(report.exit_status(), 0, "{report}");
+        let terminated = ChildExit::Signal { signal: Signal::TERMINATE, core_dumped: false };
+        assert_eq!(long.exit(), Some(terminated));
+    }
+}

@@ -83,6 +83,26 @@ fn c5_what_is_left_of_its_group_is_killed_when_it_has_ended() {
 }
 
 #[test]
+fn c5_a_key_on_the_terminal_is_heard_once() {
+    let mut command = std::process::Command::new("script");
+    let probe = format!("{} children terminal", probe::program().display());
+    let mut probe = probe::Running::spawn(command.args(["-qefc", &probe, "/dev/null"]));
+    let mut here = 0;
+    let mut is_ready = false;
+    while here < 2 || !is_ready {
+        match &*probe.line() {
+            "here" => here += 1,
+            "ready" => is_ready = true,
+            other => panic!("{other:?}"),
+        }
+    }
+    std::io::Write::write_all(probe.child.stdin.as_mut().unwrap(), b"\x03").unwrap();
+    let (said, status) = probe.finish();
+    assert_eq!(status.code(), Some(0), "{said}");
+    contains(&said, &["SIGINT from the terminal", "same 1\r\n", "own 1\r\n", "exit status 0"]);
+}
+
+#[test]
 fn c5_a_dropped_lifecycle_kills_at_once() {
     let lifecycle = install(Config::default());
     let command = shell("trap '' TERM; exec \"$0\" say READY=1 hang");

@@ -12,6 +12,8 @@ pub(crate) fn run(scenario: &str) {
         "terminal" => terminal(),
         "escalation" => escalation(),
         "fork" => fork(),
+        #[cfg(target_os = "linux")]
+        "children-forked" => children_forked(),
         "chain" => chain(),
         "stale" => stale(),
         "masked" => masked(),
@@ -127,6 +129,35 @@ fn masked() {
     let seen = lifecycle.stop().wait_for(Phase::LameDuck, Duration::from_secs(60));
     assert_eq!(seen, Ok(true), "nobody receives the signal");
     assert_eq!(lifecycle.close().attempts, 1);
+}
+
+/// In a forked child, the children of its parent are nobody's.
+#[cfg(target_os = "linux")]
+fn children_forked() {
+    use exeunt_lifecycle::ChildError;
+    use std::process::Command;
+    let lifecycle = Lifecycle::install(Config::default().subreaper(true)).unwrap();
+    let sleep = || {
+        let mut command = Command::new("sleep");
+        command.arg("3600");
+        command
+    };
+    let child = lifecycle.child("child", sleep()).start().unwrap();
+    let pool = lifecycle.children("pool", 2, move |_| sleep()).start().unwrap();
+    let status = in_child(|| {
+        let started = lifecycle.child("grandchild", Command::new("true")).start();
+        assert!(matches!(started, Err(ChildError::Forked { .. })));
+        let started = lifecycle.children("grandchildren", 2, |_| Command::new("true")).start();
+        assert!(matches!(started, Err(ChildError::Forked { .. })));
+        assert_eq!((child.wait(), child.exit(), child.stop()), (Err(Forked), None, Err(Forked)));
+        child.kill();
+        assert!(child.signal(Signal::TERMINATE).is_err());
+        assert_eq!((pool.ids(), pool.restarts(), pool.stop()), (Vec::new(), 0, Err(Forked)));
+    });
+    assert_eq!(libc::WEXITSTATUS(status), 99, "it came to its end");
+    assert!(child.is_alive() && pool.ids().len() == 2);
+    assert_eq!(lifecycle.close().exit_status(), 0);
+    assert!(!child.is_alive() && pool.ids().is_empty());
 }
 
 /// With all hooks and all signals, a forked child dies as if we were not there, and calls no hook.
