@@ -132,6 +132,10 @@ impl Lifecycle {
                 core.tell_service(service);
             }
             let membership = hub::join(Arc::clone(&core), wishes)?;
+            if core.service().is_some() {
+                // It may have been there before, and knows of no watchdog.
+                hub::wake();
+            }
             let stdin = config.stdin.then(|| stdin::watch(&core)).transpose()?;
             let last_resort = LastResort::watch(&core, config.force).map_err(InstallError::Thread)?;
             #[cfg(target_os = "linux")]

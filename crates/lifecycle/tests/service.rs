@@ -208,6 +208,18 @@ fn s5_the_watchdog_is_fed_until_the_core_is_stuck() {
 }
 
 #[test]
+fn s5_the_watchdog_is_fed_by_a_signal_thread_that_was_at_rest() {
+    let manager = Manager::new();
+    let mut probe = Running::spawn(manager.command("second").env("WATCHDOG_USEC", "40000"));
+    for _ in 0..5 {
+        while manager.next() != "WATCHDOG=1" {}
+    }
+    probe.wait_for("ready");
+    probe.kill(Signal::TERM);
+    assert_eq!(probe.finish().1.code(), Some(0));
+}
+
+#[test]
 fn s5_the_watchdog_of_another_process_is_not_ours_to_feed() {
     let manager = Manager::new();
     let other = us().to_string();

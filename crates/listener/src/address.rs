@@ -12,7 +12,7 @@ use std::{
 ///
 /// Parsed from `127.0.0.1:8000`, `[::1]:8000`, `localhost:8000` (resolved when bound), `:8000` (every address of the
 /// machine, both families where it has both), `unix:/run/site.sock`, or `systemd:NAME`, which a service manager has opened
-/// (see [`inherited`](crate::inherited)). Port 0 lets the kernel choose one.
+/// (see [`inherited`](fn@crate::inherited)). Port 0 lets the kernel choose one.
 ///
 /// ```
 /// use exeunt_listener::Address;

@@ -31,6 +31,7 @@ pub(crate) fn run(scenario: &str) -> ExitCode {
                 "shield" => shield(),
                 "stuck" => stuck(),
                 "several" => several(),
+                "second" => second(),
                 other => panic!("no scenario {other:?}"),
             }
         }
@@ -122,6 +123,19 @@ fn several() -> ExitCode {
     drop(next.close());
     ready(&mute);
     finish(mute)
+}
+
+/// The signal thread is there, and has nothing to do, when somebody comes who is watched.
+fn second() -> ExitCode {
+    let first = Lifecycle::install(Config::default().notify(false)).unwrap();
+    println!("waits");
+    // It is at rest, once it has nothing more to look at.
+    thread::sleep(Duration::from_millis(100));
+    let second = Lifecycle::install(Config::default()).unwrap();
+    ready(&second);
+    first.stop().wait().unwrap();
+    drop(first.close());
+    finish(second)
 }
 
 /// Under systemd itself: reloads, and stops at once.

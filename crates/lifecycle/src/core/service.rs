@@ -19,7 +19,7 @@ impl Core {
         self.service.get()
     }
 
-    /// From now on it is told.
+    /// From now on it is told. The signal thread is to look when it is due.
     pub(crate) fn tell_service(&self, service: Service) {
         self.service.get_or_init(|| service).begin(Instant::now());
         let core = Weak::clone(&self.me);
@@ -30,6 +30,7 @@ impl Core {
             {
                 service.held_up(held_up.to_string(), Instant::now());
                 drop(state);
+                crate::hub::wake();
             }
         }));
         self.log_service();
@@ -73,6 +74,7 @@ impl Core {
         if let (Some(service), Some(state)) = (self.service(), self.state()) {
             service.reloaded(self.phase() == Phase::Running, Instant::now());
             drop(state);
+            crate::hub::wake();
         }
     }
 
@@ -95,7 +97,7 @@ impl Core {
         let takes = until.since(requested);
         if waits.end_before(takes) {
             let takes = Span(takes);
-            self.follow.push(Item::Service(format!("{waits}, and may have to wait for {takes}: {who}")));
+            self.follow.push(Item::Service(format!("a shield may take {takes}, and {waits}: {who}")));
         }
     }
 
