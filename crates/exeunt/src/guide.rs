@@ -18,6 +18,7 @@ chapters! {
     Shields: "shields.md";
     Threads: "threads.md";
     WorkerPool: "worker-pool.md";
+    Children: "children.md";
     StartAndFinish: "start-and-finish.md";
     State: "state.md";
     Schedule: "schedule.md";

@@ -2,7 +2,7 @@
 
 use crate::program::{Ended, Program, To};
 use crate::sweep::sweep;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -256,6 +256,27 @@ fn worker_pool_that_finishes_its_queue() {
             assert_eq!(ended.those("took "), accounted, "{}", ended.story());
         },
     );
+}
+
+#[test]
+fn worker_processes() {
+    sweep(|| Program::example("worker_processes"), clean);
+}
+
+#[test]
+fn a_worker_process_that_dies_is_replaced() {
+    let mut running = Program::example("worker_processes").start();
+    let pids = running.wait_for("workers ");
+    let first: i32 = pids.trim_matches(['[', ']']).split(", ").next().unwrap().parse().unwrap();
+    running.wait_for("finished 0.3");
+    kill_process(Pid::from_raw(first).unwrap(), Signal::KILL).unwrap();
+    // It counts from 1 again.
+    running.wait_for("began 0.1");
+    running.wait_for("finished 0.1");
+    running.send(Signal::TERM, To::Group);
+    let ended = running.end();
+    ended.status_is(0);
+    assert_eq!(ended.stderr, "", "{}", ended.story());
 }
 
 #[test]
