@@ -15,6 +15,7 @@ mod socket;
 #[cfg(not(target_os = "linux"))]
 #[path = "portable.rs"]
 mod socket;
+#[cfg(unix)]
 mod store;
 mod telling;
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod unit;
 
 pub use preset::Preset;
 pub use socket::ServiceError;
+#[cfg(unix)]
 pub use store::{forget, store};
 
 pub(crate) use errno::errno;

@@ -1,11 +1,16 @@
 //! Elsewhere there is no such manager.
 
 use std::io;
+#[cfg(unix)]
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-/// There is none.
+#[cfg(not(unix))]
+type BorrowedFd<'a> = &'a ();
+
+/// Nobody has one.
 #[derive(Debug)]
-pub(super) enum Socket {}
+pub(super) struct Socket;
 
 /// What the service manager says in the environment cannot be used. (There is none but on Linux.)
 #[derive(Debug, thiserror::Error)]
@@ -18,8 +23,9 @@ impl Socket {
         Ok(None)
     }
 
-    pub(super) fn send<T>(&self, _: &str, _: &[T]) -> io::Result<()> {
-        match *self {}
+    #[expect(clippy::unused_self, reason = "as on Linux")]
+    pub(super) fn send(&self, _: &str, _: &[BorrowedFd<'_>]) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 }
 

@@ -1,7 +1,6 @@
 //! The manager's descriptor store: what is kept there comes back at the next start (`sd_pid_notify_with_fds(3)`).
 
 use std::io;
-#[cfg(unix)]
 use std::os::fd::BorrowedFd;
 
 /// Has the service manager keep `sockets` under `name` when this process ends, and give them back to the next one
@@ -28,7 +27,6 @@ use std::os::fd::BorrowedFd;
 /// `InvalidInput` for a name that the manager would refuse (1 to 255 printable ASCII characters without `:`), for no
 /// descriptor and for more than 253; a `NOTIFY_SOCKET` that cannot be used; whatever the system says otherwise,
 /// `WouldBlock` if the manager does not keep up.
-#[cfg(unix)]
 pub fn store(name: &str, sockets: &[BorrowedFd<'_>]) -> io::Result<bool> {
     if sockets.is_empty() || sockets.len() > 253 {
         let error = format!("{} descriptors cannot be stored at once; store 1 to 253", sockets.len());
@@ -42,12 +40,10 @@ pub fn store(name: &str, sockets: &[BorrowedFd<'_>]) -> io::Result<bool> {
 /// # Errors
 ///
 /// As for [`store`].
-#[cfg(unix)]
 pub fn forget(name: &str) -> io::Result<bool> {
     send(name, |name| format!("FDSTOREREMOVE=1\nFDNAME={name}"), &[])
 }
 
-#[cfg(unix)]
 fn send(name: &str, message: impl Fn(&str) -> String, sockets: &[BorrowedFd<'_>]) -> io::Result<bool> {
     let is_plain = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b':';
     if name.is_empty() || name.len() > 255 || !name.bytes().all(is_plain) {
@@ -63,7 +59,7 @@ fn send(name: &str, message: impl Fn(&str) -> String, sockets: &[BorrowedFd<'_>]
     Ok(true)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use super::{forget, store};
 

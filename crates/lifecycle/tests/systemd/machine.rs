@@ -33,7 +33,7 @@ impl Machine {
         let children = format!("/proc/{outer}/task/{outer}/children");
         let init = until("there is an init", || {
             let children = fs::read_to_string(&children).unwrap_or_default();
-            children.split_whitespace().next().map(str::to_owned)
+            children.split_whitespace().find(|child| is_init_elsewhere(child)).map(str::to_owned)
         });
         let machine = Self { script, init };
         until("systemd runs", || {
@@ -134,6 +134,17 @@ pub(crate) fn until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
         sleep(Duration::from_millis(10));
     }
     panic!("a minute has passed, and not that {what}");
+}
+
+/// Whether the process sees other processes than we do, and has left our root: nothing here may ever be said to the
+/// systemd of the machine that runs the test.
+fn is_init_elsewhere(process: &str) -> bool {
+    let program = fs::read_link(format!("/proc/{process}/exe"));
+    if !program.is_ok_and(|program| program.ends_with("systemd/systemd")) {
+        return false;
+    }
+    let namespace = |process| fs::read_link(format!("/proc/{process}/ns/pid"));
+    matches!((namespace(process), namespace("self")), (Ok(theirs), Ok(ours)) if theirs != ours)
 }
 
 fn example_path(name: &str) -> PathBuf {
