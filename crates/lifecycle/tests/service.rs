@@ -214,7 +214,7 @@ fn s5_the_watchdog_is_fed_by_a_signal_thread_that_was_at_rest() {
     for _ in 0..5 {
         while manager.next() != "WATCHDOG=1" {}
     }
-    probe.wait_for("ready");
+    probe.wait_for("starting");
     probe.kill(Signal::TERM);
     assert_eq!(probe.finish().1.code(), Some(0));
 }
