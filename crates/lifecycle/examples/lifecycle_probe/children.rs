@@ -23,12 +23,13 @@ pub(crate) fn run(scenario: &str) -> ExitCode {
     }
 }
 
-/// Says what signals are to us, and to a child.
+/// Says what signals are to us, and to a child, and who its service manager is.
 fn status() -> ExitCode {
     let lifecycle = Lifecycle::install(Config::default()).expect("a lifecycle");
     println!("{}", std::fs::read_to_string("/proc/self/status").expect("a status"));
-    let mut cat = Command::new("cat");
-    cat.arg("/proc/self/status");
+    let mut cat = Command::new("sh");
+    let script = "cat /proc/self/status; echo \"manager ${NOTIFY_SOCKET-none} ${WATCHDOG_USEC-none}\"";
+    cat.args(["-c", script]).env("WATCHDOG_USEC", "7");
     let child = lifecycle.child("cat", cat).start().expect("a child");
     assert_eq!(child.wait(), Ok(ChildExit::Code(0)));
     drop(lifecycle);

@@ -81,12 +81,12 @@ fn inherited(kind: &str) -> bool {
 
 #[test]
 fn c1_our_own_manager_is_not_the_childs() {
-    let lifecycle = install(Config::default());
-    let mut command = shell("echo ${NOTIFY_SOCKET-none} ${WATCHDOG_USEC-none}");
-    command.stdout(Stdio::piped()).env("WATCHDOG_USEC", "7");
-    let mut child = lifecycle.child("env", command).start().unwrap();
-    let mut said = String::new();
-    child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
-    assert_eq!(said, "none 7\n", "but for what the command says itself");
-    assert_eq!(lifecycle.close().exit_status(), 0);
+    let mut command = Command::new(probe::program());
+    command
+        .args(["children", "status"])
+        .env("NOTIFY_SOCKET", "@nobody/listens")
+        .env("WATCHDOG_USEC", "60000000");
+    let (said, status) = probe::Running::spawn(&mut command).finish();
+    assert!(status.success(), "{said}");
+    assert!(said.ends_with("manager none 7\n"), "but for what the command says itself: {said}");
 }
