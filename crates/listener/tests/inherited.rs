@@ -79,6 +79,8 @@ fn sockets_without_names_and_those_of_another_process() {
     assert_eq!(answer(first), "systemd:unknown");
     assert_eq!(said(child), [r#"["unknown"]"#, "[]", "Adopted"]);
 
+    // For one that takes what is not its own: it should fail, and not wait.
+    let _client = TcpStream::connect(first).unwrap();
     let child = start([&one, &two], "LISTEN_PID=1 LISTEN_FDS=2", &["systemd:"]);
     let said = said(child);
     assert_eq!(said[0], "[]");

@@ -1,14 +1,17 @@
 //! A systemd of our own, in namespaces of its own.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Once;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// Longer than anything may take that does not hang.
 const LONG: Duration = Duration::from_secs(60);
+
+static SKIPPED: Once = Once::new();
 
 pub(crate) struct Machine {
     script: Child,
@@ -20,9 +23,13 @@ impl Machine {
     /// `None`, said loudly, where there is no root to boot.
     pub(crate) fn boot() -> Option<Self> {
         let Some(root) = std::env::var_os("EXEUNT_SYSTEMD_ROOT") else {
-            eprintln!(
-                "SKIPPED: a test under systemd, which has no root; `make test-systemd` makes one and runs it"
-            );
+            SKIPPED.call_once(|| {
+                // Not eprintln!, which is kept from whoever runs the tests.
+                _ = writeln!(
+                    io::stderr(),
+                    "SKIPPED: tests under systemd, which has no root; `make test-systemd` makes one"
+                );
+            });
             return None;
         };
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/systemd-boot");

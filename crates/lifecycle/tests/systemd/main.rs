@@ -2,13 +2,7 @@
 //! given more time, killed by the watchdog, and handed sockets.
 
 #![cfg(all(target_os = "linux", feature = "tokio"))]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "a test's panic is its failure, and what cannot run says so"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's panic is its failure")]
 
 mod machine;
 
