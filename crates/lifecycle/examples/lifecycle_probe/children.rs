@@ -101,9 +101,18 @@ fn reaping() -> ExitCode {
         wait_until(|| !exists(*pid));
         println!("brief {}", if exists(*pid) { "is there" } else { "is gone" });
     }
+    let mut leaver = Command::new("sh");
+    leaver.args(["-c", "setsid sleep 3600 & echo $!"]).stdout(Stdio::piped());
+    let mut leaver = lifecycle.child("leaver", leaver).start().expect("a child");
+    let left = BufReader::new(leaver.stdout.take().expect("a pipe")).lines().next();
+    let left: u32 = left.expect("a line").expect("a line").parse().expect("a pid");
+    leaver.wait().expect("this is no fork");
+    child.stop().expect("this is no fork");
+    wait_until(|| !exists(*daemon));
+    println!("left {}", if exists(left) { "is there" } else { "is gone" });
     let report = lifecycle.close();
     assert_eq!(report.exit_status(), 0, "{report}");
-    wait_until(|| !exists(*daemon));
+    println!("left {}", if exists(left) { "is there" } else { "is gone" });
     println!("daemon {}", if exists(*daemon) { "is there" } else { "is gone" });
     _ = rustix::process::kill_process(
         rustix::process::Pid::from_raw(daemon.cast_signed()).expect("a pid"),

@@ -49,6 +49,9 @@ pub(super) struct Strangers {
 /// The child that those descend from of whom nothing else is known.
 const NOBODY: u64 = 0;
 
+/// How long the end of a lifecycle waits for those that it has killed, one after the other perhaps.
+const ALL_DIE_WITHIN: Duration = Duration::from_millis(500);
+
 /// How many groups and doomed children are remembered.
 const REMEMBERED: usize = 1024;
 
@@ -126,7 +129,7 @@ impl Strangers {
     /// Kills all that descend from children of ours, those that are left by the death of others, too.
     fn end_all(&mut self) {
         let begun = Instant::now();
-        while self.pass(|_, _| true) > 0 && begun.elapsed() < super::life::DIES_WITHIN {
+        while self.pass(|_, _| true) > 0 && begun.elapsed() < ALL_DIE_WITHIN {
             thread::sleep(Duration::from_millis(1));
         }
     }

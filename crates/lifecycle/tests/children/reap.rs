@@ -8,7 +8,10 @@ use std::process::Command;
 fn c9_a_subreaper_kills_and_reaps_what_left_the_group_and_leaves_the_programs_own_alone() {
     let (said, status) = Running::start("children", "reaping").finish();
     assert!(status.success(), "{said}");
-    assert_eq!(said, "brief is gone\nbrief is gone\ndaemon is gone\nown [Some(5), Some(6)]\n");
+    assert_eq!(
+        said,
+        "brief is gone\nbrief is gone\nleft is there\nleft is gone\ndaemon is gone\nown [Some(5), Some(6)]\n"
+    );
 }
 
 #[test]
