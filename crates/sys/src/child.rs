@@ -5,6 +5,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
+#[cfg(any(target_os = "linux", target_os = "android"))]
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
