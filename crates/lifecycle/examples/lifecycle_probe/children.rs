@@ -109,11 +109,11 @@ fn reaping() -> ExitCode {
     leaver.wait().expect("this is no fork");
     child.stop().expect("this is no fork");
     wait_until(|| !exists(*daemon));
+    println!("daemon {}", if exists(*daemon) { "is there" } else { "is gone" });
     println!("left {}", if exists(left) { "is there" } else { "is gone" });
     let report = lifecycle.close();
     assert_eq!(report.exit_status(), 0, "{report}");
     println!("left {}", if exists(left) { "is there" } else { "is gone" });
-    println!("daemon {}", if exists(*daemon) { "is there" } else { "is gone" });
     _ = rustix::process::kill_process(
         rustix::process::Pid::from_raw(daemon.cast_signed()).expect("a pid"),
         Signal::KILL,

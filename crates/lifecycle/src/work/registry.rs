@@ -24,7 +24,8 @@ use tokio::task::AbortHandle;
 pub struct LiveWork {
     /// What it is.
     pub name: String,
-    /// What sort of work: `task`, `blocking`, `thread`, `job`, `child process`, or what [`Scope::track`](crate::Scope::track) was told.
+    /// What sort of work: `task`, `blocking`, `thread`, `job`, `child process`, or what
+    /// [`Scope::track`](crate::Scope::track) was told.
     pub kind: &'static str,
     /// How long it has been in flight.
     #[cfg_attr(feature = "serde", serde(serialize_with = "crate::report::seconds"))]

@@ -10,7 +10,7 @@ fn c9_a_subreaper_kills_and_reaps_what_left_the_group_and_leaves_the_programs_ow
     assert!(status.success(), "{said}");
     assert_eq!(
         said,
-        "brief is gone\nbrief is gone\nleft is there\nleft is gone\ndaemon is gone\nown [Some(5), Some(6)]\n"
+        "brief is gone\nbrief is gone\ndaemon is gone\nleft is there\nleft is gone\nown [Some(5), Some(6)]\n"
     );
 }
 
