@@ -17,7 +17,7 @@ test: ## Runs all tests
 test-windows: ## Builds the lifecycle for Windows and runs its tests under wine; installs what that takes
 	scripts/test-windows
 
-test-systemd: ## Runs units of ours under a real systemd with a root of its own; needs root, fetches that (240 MB, once)
+test-systemd: ## Runs units of ours under a real systemd with a root of its own; needs root, fetches that (150 MB, once)
 	scripts/test-systemd
 
 loom: ## Explores the orderings of whatever has atomics (part of test)
