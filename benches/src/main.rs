@@ -1,8 +1,6 @@
 //! Side-by-side measurements: what a request costs on our server and on a bare hyper server of the same function; and
-//! (`lifecycle`) how soon a signal is seen, and how long many tasks take to stop; and (`manager` and
-//! its like) what the event loop costs.
 //! (`lifecycle`) how soon a signal is seen, what child processes cost, and how long many tasks take to stop; and
-//! (`manager`) what the event loop costs.
+//! (`manager` and its like) what the event loop costs.
 //!
 //! `make bench` runs it. Both servers are processes of their own, pinned to one core; the client sits on the other. They
 //! take turns in one run, and what is reported is the ratio of the turns of each pair with its confidence interval,
