@@ -3,6 +3,7 @@
 use crate::exit::ExitStatus;
 use crate::printer::{self, UsageError};
 use crate::site;
+use exeunt_server::lifecycle::service::Preset;
 use exeunt_server::lifecycle::{Config, Lifecycle, Report};
 use exeunt_server::{BoxError, Health, HttpService, Server};
 use http_body::Body;
@@ -27,9 +28,10 @@ pub(crate) struct ServeArguments {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
     listen: String,
 
-    /// From the first stop signal to the end at the latest
-    #[arg(long, value_name = "DURATION", default_value = "25s", value_parser = humantime::parse_duration)]
-    grace: Duration,
+    /// From the first stop signal to the end at the latest; or who kills the server after a time of his own: systemd
+    /// (the unit is asked), docker (8 s), kubernetes (25 s)
+    #[arg(long, value_name = "DURATION|MANAGER", default_value = "25s", value_parser = Grace::parse)]
+    grace: Grace,
 
     /// How long to go on accepting after the stop signal, so that a load balancer notices /readyz first
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = humantime::parse_duration)]
@@ -44,12 +46,36 @@ pub(crate) struct ServeArguments {
     built_in_site: bool,
 }
 
+#[derive(Clone, Copy, Debug)]
+enum Grace {
+    For(Duration),
+    By(Preset),
+}
+
+impl Grace {
+    fn parse(text: &str) -> Result<Self, humantime::DurationError> {
+        Ok(match text {
+            "systemd" => Self::By(Preset::Systemd),
+            "docker" => Self::By(Preset::Docker),
+            "kubernetes" => Self::By(Preset::Kubernetes),
+            text => Self::For(humantime::parse_duration(text)?),
+        })
+    }
+
+    fn of(self, config: Config) -> Config {
+        match self {
+            Self::For(time) => config.grace(time),
+            Self::By(manager) => config.preset(manager),
+        }
+    }
+}
+
 pub(crate) fn run(arguments: &ServeArguments) -> Result<ExitStatus, UsageError> {
     // The folder before the port: a mistake in the arguments should not occupy anything.
     if let Some(dir) = &arguments.dir {
         check_folder(dir)?;
     }
-    let config = Config::default().grace(arguments.grace).lame_duck(arguments.lame_duck);
+    let config = arguments.grace.of(Config::default()).lame_duck(arguments.lame_duck);
     let runtime =
         Runtime::new().map_err(|error| UsageError::new(format!("cannot start threads: {error}"), None))?;
     let server = {

@@ -189,6 +189,8 @@ fn what_cannot_be_served_is_one_clear_line_with_a_hint() {
         (&["serve", ".", "--listen", "here"], "`here`"),
         (&["serve", ".", "--listen", "127.0.0.1:99999"], "99999"),
         (&["serve", ".", "--grace", "5"], "'5'"),
+        (&["serve", ".", "--grace", "Docker"], "'Docker'"),
+        (&["serve", ".", "--grace", "docker", "--lame-duck", "8s"], "lame duck of 8s"),
         (&["serve", ".", "--grace", "1s", "--lame-duck", "1s"], "lame duck of 1s"),
         (&["serve"], "DIR"),
         (&["serve", ".", "--log", "a=b=c"], "a=b=c"),

@@ -1,11 +1,12 @@
 //! What the tests strike with signals and fill with connections: a server, or a loop that tells its passes.
 //!
-//! `probe serve ADDRESS [GRACE_MS [FOLDER]]` runs with a lifecycle until it is stopped, and has the folder at `/files/`. `probe passes` polls without limit, says
-//! `pass` after each, and ends by SIGTERM without following the stop.
+//! `probe serve ADDRESS [GRACE_MS [FOLDER]]` runs with a lifecycle until it is stopped, and has the folder at `/files/`;
+//! `systemd:NAME` is an address, too. `probe passes` polls without limit, says `pass` after each, and ends by SIGTERM
+//! without following the stop.
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a program for tests")]
 
 use exeunt_lifecycle::{Config, Lifecycle, Signal};
-use exeunt_manager::{Connection, Event, Files, Manager, Schedule};
+use exeunt_manager::{Connection, Event, Files, Listen, Manager, Schedule};
 use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -23,7 +24,11 @@ fn main() -> ExitCode {
     match argument(0) {
         Some("serve") => {
             let address = argument(1).unwrap_or("127.0.0.1:0");
-            let listener = manager.listen(&format!("http://{address}")).expect("a free address");
+            let listener = match address.strip_prefix("systemd:") {
+                Some(name) => manager.listen_with("http://*", Listen::new().inherited(name)),
+                None => manager.listen(&format!("http://{address}")),
+            };
+            let listener = listener.expect("a free address");
             println!("serving {}", listener.local_address().expect("it listens"));
             lifecycle.ready();
             println!("{}", manager.run(&lifecycle).expect("the kernel waits"));

@@ -30,6 +30,7 @@ pub struct Listen {
     handler: Option<Handler>,
     http: Option<bool>,
     tls: Option<Tls>,
+    inherited: Option<String>,
 }
 
 impl Listen {
@@ -57,6 +58,13 @@ impl Listen {
     pub fn tls(self, tls: Tls) -> Self {
         Self { tls: Some(tls), ..self }
     }
+
+    /// On the listening socket that a service manager has passed on under that name; an empty one is the next
+    /// ([`inherited`](fn@exeunt_listener::inherited)). The URL says what is spoken there; where is settled.
+    #[must_use]
+    pub fn inherited(self, name: impl Into<String>) -> Self {
+        Self { inherited: Some(name.into()), ..self }
+    }
 }
 
 impl fmt::Debug for Listen {
@@ -66,6 +74,7 @@ impl fmt::Debug for Listen {
             .field("handler", &self.handler.is_some())
             .field("http", &self.http)
             .field("tls", &self.tls)
+            .field("inherited", &self.inherited)
             .finish()
     }
 }
@@ -78,7 +87,7 @@ pub(crate) fn listen(core: &Arc<Core>, text: &str, how: Listen) -> Result<Connec
         return Err(ManagerClosed.into());
     }
     let url = Url::parse(text)?;
-    let Listen { handler, http, tls } = how;
+    let Listen { handler, http, tls, inherited } = how;
     let http = http.unwrap_or(url.speaks_http());
     let speaks = if http { Speaks::Http } else { Speaks::Bytes };
     if let Some(tls) = &tls {
@@ -96,8 +105,9 @@ pub(crate) fn listen(core: &Arc<Core>, text: &str, how: Listen) -> Result<Connec
         let session = Session::new(Protocol::Datagram(Datagram::bound(Arc::clone(&socket))), handler, local);
         (Kind::Datagram, session, Socket::Datagram(socket))
     } else {
-        let listener = Listener::bind(&address(&url))
-            .map_err(|source| ListenError::Bind { url: shown(text), source })?;
+        let address = inherited.map_or_else(|| address(&url), Address::Inherited);
+        let listener =
+            Listener::bind(&address).map_err(|source| ListenError::Bind { url: shown(text), source })?;
         let session = Session::new(Protocol::Listener, handler, Some(listener.local_address().clone()));
         (
             Kind::Listener,

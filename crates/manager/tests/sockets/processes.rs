@@ -1,10 +1,12 @@
 //! A program of its own, struck with real signals.
 
-use crate::probe::Probe;
-use crate::support::{GET, LIMIT, asking, read_to, to_end};
+use crate::probe::{Probe, example};
+use crate::support::{GET, LAST, LIMIT, asking, read_to, to_end};
 use rustix::process::Signal;
 use std::io::Read as _;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 fn get(path: &str) -> String {
@@ -15,7 +17,7 @@ fn get(path: &str) -> String {
 fn in_flight(address: SocketAddr, path: &str) -> TcpStream {
     let client = asking(address, get(path));
     for _ in 0..3 {
-        to_end(asking(address, crate::support::LAST));
+        to_end(asking(address, LAST));
     }
     client
 }
@@ -103,4 +105,24 @@ fn a_signal_that_is_no_stop_ends_the_wait() {
             break;
         }
     }
+}
+
+#[test]
+fn a_socket_that_was_passed_on_is_listened_on_by_name_and_left_open() {
+    let ours = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = ours.local_addr().unwrap();
+    // The shell is the manager: it passes its own stderr on as descriptor 3, and then is the program.
+    let script =
+        "exec 3<&2 2>/dev/null; export LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=web; exec \"$0\" \"$@\"";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script]).arg(example("probe")).args(["serve", "systemd:web"]);
+    shell.stderr(OwnedFd::from(ours.try_clone().unwrap()));
+    let (probe, told) = Probe::of(shell).with_address();
+    assert_eq!(told, address);
+    assert!(to_end(asking(address, LAST)).ends_with("hello"));
+    probe.send(Signal::TERM);
+    assert_eq!(probe.end().0.code(), Some(0));
+    // D3: it is the manager's as well, and still takes clients.
+    let _next = TcpStream::connect(address).unwrap();
+    ours.accept().unwrap();
 }
