@@ -150,8 +150,8 @@ fn advance(
         let mut session = connection.lock();
         session.begin_turn();
         if *writable && wire.wants_flush() && session.to_send().is_empty() {
-            // If that fails, reading tells why.
-            *writable = wire.flush().is_ok();
+            // If that fails, reading tells why; or the next write, where there is one.
+            *writable = !wire.flush().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
         }
         session.says_last(core, *now, *readable);
         let more = *writable && session.has_to_send();

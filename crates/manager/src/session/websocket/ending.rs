@@ -82,6 +82,8 @@ impl WebSocket {
             return Next::Close;
         }
         self.theirs = Theirs::Ended;
+        // Nothing can be said any more, no Close either: nobody takes it, and it would be waited for.
+        self.ours = Ours::Closed { gone: None };
         buffers.send.clear();
         Next::Tell(Step::Refused("the WebSocket broke without a Close (1006)"))
     }

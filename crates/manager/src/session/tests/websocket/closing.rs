@@ -4,6 +4,7 @@ use super::super::super::Session;
 use super::super::bench::End;
 use super::{by, close, cuts, echo, frame, opened, our_close, ours, plain, silent};
 use crate::Limits;
+use crate::core::Core;
 use crate::error::SendError;
 use crate::websocket::{Role, WsOp};
 
@@ -109,6 +110,21 @@ fn an_end_without_a_close_is_an_error() {
     bench.window = usize::MAX;
     bench.does(|_, _| {});
     assert_eq!((bench.wire.clone(), bench.end), (ours(WsOp::Text, "answer"), Some(End::Closed)));
+}
+
+#[test]
+fn nothing_is_said_to_whom_it_broke_with_though_the_program_wants_the_end() {
+    let drains = |session: &mut Session, core: &Core, told: &str| {
+        silent(session, core, told);
+        if told.starts_with("error") {
+            session.drain(core);
+            assert!(matches!(session.ws_send(core, WsOp::Text, b"x"), Err(SendError::SaidClose)));
+        }
+    };
+    let mut bench = opened(Limits::default(), drains);
+    bench.window = 0;
+    bench.does(|session, core| session.ws_send(core, WsOp::Text, b"answer").unwrap()).breaks(true);
+    assert_eq!((bench.told.last().map(String::as_str), bench.end), (Some("close"), Some(End::Closed)));
 }
 
 #[test]
