@@ -115,7 +115,8 @@ fn main() -> Exit {
         }
         "slow-follower" => slow_follower(config.force(Force::Exit)),
         "panicking-job" => exeunt::main_blocking(|_| panic!("no such shop")),
-        "hung-close" => exeunt::main_with(config, hung_close),
+        // Long enough for a busy machine to close the last one in what the hung one leaves.
+        "hung-close" => exeunt::main_with(config.grace(Duration::from_secs(3)), hung_close),
         "slow-close" => exeunt::main_with(config, async |app| {
             outer(app).await?;
             component(app, "slow", Duration::from_millis(200)).await?;
