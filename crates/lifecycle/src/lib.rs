@@ -53,7 +53,7 @@ mod loom;
 mod machine;
 #[cfg(feature = "metrics")]
 pub mod metrics;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 mod process;
 mod report;
 mod runner;
@@ -81,7 +81,7 @@ pub use hooks::HookOutcome;
 pub use last_resort::Force;
 pub use lifecycle::{InstallError, Lifecycle};
 pub use machine::{Phase, Verdict};
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 pub use process::{Child, ChildBuilder, ChildError, ChildExit, Children, ChildrenBuilder, Readiness};
 #[cfg(feature = "report-file")]
 pub use report::{LastStop, LastStopError};

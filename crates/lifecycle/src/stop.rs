@@ -45,7 +45,7 @@ impl Stop {
         Self { core }
     }
 
-    #[cfg(target_os = "linux")]
+    #[cfg(any(target_os = "linux", windows))]
     pub(crate) fn into_core(self) -> Arc<Core> {
         self.core
     }

@@ -7,6 +7,9 @@
 
 #[cfg(unix)]
 pub mod child;
+#[cfg(windows)]
+#[path = "windows/child.rs"]
+pub mod child;
 #[cfg(unix)]
 pub mod descriptors;
 pub mod process;

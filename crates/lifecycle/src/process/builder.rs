@@ -23,7 +23,8 @@ pub enum Readiness {
     #[default]
     Exec,
     /// When it says `READY=1` to the socket in its variable `NOTIFY_SOCKET` (`sd_notify(3)`), as programs do that were
-    /// written for systemd's `Type=notify`, and those that Exeunt starts and stops.
+    /// written for systemd's `Type=notify`, and those that Exeunt starts and stops. Not on Windows
+    /// ([`ChildError::NoNotify`]).
     Notify,
 }
 
@@ -70,7 +71,7 @@ impl Lifecycle {
     ///
     /// It begins with default signal dispositions and nothing blocked (L11), in a process group of its own, and without
     /// the [variables](crate::service::VARIABLES) by which it would speak for us; all else is as `command` says. Linux
-    /// alone.
+    /// and Windows alone; on Windows the command's `creation_flags` are replaced (rule C10 in `docs/semantics.md`).
     ///
     /// ```
     /// # use exeunt_lifecycle::{Config, Lifecycle, Readiness};
@@ -105,7 +106,7 @@ impl ChildBuilder {
     }
 
     /// The signal that asks it to stop; SIGTERM unless told otherwise. Behind it comes SIGCONT, for a child that is
-    /// stopped.
+    /// stopped. On Windows it is Ctrl-Break, whatever this says.
     pub fn stop_signal(mut self, signal: Signal) -> Self {
         self.options.stop_signal = signal;
         self
@@ -119,7 +120,8 @@ impl ChildBuilder {
     }
 
     /// It stays in our process group: for one that uses the terminal. Ctrl-C reaches it then as it does us, and it is not
-    /// told a second time; what it starts is not killed with it.
+    /// told a second time; what it starts is not killed with it. On Windows it is, and nothing can tell such a child but
+    /// the terminal.
     pub fn same_group(mut self) -> Self {
         self.options.own_group = false;
         self

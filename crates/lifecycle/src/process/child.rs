@@ -10,6 +10,7 @@ use crate::stop::Forked;
 use exeunt_sys::child as sys;
 use std::fmt;
 use std::io;
+#[cfg(unix)]
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::process::{ChildStderr, ChildStdin, ChildStdout};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -115,9 +116,13 @@ impl Child {
 
     /// Sends it a signal, and no other process, even if it has ended and its id is another's by now.
     ///
+    /// On Windows there is one: SIGTERM and SIGBREAK are Ctrl-Break, which reaches all of its process group that shares
+    /// our console.
+    ///
     /// # Errors
     ///
-    /// It has ended, or runs as somebody else; there is no such signal; this is a forked child.
+    /// It has ended, or runs as somebody else; there is no such signal; this is a forked child. On Windows: it is in our
+    /// group, or does not share our console.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         self.shared.signal(signal.number())
     }
@@ -139,7 +144,7 @@ impl Child {
         self.wait()
     }
 
-    /// Kills it, with its group if that is its own, and returns.
+    /// Kills it, with its group if that is its own, and returns. On Windows with all that descend from it.
     pub fn kill(&self) {
         self.shared.order(Order::Kill(self.shared.id));
     }
@@ -190,10 +195,19 @@ pub(super) struct State {
     /// Set under the lock under which it is reaped: as long as this is `None`, its id is its own.
     pub(super) exit: Option<ChildExit>,
     /// `None` where the kernel has none, and once it is reaped.
+    #[cfg(unix)]
     pub(super) pidfd: Option<OwnedFd>,
+    /// `None` once it has ended.
+    #[cfg(windows)]
+    pub(super) job: Option<sys::Job>,
+    /// It was killed by us.
+    #[cfg(windows)]
+    pub(super) killed: bool,
     pub(super) tail: Tail,
     pub(super) status: Option<String>,
+    #[cfg(unix)]
     pub(super) errno: Option<i32>,
+    #[cfg(unix)]
     pub(super) bootstrapped: bool,
     pub(super) stopping: bool,
 }
@@ -219,6 +233,7 @@ impl Shared {
         (!self.engine.is_forked()).then(state)
     }
 
+    #[cfg(unix)]
     pub(super) fn signal(&self, signal: i32) -> io::Result<()> {
         let state = self.state().ok_or_else(|| io::Error::other(Forked))?;
         match &state.pidfd {
@@ -229,6 +244,7 @@ impl Shared {
     }
 
     /// Kills whatever is in its group, if that is its own, until it is reaped: so long nobody else's group has its id.
+    #[cfg(unix)]
     pub(super) fn kill_group(&self) {
         let Some(state) = self.state() else { return };
         if self.own_group && state.exit.is_none() {

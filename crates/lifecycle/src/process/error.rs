@@ -73,6 +73,13 @@ pub enum ChildError {
         /// What the panic said.
         panic: String,
     },
+    /// It was to be ready by a notification ([`Readiness::Notify`](super::Readiness::Notify)), which there is not on this
+    /// system.
+    #[error("{name} was not started: a child cannot say READY=1 on Windows; start it with Readiness::Exec")]
+    NoNotify {
+        /// The child's name.
+        name: String,
+    },
     /// What it takes to watch a child is not to be had.
     #[error(
         "{name} was not started: no thread, pipe or socket for it is to be had; raise the limits of processes and open files"

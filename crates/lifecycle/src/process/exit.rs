@@ -2,6 +2,7 @@
 
 use crate::signal::Signal;
 use std::fmt;
+#[cfg(unix)]
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 
@@ -17,9 +18,10 @@ use std::process::ExitStatus;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ChildExit {
-    /// It exited, with this status from 0 to 255.
+    /// It exited, with this status from 0 to 255; on Windows any, of which those below 0 are the system's
+    /// (`NTSTATUS`).
     Code(i32),
-    /// A signal ended it.
+    /// A signal ended it. On Windows it is SIGKILL, and says that we have killed it.
     Signal {
         /// Which one.
         signal: Signal,
@@ -43,6 +45,23 @@ impl ChildExit {
     }
 }
 
+#[cfg(windows)]
+impl ChildExit {
+    /// What a child exits with that is killed by us, as shells on Unix have it.
+    pub(super) const KILLED: u32 = 128 + super::KILL.unsigned_abs();
+
+    pub(super) fn of(status: ExitStatus, killed: bool) -> Self {
+        match status.code() {
+            Some(code) if killed && code.cast_unsigned() == Self::KILLED => {
+                Self::Signal { signal: Signal::new(super::KILL), core_dumped: false }
+            }
+            Some(code) => Self::Code(code),
+            None => Self::Unknown,
+        }
+    }
+}
+
+#[cfg(unix)]
 impl From<ExitStatus> for ChildExit {
     fn from(status: ExitStatus) -> Self {
         match (status.code(), status.signal()) {
@@ -58,7 +77,8 @@ impl From<ExitStatus> for ChildExit {
 impl fmt::Display for ChildExit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Code(code) => write!(f, "exit status {code}"),
+            Self::Code(code @ 0..) => write!(f, "exit status {code}"),
+            Self::Code(code) => write!(f, "exit status {code:#X}"),
             Self::Signal { signal, core_dumped: false } => write!(f, "ended by {signal}"),
             Self::Signal { signal, core_dumped: true } => write!(f, "ended by {signal} (core dumped)"),
             Self::Unknown => f.write_str("ended, nobody knows how"),

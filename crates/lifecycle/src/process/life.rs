@@ -45,6 +45,7 @@ pub(super) enum Input {
     /// It says that it is ready.
     Ready,
     /// It asks for that much time from now (`EXTEND_TIMEOUT_USEC`).
+    #[cfg_attr(all(windows, not(test)), expect(dead_code, reason = "no child can ask for it there"))]
     Extend(Duration),
     /// The program's stop tells its work.
     Told,

@@ -2,20 +2,35 @@
 //! (rules C1 to C8 in `docs/semantics.md`).
 //!
 //! `builder` has what a child is given, `life` decides what becomes of it, `engine` is the thread that has them all,
-//! `running` one of them there.
+//! `running` one of them there. On Windows the last two are others, in `windows`.
 
 mod backoff;
 mod builder;
 mod child;
+#[cfg(unix)]
+mod engine;
+#[cfg(windows)]
+#[path = "windows/engine.rs"]
 mod engine;
 mod error;
 mod exit;
 mod life;
+#[cfg(unix)]
 mod notify;
 mod pool;
+#[cfg(windows)]
+#[path = "windows/reach.rs"]
+mod reach;
+#[cfg(unix)]
 mod reaping;
+#[cfg(unix)]
 mod running;
+#[cfg(windows)]
+#[path = "windows/running.rs"]
+mod running;
+#[cfg(unix)]
 mod stat;
+#[cfg(unix)]
 mod strangers;
 mod tail;
 
@@ -24,27 +39,34 @@ pub use child::Child;
 pub use error::ChildError;
 pub use exit::ChildExit;
 pub use pool::{Children, ChildrenBuilder};
+#[cfg(unix)]
 pub(crate) use reaping::{CHILD, Reaping, someone_died};
 
 /// SIGKILL and SIGCONT, which have these numbers on every Linux but MIPS' SIGCONT and SPARC's.
+#[cfg(unix)]
 const KILL: i32 = rustix::process::Signal::KILL.as_raw();
+#[cfg(unix)]
 const CONTINUE: i32 = rustix::process::Signal::CONT.as_raw();
 
+/// What Windows has no number for.
+#[cfg(windows)]
+const KILL: i32 = 9;
+
 /// Tests do as an old kernel does.
-#[cfg(test)]
+#[cfg(all(test, unix))]
 static WITHOUT_PIDFDS: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 fn without_pidfds() -> bool {
     WITHOUT_PIDFDS.load(std::sync::atomic::Ordering::SeqCst)
 }
 
-#[cfg(not(test))]
+#[cfg(all(not(test), unix))]
 fn without_pidfds() -> bool {
     false
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::{ChildExit, WITHOUT_PIDFDS};
     use crate::{Config, Lifecycle, Signal};

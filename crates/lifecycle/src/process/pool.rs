@@ -66,7 +66,8 @@ enum Event {
 
 impl Lifecycle {
     /// `count` worker processes, of the command that `commands` makes for each, from 0 on: started in sync, each replaced
-    /// when it dies, told, awaited and killed by the stop as [any child](Self::child). Linux alone.
+    /// when it dies, told, awaited and killed by the stop as [any child](Self::child). Linux and Windows
+    /// alone.
     ///
     /// One that dies, however it ends, is replaced after 100 ms, after twice as long for each death that follows within
     /// 10 s, 30 s at most. `commands` is called for each replacement, in a thread of the pool's.

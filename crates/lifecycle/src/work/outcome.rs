@@ -5,7 +5,7 @@ use crate::cause::in_words;
 use crate::component::ExitWorkError;
 use crate::component::StartError;
 use crate::foreign::{self, foreign};
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 use crate::process::ChildError;
 use crate::shield::{Break, StopImminent};
 use crate::stop::Forked;
@@ -137,7 +137,7 @@ fn is_of_stop(error: &(dyn Error + 'static)) -> bool {
     if matches!(error.downcast_ref(), Some(StartError::Stopping { .. } | StartError::Forked { .. })) {
         return true;
     }
-    #[cfg(target_os = "linux")]
+    #[cfg(any(target_os = "linux", windows))]
     if matches!(error.downcast_ref(), Some(ChildError::Stopping { .. } | ChildError::Forked { .. })) {
         return true;
     }

@@ -89,7 +89,7 @@ impl Scope {
         self.shared().live(most)
     }
 
-    #[cfg(target_os = "linux")]
+    #[cfg(any(target_os = "linux", windows))]
     pub(crate) fn track_as_child(&self, name: String, site: Site) -> Tracked {
         self.track_as(Name::Text(name.into()), "child process", site)
     }
