@@ -1,6 +1,6 @@
 //! Does what its arguments say, one after the other, as a child in the tests for Windows: `out TEXT` on stdout, `err TEXT`
 //! on stderr, `flood BYTES` on stderr, `exit STATUS`, `hang`, `deaf` to Ctrl-Break, `echo` a line of stdin, `stdin` to its
-//! end, `spawn ARGUMENTS…` a process like it (and `spawn-hang`). And with a lifecycle: `hold ARGUMENTS…` as a child, and
+//! end, `spawn ARGUMENTS…` a process like it (and `spawn-hang`), `fork-hang` one that hangs. And with a lifecycle: `hold ARGUMENTS…` as a child, and
 //! `leave ARGUMENTS…` as one that may outlive its parent.
 
 #![allow(
@@ -35,6 +35,7 @@ fn main() {
             }
             "stdin" => _ = read_to_string(stdin()).expect("text"),
             "spawn" => _ = windows::like_us(arguments.by_ref().collect()).spawn().expect("a process"),
+            "fork-hang" => _ = windows::like_us(vec!["hang".to_owned()]).spawn().expect("a process"),
             "spawn-hang" => {
                 _ = windows::like_us(arguments.by_ref().collect()).spawn().expect("a process");
                 windows::hang();

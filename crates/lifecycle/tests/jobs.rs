@@ -170,21 +170,29 @@ fn c5_who_ignores_the_stop_is_cut_at_the_deadline_and_reported() {
 }
 
 #[test]
-fn c5_who_ends_by_itself_in_the_drain_is_awaited() {
-    let lifecycle = install(Config::default().grace(LONG));
-    let mut command = heard(["deaf", "out", "up", "stdin", "exit", "5"]);
-    command.stdin(Stdio::piped());
-    let mut child = lifecycle.child("worker", command).start().unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let (stop, stdin) = (lifecycle.stop(), child.stdin.take());
-    let closes = thread::spawn(move || {
-        stop.wait().unwrap();
-        drop(stdin);
-    });
-    let report = lifecycle.close();
-    closes.join().unwrap();
-    assert_eq!((report.exit_status(), child.exit()), (0, Some(ChildExit::Code(5))), "{report}");
+fn c5_who_ends_by_itself_in_the_drain_is_awaited_and_what_it_leaves_is_killed() {
+    for outlives in [false, true] {
+        let lifecycle = install(Config::default().grace(LONG));
+        let mut command = heard(["deaf", "fork-hang", "out", "up", "stdin", "exit", "5"]);
+        command.stdin(Stdio::piped());
+        let child = lifecycle.child("worker", command);
+        let child = if outlives { child.outlives_parent() } else { child };
+        let mut child = child.start().unwrap();
+        let mut says = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        says.read_line(&mut line).unwrap();
+        let (stop, stdin) = (lifecycle.stop(), child.stdin.take());
+        let closes = thread::spawn(move || {
+            stop.wait().unwrap();
+            drop(stdin);
+        });
+        let begun = Instant::now();
+        let report = lifecycle.close();
+        closes.join().unwrap();
+        assert_eq!((report.exit_status(), child.exit()), (0, Some(ChildExit::Code(5))), "{report}");
+        says.read_to_string(&mut line).unwrap();
+        assert!(begun.elapsed() < LONG, "what it left has ended by itself");
+    }
 }
 
 #[test]

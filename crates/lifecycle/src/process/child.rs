@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 /// A child process that runs, and that the stop of the program will end.
 ///
 /// The lifecycle owns it: dropping this ends nothing, and changes nothing about how it is stopped, awaited, reported and
-/// reaped. (Rules C1 to C8 in `docs/semantics.md`.)
+/// reaped. (Rules C1 to C10 in `docs/semantics.md`.)
 ///
 /// ```
 /// # use exeunt_lifecycle::{ChildExit, Config, Lifecycle, Signal};

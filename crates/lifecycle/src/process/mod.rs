@@ -1,10 +1,14 @@
 //! Child processes that are part of the program: started with a handshake, told, awaited, killed and reaped with it
-//! (rules C1 to C8 in `docs/semantics.md`).
+//! (rules C1 to C10 in `docs/semantics.md`).
 //!
 //! `builder` has what a child is given, `life` decides what becomes of it, `engine` is the thread that has them all,
-//! `running` one of them there. On Windows the last two are others, in `windows`.
+//! `running` one of them there. On Windows the last two are
+//! others, in `windows`, which has `birth` and `reach` besides.
 
 mod backoff;
+#[cfg(windows)]
+#[path = "windows/birth.rs"]
+mod birth;
 mod builder;
 mod child;
 #[cfg(unix)]

@@ -1,8 +1,9 @@
 //! A child as the thread has it that watches it, on Windows.
 
-use super::builder::{Options, Readiness};
+use super::birth::{Streams, spawn};
+use super::builder::Options;
 use super::child::{Child, Shared};
-use super::engine::{Answer, Engine, Launch, OnEnd, Order};
+use super::engine::{Answer, Engine, Launch, OnEnd};
 use super::error::ChildError;
 use super::exit::ChildExit;
 use super::life::{Effect, Input, Life, NotReady};
@@ -12,12 +13,10 @@ use crate::runner::detached;
 use crate::scope::Scope;
 use crate::signal::Signal;
 use crate::work::Tracked;
-use exeunt_sys::child as sys;
-use std::io::{self, PipeReader, Read as _};
-use std::process::{self, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::io;
+use std::process::ExitStatus;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub(super) struct Running {
     shared: Arc<Shared>,
@@ -34,11 +33,6 @@ pub(super) struct Running {
     born: Time,
     ended: bool,
 }
-
-type Streams = (Option<ChildStdin>, Option<ChildStdout>, Option<ChildStderr>);
-
-/// How long what a child said last is read before its end is told, while somebody else still has its stderr.
-const LAST_WORDS: Duration = Duration::from_millis(250);
 
 impl Running {
     /// Spawns it; if that cannot be, whoever wants it hears of it.
@@ -190,19 +184,18 @@ impl Running {
         }
     }
 
-    /// Whether the console's event that is the stop's cause reached this child, too. Ctrl-C and Ctrl-Break go to our
-    /// group; that the console is closed, to all that have it.
+    /// Whether the console's event that is the stop's cause reached this child, too.
     fn has_heard_the_console(&self) -> bool {
         let Some(scope) = &self.scope else { return false };
         let stop = scope.stop();
         let Some(state) = stop.core().state() else { return false };
-        let Some(Cause::Signal(Received { sender, .. })) = state.cause else { return false };
-        let reached = match sender {
-            Sender::Terminal => !self.options.own_group,
-            Sender::ConsoleClosed | Sender::Logoff | Sender::Shutdown => true,
+        let was_there = state.machine.requested().is_some_and(|requested| self.born <= requested);
+        match state.cause {
+            Some(Cause::Signal(Received { sender, .. })) => {
+                was_there && reaches(sender, self.options.own_group)
+            }
             _ => false,
-        };
-        reached && state.machine.requested().is_some_and(|requested| self.born <= requested)
+        }
     }
 
     fn end_work(&mut self, exit: ChildExit, by_itself: bool) {
@@ -232,81 +225,6 @@ impl Running {
     }
 }
 
-fn spawn(
-    engine: &'static Engine,
-    id: u64,
-    name: &str,
-    command: &mut Command,
-    options: &Options,
-) -> Result<(Arc<Shared>, Streams), ChildError> {
-    let watch = |source| ChildError::Watch { name: name.to_owned(), source };
-    if options.readiness == Readiness::Notify {
-        return Err(ChildError::NoNotify { name: name.to_owned() });
-    }
-    for ours in crate::service::VARIABLES {
-        if command.get_envs().all(|(name, _)| name != *ours) {
-            command.env_remove(ours);
-        }
-    }
-    let mut stderr = None;
-    if options.capture {
-        let (reader, writer) = io::pipe().map_err(watch)?;
-        command.stderr(Stdio::from(writer));
-        stderr = Some(reader);
-    }
-    let birth = sys::Birth { own_group: options.own_group, outlives: options.outlives };
-    let (mut process, job) = sys::spawn(command, birth).map_err(|source| {
-        let program = command.get_program().into();
-        ChildError::Execute { name: name.to_owned(), program, source }
-    })?;
-    let streams = (process.stdin.take(), process.stdout.take(), process.stderr.take());
-    let shared = Arc::new(Shared::new(engine, id, name.to_owned(), process.id(), options.own_group));
-    if let Some(mut state) = shared.state() {
-        state.job = Some(job);
-    }
-    let said = stderr.map(|stderr| read_in_a_thread(stderr, &shared)).transpose();
-    let waits = said.and_then(|said| wait_in_a_thread(engine, id, process, said));
-    waits.map_err(|source| {
-        shared.kill_job();
-        watch(source)
-    })?;
-    Ok((shared, streams))
-}
-
-/// Reads what it says on stderr until nobody has that any more, which the receiver shows by its hang-up.
-fn read_in_a_thread(mut stderr: PipeReader, shared: &Arc<Shared>) -> io::Result<Receiver<()>> {
-    let (reading, over) = mpsc::channel();
-    let shared = Arc::clone(shared);
-    let read = move || {
-        let mut buffer = [0; 16 * 1024];
-        while let Ok(count @ 1..) = stderr.read(&mut buffer) {
-            if let Some(mut state) = shared.state() {
-                state.tail.push(buffer.get(..count).unwrap_or_default());
-            }
-        }
-        drop::<mpsc::Sender<()>>(reading);
-    };
-    detached("exeunt-stderr", Box::new(read)).map_err(|(_, error)| error)?;
-    Ok(over)
-}
-
-/// Says when it has ended, and all that it had said on stderr is there.
-fn wait_in_a_thread(
-    engine: &'static Engine,
-    id: u64,
-    mut process: process::Child,
-    said: Option<Receiver<()>>,
-) -> io::Result<()> {
-    let wait = move || {
-        let status = process.wait();
-        if let Some(said) = said {
-            _ = said.recv_timeout(LAST_WORDS);
-        }
-        engine.order(Order::Ended { id, process, status });
-    };
-    detached("exeunt-waiting", Box::new(wait)).map_err(|(_, error)| error)
-}
-
 /// Lets go of what may be the last to have the lifecycle, whose values are foreign code and not for this thread.
 pub(super) fn release(scope: Arc<Scope>) {
     let Some(scope) = Arc::into_inner(scope) else { return };
@@ -317,5 +235,35 @@ pub(super) fn release(scope: Arc<Scope>) {
         && let Err((job, _)) = detached("exeunt-drop", Box::new(|| drop(core)))
     {
         std::mem::forget(job);
+    }
+}
+
+/// Whether an event that we have got has a child, too, for certain. The end of the console goes to all that have it; Ctrl-C
+/// to those of our group, and Ctrl-Break at least to them: from the keyboard it goes to all, from a program to our group.
+fn reaches(sender: Sender, own_group: bool) -> bool {
+    match sender {
+        Sender::Terminal => !own_group,
+        Sender::ConsoleClosed | Sender::Logoff | Sender::Shutdown => true,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Sender, reaches};
+
+    #[test]
+    fn c10_who_has_heard_the_console_is_not_told_again() {
+        let cases = [
+            (Sender::Terminal, true, false),
+            (Sender::Terminal, false, true),
+            (Sender::ConsoleClosed, true, true),
+            (Sender::Logoff, true, true),
+            (Sender::Shutdown, false, true),
+            (Sender::Unknown, false, false),
+        ];
+        for (sender, own_group, expected) in cases {
+            assert_eq!(reaches(sender, own_group), expected, "{sender:?}, {own_group}");
+        }
     }
 }
