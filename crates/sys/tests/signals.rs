@@ -316,6 +316,13 @@ fn l17_children_are_nobodys_in_a_forked_child() {
     assert!(status.success(), "{status}");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn l17_what_a_forked_child_keeps_open_keeps_nobody_awake() {
+    let status = command("lifecycle", "children-kept").status().unwrap();
+    assert!(status.success(), "{status}");
+}
+
 #[test]
 fn l17_a_lifecycle_is_inert_in_a_forked_child() {
     let status = command("lifecycle", "fork").status().unwrap();

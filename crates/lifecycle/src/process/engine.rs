@@ -142,6 +142,12 @@ impl Engine {
         Ok(epoll::add(&self.epoll, what, EventData::new_u64(token), EventFlags::IN)?)
     }
 
+    /// Before it is closed: that alone does not end the watch where a forked child has a copy of it (epoll(7)), and what
+    /// nobody reads would wake the thread for ever.
+    pub(super) fn forget(&self, what: impl AsFd) {
+        _ = epoll::delete(&self.epoll, what);
+    }
+
     fn take_orders(&self) -> Vec<Order> {
         take(&mut *self.orders.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -315,6 +315,7 @@ impl Running {
                     }
                 }
                 Ok(0) | Err(_) => {
+                    self.engine.forget(stderr);
                     self.stderr = None;
                     return;
                 }
@@ -344,9 +345,13 @@ impl Running {
         self.reaped = true;
         self.engine.strangers().reaped(self.shared.pid);
         state.exit = Some(exit);
-        state.pidfd = None;
+        if let Some(pidfd) = state.pidfd.take() {
+            self.engine.forget(pidfd);
+        }
         drop(state);
-        self.notify = None;
+        if let Some(notify) = self.notify.take() {
+            self.engine.forget(notify);
+        }
         self.end_work(exit, by_itself);
         self.let_go(exit);
         self.apply(Input::Ended);

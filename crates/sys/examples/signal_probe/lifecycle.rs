@@ -14,6 +14,8 @@ pub(crate) fn run(scenario: &str) {
         "fork" => fork(),
         #[cfg(target_os = "linux")]
         "children-forked" => children_forked(),
+        #[cfg(target_os = "linux")]
+        "children-kept" => children_kept(),
         "chain" => chain(),
         "stale" => stale(),
         "masked" => masked(),
@@ -158,6 +160,39 @@ fn children_forked() {
     assert!(child.is_alive() && pool.ids().len() == 2);
     assert_eq!(lifecycle.close().exit_status(), 0);
     assert!(!child.is_alive() && pool.ids().is_empty());
+}
+
+/// A forked child keeps a copy of every descriptor: what the parent closes is open all the same.
+#[cfg(target_os = "linux")]
+fn children_kept() {
+    use std::process::Command;
+    let lifecycle = Lifecycle::install(Config::default()).unwrap();
+    let mut command = Command::new("sleep");
+    command.arg("3600");
+    let child = lifecycle.child("child", command).capture_stderr().start().unwrap();
+    let keeper = unsafe { libc::fork() };
+    if keeper == 0 {
+        die_with_the_test();
+        loop {
+            unsafe { libc::pause() };
+        }
+    }
+    child.stop().unwrap();
+    let before = processor();
+    std::thread::sleep(Duration::from_millis(500));
+    let used = processor() - before;
+    unsafe { libc::kill(keeper, libc::SIGKILL) };
+    unsafe { libc::waitpid(keeper, std::ptr::null_mut(), 0) };
+    assert!(used < Duration::from_millis(20), "{used:?} of processor time in half an idle second");
+    assert_eq!(lifecycle.close().exit_status(), 0);
+}
+
+/// What this process has used.
+#[cfg(target_os = "linux")]
+fn processor() -> Duration {
+    let mut spent = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut spent) }, 0);
+    Duration::new(spent.tv_sec.unsigned_abs(), u32::try_from(spent.tv_nsec).unwrap())
 }
 
 /// With all hooks and all signals, a forked child dies as if we were not there, and calls no hook.
