@@ -74,7 +74,7 @@ pub(super) struct Launch {
     pub(super) family: u64,
     pub(super) site: Site,
     pub(super) answer: Answer,
-    /// Called when it has ended, or was given up; not if it never started.
+    /// Called when it has ended, or was given up; not if it never got ready, which `answer` says.
     pub(super) on_end: Option<OnEnd>,
 }
 

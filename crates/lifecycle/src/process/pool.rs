@@ -313,7 +313,10 @@ impl Keeper {
         for index in 0..self.places.len() {
             match self.start(index) {
                 Ok(()) => starting += 1,
-                Err(failed) => _ = error.get_or_insert(failed),
+                Err(failed) => {
+                    self.give_up(&mut error, failed);
+                    break;
+                }
             }
         }
         // Those that have ended meanwhile are replaced when all are there.
@@ -326,7 +329,7 @@ impl Keeper {
                 }
                 Ok(Event::Started(_, Err(failed))) => {
                     starting -= 1;
-                    _ = error.get_or_insert(failed);
+                    self.give_up(&mut error, failed);
                 }
                 Ok(Event::Ended(index, exit)) => ended.push((index, exit)),
                 // A start under way is finished; what comes of it is told by itself.
@@ -344,6 +347,12 @@ impl Keeper {
                 Err(error)
             }
         }
+    }
+
+    /// One is not to be had: nobody waits for the others, which may take their time over getting ready.
+    fn give_up(&self, error: &mut Option<ChildError>, failed: ChildError) {
+        error.get_or_insert(failed);
+        self.engine.order(Order::StopFamily(self.family));
     }
 
     /// Replaces those that die, until nothing is to be replaced any more.
@@ -400,6 +409,9 @@ impl Keeper {
 
     fn start(&mut self, index: usize) -> Result<(), ChildError> {
         let name = format!("{} {index}", self.name);
+        if let Some(place) = self.places.get_mut(index) {
+            place.since = Some(Instant::now());
+        }
         let command = match foreign(|| (self.commands)(index)) {
             Ok(command) => command,
             Err(panic) => return Err(ChildError::Command { name, panic }),
@@ -407,9 +419,6 @@ impl Keeper {
         let restarts =
             self.shared.workers().and_then(|workers| Some(workers.get(index)?.restarts)).unwrap_or(0);
         let (started, ended) = (self.shared.events.clone(), self.shared.events.clone());
-        if let Some(place) = self.places.get_mut(index) {
-            place.since = Some(Instant::now());
-        }
         let launch = Launch {
             name,
             note: (restarts > 0).then(|| format!("restart {restarts}")),
@@ -431,7 +440,7 @@ impl Keeper {
         }
     }
 
-    /// It has died, or was not started; the latter may be told twice, once by its end.
+    /// It has died, or was not started.
     fn ended(&mut self, index: usize, how: &dyn fmt::Display) {
         let (name, limit) = (format!("{} {index}", self.name), self.limit);
         let Some(place) = self.places.get_mut(index) else { return };

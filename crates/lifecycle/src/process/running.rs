@@ -241,6 +241,7 @@ impl Running {
 
     fn not_ready(&mut self, why: NotReady) {
         let Some(answer) = self.answer.take() else { return };
+        self.on_end = None;
         let name = self.shared.name.clone();
         let Some(state) = self.shared.state() else { return };
         let (exit, stderr) = (state.exit.unwrap_or(ChildExit::Unknown), state.tail.text());
@@ -376,7 +377,9 @@ impl Running {
         if let Some(work) = self.work.take() {
             work.cut();
         }
-        if let Some(on_end) = self.on_end.take() {
+        if let Some(on_end) = self.on_end.take()
+            && self.answer.is_none()
+        {
             on_end(exit);
         }
         if let Some(scope) = self.scope.take() {

@@ -4,7 +4,7 @@ use crate::{LONG, install, probe_that, shell, state_of, wait_until};
 use exeunt_lifecycle::{ChildError, ChildExit, Config, OnFailure, Readiness, Signal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[test]
 fn c8_workers_are_replaced_when_they_die_and_stopped_together() {
@@ -123,4 +123,32 @@ fn c8_a_replacement_that_is_starting_is_stopped_with_its_pool() {
     assert!(hear.try_recv().is_err() && pool.ids().is_empty());
     let report = lifecycle.close();
     assert_eq!(report.exit_status(), 0, "{report}");
+}
+
+#[test]
+fn c8_a_function_that_panics_for_a_replacement_is_asked_again() {
+    let lifecycle = install(Config::default());
+    let mut asked = 0;
+    let pool = lifecycle.children("worker", 1, move |_| {
+        asked += 1;
+        assert_ne!(asked, 2, "on purpose");
+        probe_that(["hang"])
+    });
+    let pool = pool.start().unwrap();
+    pool.alive()[0].kill();
+    wait_until("it is replaced", || pool.restarts() == 2 && pool.ids().len() == 1);
+    assert_eq!(lifecycle.close().exit_status(), 0);
+}
+
+#[test]
+fn c8_when_one_fails_those_that_are_starting_are_not_waited_for() {
+    let lifecycle = install(Config::default());
+    let command = |index| if index == 1 { probe_that(["exit", "3"]) } else { probe_that(["hang"]) };
+    let begun = Instant::now();
+    let pool = lifecycle.children("worker", 3, command);
+    let error = pool.each(|worker| worker.ready(Readiness::Notify).ready_within(2 * LONG)).start().unwrap_err();
+    let ChildError::Ended { name, exit, .. } = error else { panic!("{error}") };
+    assert_eq!((&*name, exit), ("worker 1", ChildExit::Code(3)));
+    let report = lifecycle.close();
+    assert!(begun.elapsed() < LONG && report.exit_status() == 0, "{report}");
 }
