@@ -19,7 +19,8 @@ pub(super) struct Stat {
 impl Stat {
     /// `None` if there is no such process.
     pub(super) fn of(pid: u32) -> Option<Self> {
-        Self::parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+        // The name in it is whatever bytes its owner likes.
+        Self::parse(&String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/stat")).ok()?))
     }
 
     fn parse(stat: &str) -> Option<Self> {
@@ -77,6 +78,19 @@ mod tests {
         assert_eq!(Stat::parse(line), Some(stat));
         assert_eq!(Stat::parse("7 (a"), None);
         assert_eq!(Stat::parse("7 (a) R 1"), None);
+    }
+
+    /// The kernel keeps 15 bytes of a program's name, whatever they are.
+    #[test]
+    fn a_name_that_is_no_text_hides_nobody() {
+        let home = tempfile::tempdir().unwrap();
+        let program = home.path().join("ü".repeat(15));
+        std::os::unix::fs::symlink("/bin/sleep", &program).unwrap();
+        let mut child = Command::new(&program).arg("60").spawn().unwrap();
+        let stat = Stat::of(child.id());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(stat.map(|stat| stat.parent), Some(std::process::id()));
     }
 
     #[test]
