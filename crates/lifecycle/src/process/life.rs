@@ -3,9 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-/// How long a killed child may take to die before it is no longer waited for. It needs some milliseconds, unless the
-/// kernel cannot end it (a disk that does not answer).
-pub(super) const DIES_WITHIN: Duration = Duration::from_millis(100);
+/// How long a child that was killed at the deadline may take to die before it is no longer waited for. It needs some
+/// milliseconds, unless the kernel cannot end it (a disk that does not answer).
+const DIES_WITHIN: Duration = Duration::from_millis(100);
+
+/// The same where nobody is in a hurry: much memory, or a busy machine, takes seconds.
+const DIES_WITHOUT_HASTE: Duration = Duration::from_secs(10);
 
 /// How long a child may take that was told to stop, and not by the program's own stop, which has a deadline.
 pub(super) const STOPS_WITHIN: Duration = Duration::from_secs(10);
@@ -165,6 +168,10 @@ impl Life {
                 let cut = self.told && self.failed.is_none();
                 self.kill(now, cut, &mut effects);
             }
+            (Stage::Killed { until }, Input::Cut) => {
+                self.cut = true;
+                self.stage = Stage::Killed { until: until.min(now + DIES_WITHIN) };
+            }
             (Stage::Killed { until }, Input::Tick) if now >= until => {
                 if let Some(why) = self.failed.take() {
                     effects.push(Effect::NotReady(why));
@@ -185,7 +192,8 @@ impl Life {
 
     fn kill(&mut self, now: Instant, cut: bool, effects: &mut Vec<Effect>) {
         self.cut = cut;
-        self.stage = Stage::Killed { until: now + DIES_WITHIN };
+        let within = if cut { DIES_WITHIN } else { DIES_WITHOUT_HASTE };
+        self.stage = Stage::Killed { until: now + within };
         effects.push(Effect::Kill);
     }
 }
@@ -291,5 +299,25 @@ mod tests {
         let table: &[(f64, Input, &[Effect])] =
             &[(1.0, Input::Ready, &[Effect::Ready]), (2.0, Input::Kill, &[Effect::Kill])];
         assert!(!lives(None, table).is_cut());
+    }
+
+    #[test]
+    fn c5_only_the_deadline_makes_haste_with_one_that_takes_its_time_to_die() {
+        let table: &[(f64, Input, &[Effect])] = &[
+            (1.0, Input::Ready, &[Effect::Ready]),
+            (2.0, Input::Kill, &[Effect::Kill]),
+            (3.0, Input::Tick, &[]),
+            (4.0, Input::Told, &[]),
+            (5.0, Input::Cut, &[]),
+            (5.05, Input::Cut, &[]),
+            (5.1, Input::Tick, &[Effect::LetGo]),
+        ];
+        assert!(lives(None, table).is_cut(), "it was there at the deadline");
+        let table: &[(f64, Input, &[Effect])] = &[
+            (1.0, Input::Ready, &[Effect::Ready]),
+            (2.0, Input::Kill, &[Effect::Kill]),
+            (12.0, Input::Tick, &[Effect::LetGo]),
+        ];
+        lives(None, table);
     }
 }
