@@ -332,8 +332,9 @@ impl Running {
         // What it had said comes first: that it was ready, why it ended.
         self.listen();
         self.read(READS);
-        let by_itself = !self.life.is_ending() && self.answer.is_none();
-        if self.life.is_ending() {
+        let failed = self.answer.is_some();
+        let by_itself = !self.life.is_ending() && !failed;
+        if self.life.is_ending() || failed {
             self.shared.kill_group();
             self.doomed = true;
         }

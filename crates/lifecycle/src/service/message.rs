@@ -117,6 +117,13 @@ mod tests {
         assert!(Message::default().is_empty());
     }
 
+    /// An error's text is anybody's.
+    #[test]
+    fn a_status_is_one_line() {
+        let status = Message::status("no\nMAINPID=1\r\nREADY=1");
+        assert_eq!(status.to_string(), "STATUS=no MAINPID=1  READY=1");
+    }
+
     #[test]
     fn a_long_status_is_cut_between_characters() {
         let text = Message::status("ä".repeat(3_000)).to_string();

@@ -146,7 +146,8 @@ fn c8_when_one_fails_those_that_are_starting_are_not_waited_for() {
     let command = |index| if index == 1 { probe_that(["exit", "3"]) } else { probe_that(["hang"]) };
     let begun = Instant::now();
     let pool = lifecycle.children("worker", 3, command);
-    let error = pool.each(|worker| worker.ready(Readiness::Notify).ready_within(2 * LONG)).start().unwrap_err();
+    let error =
+        pool.each(|worker| worker.ready(Readiness::Notify).ready_within(2 * LONG)).start().unwrap_err();
     let ChildError::Ended { name, exit, .. } = error else { panic!("{error}") };
     assert_eq!((&*name, exit), ("worker 1", ChildExit::Code(3)));
     let report = lifecycle.close();

@@ -48,6 +48,19 @@ fn c3_one_that_dies_first_says_why() {
 }
 
 #[test]
+fn c3_of_one_that_dies_first_nothing_is_left() {
+    let lifecycle = install(Config::default());
+    let home = tempfile::tempdir().unwrap();
+    let left = home.path().join("left");
+    let mut command = shell("sleep 3600 & echo $! > \"$1\"; exit 3");
+    command.arg(&left);
+    assert!(lifecycle.child("leaver", command).ready(Readiness::Notify).start().is_err());
+    let left = std::fs::read_to_string(left).unwrap().trim().parse().unwrap();
+    wait_until("what it has started is dead", || is_dead(left));
+    assert_eq!(lifecycle.close().exit_status(), 0);
+}
+
+#[test]
 fn c3_one_that_says_so_and_ends_was_ready() {
     let lifecycle = install(Config::default());
     for _ in 0..20 {
