@@ -25,7 +25,7 @@ use std::mem::take;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 static ENGINE: Mutex<Option<&'static Engine>> = Mutex::new(None);
@@ -99,8 +99,11 @@ impl Engine {
             strangers: Mutex::default(),
         };
         new.watch(&new.waker, WAKER)?;
+        // The thread first: without one, nothing is left behind for ever.
+        let (give, take) = mpsc::channel::<&'static Self>();
+        std::thread::Builder::new().name("exeunt-children".to_owned()).spawn(move || take.recv().map(run))?;
         let new: &'static Self = Box::leak(Box::new(new));
-        std::thread::Builder::new().name("exeunt-children".to_owned()).spawn(move || run(new))?;
+        _ = give.send(new);
         PROCESS.store(here, Ordering::SeqCst);
         *engine = Some(new);
         Ok(Some(new))
@@ -155,7 +158,7 @@ impl Engine {
 
 const WAKER: u64 = u64::MAX;
 
-fn run(engine: &'static Engine) {
+fn run(engine: &'static Engine) -> ! {
     let mut children = BTreeMap::new();
     loop {
         // Whatever goes wrong with one must not end the thread, which would kill all of them.
