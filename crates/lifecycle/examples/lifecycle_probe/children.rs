@@ -14,6 +14,7 @@ pub(crate) fn run(scenario: &str) -> ExitCode {
         "status" => status(),
         "parent" => parent(),
         "rounds" => rounds(),
+        "crowded" => crowded(),
         "terminal" => terminal(),
         "reaping" => reaping(),
         "first" => first(Config::default(), "(sh -c 'sleep 0.1 &' &)"),
@@ -52,6 +53,31 @@ fn parent() -> ExitCode {
     println!("{} {} {}", plain.id(), stubborn.id(), outlives.id());
     thread::sleep(FOR_EVER);
     finish(lifecycle)
+}
+
+/// Children are started until there is no descriptor left for one more.
+fn crowded() -> ExitCode {
+    let lifecycle = Lifecycle::install(Config::default()).expect("a lifecycle");
+    for capture in [false, true] {
+        let start = || {
+            let mut command = Command::new("sleep");
+            command.arg("3600");
+            let child = lifecycle.child("crowd", command);
+            if capture { child.capture_stderr() } else { child }.start()
+        };
+        assert!(start().is_ok());
+        let mut files = Vec::new();
+        while let Ok(file) = std::fs::File::open("/dev/null") {
+            files.push(file);
+        }
+        match start() {
+            Ok(child) => panic!("{child:?} found room"),
+            Err(error) => println!("{error}: {}", std::error::Error::source(&error).expect("a source")),
+        }
+        drop(files);
+    }
+    assert_eq!(lifecycle.close().exit_status(), 0);
+    ExitCode::SUCCESS
 }
 
 /// Two children on a terminal, which count what they are told until they are asked how often that was: in our group,

@@ -80,9 +80,9 @@ pub enum ChildError {
         /// The child's name.
         name: String,
     },
-    /// What it takes to watch a child is not to be had.
+    /// What it takes to start and watch a child is not to be had.
     #[error(
-        "{name} was not started: no thread, pipe or socket for it is to be had; raise the limits of processes and open files"
+        "{name} was not started: no process, thread, pipe or socket for it is to be had; raise the limits of processes and open files"
     )]
     Watch {
         /// The child's name.

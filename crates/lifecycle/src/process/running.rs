@@ -396,6 +396,14 @@ enum NotSpawned {
 }
 
 impl NotSpawned {
+    /// Whether it is the program that is wrong, or there is no room for another process (fork(2), pipe(2)).
+    fn of_the_system(error: io::Error) -> Self {
+        match Errno::from_io_error(&error) {
+            Some(Errno::AGAIN | Errno::MFILE | Errno::NFILE | Errno::NOMEM) => Self::Watch(error),
+            _ => Self::Execute(error),
+        }
+    }
+
     fn of(self, name: String, command: &Command) -> ChildError {
         match self {
             Self::Execute(source) => {
@@ -433,7 +441,7 @@ fn spawn(command: &mut Command, options: &Options) -> Result<Spawned, NotSpawned
     }
     let death_signal = (!options.outlives).then_some(super::KILL);
     sys::prepare(command, sys::Birth { death_signal });
-    let process = command.spawn().map_err(NotSpawned::Execute)?;
+    let process = command.spawn().map_err(NotSpawned::of_the_system)?;
     Ok((process, notify, stderr))
 }
 

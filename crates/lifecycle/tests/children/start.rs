@@ -1,6 +1,6 @@
 //! Getting ready, or not (C2, C3, C4).
 
-use crate::{LONG, install, is_dead, probe_that, shell, wait_until};
+use crate::{LONG, install, is_dead, probe, probe_that, shell, wait_until};
 use exeunt_lifecycle::{ChildError, ChildExit, Config, OnFailure, Readiness, Signal};
 use std::io::{Read as _, Write as _};
 use std::process::Command;
@@ -18,6 +18,18 @@ fn c2_what_cannot_be_executed_is_named() {
     assert_eq!(source.raw_os_error(), Some(13));
     let report = lifecycle.close();
     assert_eq!((report.exit_status(), report.failures.len()), (0, 0), "{report}");
+}
+
+/// In a process of its own, which has as few descriptors as it can do with.
+#[test]
+fn c2_that_there_is_no_room_is_not_the_programs_fault() {
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 64; exec \"$0\" children crowded"]).arg(probe::program());
+    let (said, status) = probe::Running::spawn(&mut command).finish();
+    assert!(status.success(), "{said}");
+    let no_room = "crowd was not started: no process, thread, pipe or socket for it is to be had; raise the limits of \
+                   processes and open files: Too many open files (os error 24)\n";
+    assert_eq!(said, no_room.repeat(2));
 }
 
 #[test]
