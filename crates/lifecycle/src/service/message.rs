@@ -1,5 +1,6 @@
 //! One message to the manager: lines of `NAME=value` (`sd_notify(3)`).
 
+use crate::report::Plain;
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
@@ -57,7 +58,7 @@ impl fmt::Display for Message {
             lines.add("MAINPID", pid)?;
         }
         if let Some(status) = &self.status {
-            lines.add("STATUS", short(status))?;
+            lines.add("STATUS", short(&Plain(status).to_string()))?;
         }
         if let Some(errno) = self.errno {
             lines.add("ERRNO", errno)?;
@@ -117,11 +118,11 @@ mod tests {
         assert!(Message::default().is_empty());
     }
 
-    /// An error's text is anybody's.
+    /// Names and errors are anybody's words, and another line would be another message.
     #[test]
     fn a_status_is_one_line() {
         let status = Message::status("no\nMAINPID=1\r\nREADY=1");
-        assert_eq!(status.to_string(), "STATUS=no MAINPID=1  READY=1");
+        assert_eq!(status.to_string(), r"STATUS=no\nMAINPID=1\r\nREADY=1");
     }
 
     #[test]
