@@ -1,5 +1,5 @@
 //! The only unsafe code of Exeunt: signal handlers, on Windows the console's, the beginning of a child, on Windows its
-//! job, inherited descriptors, and the end of a process that is stuck.
+//! job, inherited descriptors, who has sent a datagram, and the end of a process that is stuck.
 //!
 //! Everything above a small safe surface; every `unsafe` block states what it relies on. What a signal *means*
 //! is not decided here: [`signal`] says which signal came, from whom and when, and no more. It is one interface with
@@ -10,6 +10,8 @@ pub mod child;
 #[cfg(windows)]
 #[path = "windows/child.rs"]
 pub mod child;
+#[cfg(target_os = "linux")]
+pub mod datagram;
 #[cfg(unix)]
 pub mod descriptors;
 pub mod process;

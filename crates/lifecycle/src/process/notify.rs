@@ -5,12 +5,12 @@
 //! counts.
 
 use super::stat::Stat;
+use exeunt_sys::datagram;
 use rustix::io::Errno;
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, recvmsg, sockopt};
+use rustix::net::sockopt;
 use rustix::process::{Pid, geteuid, test_kill_process};
 use std::hash::{BuildHasher as _, RandomState};
-use std::io::{self, IoSliceMut};
-use std::mem::MaybeUninit;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -63,27 +63,15 @@ impl Socket {
     /// else. `None` when there is nothing left.
     pub(super) fn read(&self, child: Pid, own_group: bool) -> Option<Vec<Said>> {
         let mut text = [0; LONGEST];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(16), ScmCredentials(1))];
-        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-        let received = loop {
-            let mut buffers = [IoSliceMut::new(&mut text)];
-            match recvmsg(&self.socket, &mut buffers, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
-                Err(Errno::INTR) => {}
-                other => break other.ok()?,
-            }
-        };
-        let mut is_ours = false;
-        // Descriptors that came along are closed here. The one of `BARRIER=1` is sent for just that: its other end
-        // shows that what came before was read.
-        for message in ancillary.drain() {
-            if let RecvAncillaryMessage::ScmCredentials(credentials) = message {
-                is_ours = belongs(credentials.pid, child, own_group)
-                    || (is_gone(credentials.pid) && credentials.uid == geteuid());
-            }
-        }
-        let whole = !received.flags.contains(ReturnFlags::TRUNC);
+        // Descriptors that come along are closed. The one of `BARRIER=1` is sent for just that: its other end shows that
+        // what came before was read.
+        let received = datagram::receive(self.as_fd(), &mut text).ok()?;
+        let is_ours = received.sender.is_some_and(|sender| {
+            let Some(pid) = Pid::from_raw(sender.pid.get().cast_signed()) else { return false };
+            belongs(pid, child, own_group) || (is_gone(pid) && sender.uid == geteuid().as_raw())
+        });
         let text = text.get(..received.bytes).unwrap_or_default();
-        Some(if whole && is_ours { parse(text) } else { Vec::new() })
+        Some(if received.is_whole && is_ours { parse(text) } else { Vec::new() })
     }
 }
 
@@ -190,5 +178,34 @@ mod tests {
         assert_eq!(socket.read(Pid::from_child(&stranger), true), Some(vec![]));
         stranger.kill().unwrap();
         stranger.wait().unwrap();
+    }
+
+    /// `sd_notify_barrier(3)` waits for that.
+    #[test]
+    fn c3_a_descriptor_that_comes_along_is_closed() {
+        use rustix::net::{
+            SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, sendmsg_addr,
+        };
+        let socket = Socket::open().unwrap();
+        let (mut reader, writer) = io::pipe().unwrap();
+        let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        let descriptors = [writer.as_fd()];
+        assert!(control.push(SendAncillaryMessage::ScmRights(&descriptors)));
+        let address = SocketAddrUnix::new_abstract_name(socket.name.as_bytes()).unwrap();
+        let text = [io::IoSlice::new(b"BARRIER=1")];
+        let us = UnixDatagram::unbound().unwrap();
+        sendmsg_addr(&us, &address, &text, &mut control, SendFlags::empty()).unwrap();
+        drop(writer);
+        rustix::io::ioctl_fionbio(&reader, true).unwrap();
+        let mut read = || io::Read::read(&mut reader, &mut [0]).map_err(|error| error.kind());
+        assert_eq!(read(), Err(io::ErrorKind::WouldBlock));
+        assert_eq!(socket.read(getpid(), false), Some(vec![]));
+        // A child that another test is just starting may have a copy for a moment.
+        let begun = std::time::Instant::now();
+        while read() != Ok(0) {
+            assert!(begun.elapsed() < Duration::from_secs(60), "it is open");
+            std::thread::yield_now();
+        }
     }
 }

@@ -14,6 +14,8 @@
 mod console;
 #[cfg(unix)]
 mod lifecycle;
+#[cfg(target_os = "linux")]
+mod receiving;
 #[cfg(unix)]
 mod signals;
 #[cfg(target_os = "linux")]
@@ -29,6 +31,8 @@ fn main() {
         "lifecycle" => lifecycle::run(&scenario),
         #[cfg(unix)]
         "signals" => signals::run(&scenario),
+        #[cfg(target_os = "linux")]
+        "receiving" => receiving::run(&scenario),
         #[cfg(target_os = "linux")]
         "waiting" => waiting::run(&scenario),
         other => panic!("no module {other:?} for {scenario:?}"),
