@@ -15,6 +15,8 @@ pub(crate) fn run(scenario: &str) -> ExitCode {
         "parent" => parent(),
         "rounds" => rounds(),
         "crowded" => crowded(),
+        "dropped" => dropped(),
+        "forced" => forced(),
         "terminal" => terminal(),
         "reaping" => reaping(),
         "first" => first(Config::default(), "(sh -c 'sleep 0.1 &' &)"),
@@ -78,6 +80,35 @@ fn crowded() -> ExitCode {
     }
     assert_eq!(lifecycle.close().exit_status(), 0);
     ExitCode::SUCCESS
+}
+
+/// A child whose own child would outlive all of us.
+fn parents() -> (Lifecycle, Vec<exeunt_lifecycle::Child>) {
+    let lifecycle = Lifecycle::install(Config::default()).expect("a lifecycle");
+    let parent = || {
+        let mut command = Command::new("sh");
+        command.args(["-c", "trap '' TERM; sleep 3600 & echo $!; wait"]).stdout(Stdio::piped());
+        let mut child = lifecycle.child("parent", command).start().expect("a child");
+        let said = BufReader::new(child.stdout.take().expect("a pipe")).lines().next();
+        println!("{}", said.expect("a line").expect("a line"));
+        child
+    };
+    let children = (0..8).map(|_| parent()).collect();
+    (lifecycle, children)
+}
+
+/// Nothing is waited for.
+fn dropped() -> ExitCode {
+    let (lifecycle, _children) = parents();
+    drop(lifecycle);
+    ExitCode::SUCCESS
+}
+
+/// Ends at the third signal.
+fn forced() -> ExitCode {
+    let (lifecycle, _children) = parents();
+    ready(&lifecycle);
+    ExitCode::from(lifecycle.wait().exit_status())
 }
 
 /// Two children on a terminal, which count what they are told until they are asked how often that was: in our group,

@@ -3,6 +3,7 @@
 use super::child::Child;
 use super::engine::{Engine, Launch, Order};
 use super::error::ChildError;
+use super::family::Family;
 use crate::lifecycle::Lifecycle;
 use crate::machine::{GroupId, Notice};
 use crate::scope::{OnNotice, Scope};
@@ -211,7 +212,7 @@ pub(super) fn household(
     stop: &Stop,
     name: &str,
     told: impl Fn(Notice) + Send + Sync + 'static,
-) -> Result<(&'static Engine, Arc<Scope>, u64), ChildError> {
+) -> Result<(&'static Engine, Arc<Scope>, Family), ChildError> {
     let core = stop.core();
     if core.is_forked() {
         return Err(ChildError::Forked { name: name.to_owned() });
@@ -222,9 +223,15 @@ pub(super) fn household(
         Err(source) => return Err(ChildError::Watch { name: name.to_owned(), source }),
     };
     let scope = Scope::new(Arc::clone(core), name.to_owned(), GroupId::ROOT);
-    let family = engine.number();
+    let family = engine.family();
+    let id = family.id;
+    let members = Arc::clone(&family.members);
     let act: OnNotice = Arc::new(move |notice| {
-        engine.order(Order::Notice { family, notice });
+        if notice == Notice::Cut {
+            // At once: the process may end before the thread gets to it.
+            members.kill();
+        }
+        engine.order(Order::Notice { family: id, notice });
         told(notice);
     });
     scope.shared().on_notice(&act);

@@ -212,6 +212,12 @@ pub(super) struct State {
     pub(super) stopping: bool,
 }
 
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("name", &self.name).field("pid", &self.pid).finish_non_exhaustive()
+    }
+}
+
 impl Shared {
     pub(super) fn new(engine: &'static Engine, id: u64, name: String, pid: u32, own_group: bool) -> Self {
         Self {
@@ -241,6 +247,13 @@ impl Shared {
             Some(pidfd) => sys::send(pidfd.as_fd(), signal),
             None => sys::send_to(self.pid, signal),
         }
+    }
+
+    /// Kills it, and its group.
+    pub(super) fn kill(&self) {
+        self.kill_group();
+        // It may have left its group.
+        _ = self.signal(super::KILL);
     }
 
     /// Kills whatever is in its group, if that is its own, until it is reaped: so long nobody else's group has its id.

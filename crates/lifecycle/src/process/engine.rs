@@ -9,6 +9,7 @@ use super::builder::Options;
 use super::child::Child;
 use super::error::ChildError;
 use super::exit::ChildExit;
+use super::family::Family;
 use super::running::{Running, What};
 use super::strangers::Strangers;
 use crate::foreign::foreign;
@@ -71,7 +72,7 @@ pub(super) struct Launch {
     pub(super) options: Options,
     pub(super) scope: Arc<Scope>,
     /// Those who hear of the stop together.
-    pub(super) family: u64,
+    pub(super) family: Family,
     pub(super) site: Site,
     pub(super) answer: Answer,
     /// Called when it has ended, or was given up; not if it never got ready, which `answer` says.
@@ -129,6 +130,10 @@ impl Engine {
     /// One that nobody else has.
     pub(super) fn number(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(super) fn family(&self) -> Family {
+        Family { id: self.number(), members: Arc::default() }
     }
 
     /// Never blocks, from any thread. Nothing in a forked child.

@@ -18,6 +18,7 @@ mod engine;
 mod engine;
 mod error;
 mod exit;
+mod family;
 mod life;
 #[cfg(unix)]
 mod notify;

@@ -6,6 +6,7 @@ use super::child::Child;
 use super::engine::{Engine, Launch, Order};
 use super::error::ChildError;
 use super::exit::ChildExit;
+use super::family::Family;
 use super::running::release;
 use crate::foreign::foreign;
 use crate::lifecycle::Lifecycle;
@@ -288,7 +289,7 @@ impl Shared {
 struct Keeper {
     engine: &'static Engine,
     scope: Arc<Scope>,
-    family: u64,
+    family: Family,
     name: String,
     options: Options,
     commands: Commands,
@@ -352,7 +353,7 @@ impl Keeper {
     /// One is not to be had: nobody waits for the others, which may take their time over getting ready.
     fn give_up(&self, error: &mut Option<ChildError>, failed: ChildError) {
         error.get_or_insert(failed);
-        self.engine.order(Order::StopFamily(self.family));
+        self.engine.order(Order::StopFamily(self.family.id));
     }
 
     /// Replaces those that die, until nothing is to be replaced any more.
@@ -378,7 +379,7 @@ impl Keeper {
         if self.scope.stop().is_requested() {
             return;
         }
-        self.engine.order(Order::StopFamily(self.family));
+        self.engine.order(Order::StopFamily(self.family.id));
         while self.places.iter().any(|place| place.since.is_some()) {
             match happened.recv() {
                 Ok(Event::Started(index, Ok(child))) => self.started(index, child),
@@ -425,7 +426,7 @@ impl Keeper {
             command,
             options: self.options.clone(),
             scope: Arc::clone(&self.scope),
-            family: self.family,
+            family: self.family.clone(),
             site: self.site,
             answer: Box::new(move |answer| _ = started.send(Event::Started(index, answer))),
             on_end: Some(Box::new(move |exit| _ = ended.send(Event::Ended(index, exit)))),

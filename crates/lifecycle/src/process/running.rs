@@ -97,6 +97,7 @@ impl Running {
         };
         drop(command);
         let shared = Arc::new(Shared::new(engine, id, name, process.id(), options.own_group));
+        family.members.join(&shared);
         let pid = process.id();
         let note = note.map(|note| format!(", {note}")).unwrap_or_default();
         let work = scope.track_as_child(format!("{} (pid {pid}{note})", shared.name), site);
@@ -107,7 +108,7 @@ impl Running {
             shared,
             process,
             options,
-            family,
+            family: family.id,
             notify,
             stderr,
             scope: Some(scope),
@@ -218,9 +219,7 @@ impl Running {
                 Effect::Tell { by_stop } => self.tell(by_stop),
                 Effect::Kill => {
                     self.doomed = true;
-                    self.shared.kill_group();
-                    // It may have left its group.
-                    _ = self.shared.signal(super::KILL);
+                    self.shared.kill();
                 }
                 Effect::NotReady(why) => self.not_ready(why),
                 Effect::LetGo => {
@@ -332,6 +331,10 @@ impl Running {
         // What it had said comes first: that it was ready, why it ended.
         self.listen();
         self.read(READS);
+        // Who cut it has killed it already, and the notice may still be on its way.
+        if self.scope.as_ref().is_some_and(|scope| scope.is_cut()) {
+            self.apply(Input::Cut);
+        }
         let failed = self.answer.is_some();
         let by_itself = !self.life.is_ending() && !failed;
         if self.life.is_ending() || failed {
@@ -345,12 +348,13 @@ impl Running {
             Err(_) => ChildExit::Unknown,
         };
         self.reaped = true;
-        self.engine.strangers().reaped(self.shared.pid);
         state.exit = Some(exit);
         if let Some(pidfd) = state.pidfd.take() {
             self.engine.forget(pidfd);
         }
         drop(state);
+        // Not under the lock above, which whoever cuts takes, on the signal thread perhaps.
+        self.engine.strangers().reaped(self.shared.pid);
         if let Some(notify) = self.notify.take() {
             self.engine.forget(notify);
         }

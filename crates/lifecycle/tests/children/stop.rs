@@ -167,3 +167,33 @@ fn c7_starts_and_stops_leave_nothing() {
     assert!(status.success(), "{said}");
     contains(&said, &["no descriptor, no zombie, no thread, no memory"]);
 }
+
+/// Whoever has the program's last word must not be faster than its children's end.
+#[test]
+fn c5_nothing_is_left_of_a_group_however_the_lifecycle_ends() {
+    for scenario in ["dropped", "forced"] {
+        for _ in 0..8 {
+            let mut probe = probe::Running::start("children", scenario);
+            let pids: Vec<u32> = (0..8).map(|_| probe.line().parse().unwrap()).collect();
+            if scenario == "forced" {
+                probe.wait_for("ready");
+                _ = probe.kill_until_it_ends(Raw::TERM);
+            }
+            _ = probe.finish();
+            // Killed is not yet dead.
+            let all_dead = || pids.iter().all(|pid| is_dead(*pid));
+            for _ in 0..2000 {
+                if all_dead() {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            let left: Vec<_> = pids.into_iter().filter(|pid| !is_dead(*pid)).collect();
+            for pid in &left {
+                let pid = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
+                rustix::process::kill_process(pid, Raw::KILL).unwrap();
+            }
+            assert!(left.is_empty(), "{scenario}: {} left", left.len());
+        }
+    }
+}
