@@ -16,6 +16,7 @@ pub(crate) fn run(scenario: &str) -> ExitCode {
         "rounds" => rounds(),
         "crowded" => crowded(),
         "dropped" => dropped(),
+        "behind" => behind(),
         "forced" => forced(),
         "terminal" => terminal(),
         "reaping" => reaping(),
@@ -109,6 +110,20 @@ fn forced() -> ExitCode {
     let (lifecycle, _children) = parents();
     ready(&lifecycle);
     ExitCode::from(lifecycle.wait().exit_status())
+}
+
+/// Stopped by a child, which says much before it says that it is ready, and ends.
+fn behind() -> ExitCode {
+    let lifecycle = Lifecycle::install(Config::default()).expect("a lifecycle");
+    let mut program = std::env::current_exe().expect("a program");
+    program.set_file_name("child_probe");
+    let script = "while [ $# -lt 600 ]; do set -- \"$@\" say STATUS=; done; kill -STOP $PPID; \
+                  exec \"$0\" \"$@\" say READY=1 exit 0";
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).arg(program);
+    let child = lifecycle.child("hasty", command).ready(Readiness::Notify).start();
+    println!("{:?}", child.map(|child| child.wait()));
+    finish(lifecycle)
 }
 
 /// Two children on a terminal, which count what they are told until they are asked how often that was: in our group,

@@ -66,6 +66,10 @@ impl What {
 const READS: usize = 16;
 const DATAGRAMS: usize = 64;
 
+/// Of one that has ended the whole queue is read: systemd makes it 512 long (`net.unix.max_dgram_qlen`), and who is left
+/// of its own may write on.
+const LAST_TURNS: usize = 64;
+
 impl Running {
     /// Spawns it; if that cannot be, whoever wants it hears of it.
     pub(super) fn start(engine: &'static Engine, launch: Launch) -> Option<Self> {
@@ -173,7 +177,7 @@ impl Running {
 
     pub(super) fn happens(&mut self, what: What) {
         match what {
-            What::Notify => self.listen(),
+            What::Notify => _ = self.listen(),
             What::Stderr => self.read(READS),
             What::End => self.end(),
         }
@@ -277,14 +281,16 @@ impl Running {
         from_terminal && was_there && group(self.shared.pid) == group(process::id())
     }
 
-    fn listen(&mut self) {
+    /// Whether there may be more.
+    fn listen(&mut self) -> bool {
         let pid = Pid::from_child(&self.process);
         let read = |notify: &Socket| notify.read(pid, self.options.own_group);
-        let said: Vec<Said> = match &self.notify {
-            Some(notify) => std::iter::from_fn(|| read(notify)).take(DATAGRAMS).flatten().collect(),
-            None => return,
+        let datagrams: Vec<Vec<Said>> = match &self.notify {
+            Some(notify) => std::iter::from_fn(|| read(notify)).take(DATAGRAMS).collect(),
+            None => return false,
         };
-        for said in said {
+        let is_full = datagrams.len() == DATAGRAMS;
+        for said in datagrams.into_iter().flatten() {
             if let Some(mut state) = self.shared.state() {
                 match &said {
                     Said::Bootstrapped => state.bootstrapped = true,
@@ -300,6 +306,7 @@ impl Running {
                 Said::Bootstrapped | Said::Stopping | Said::Status(_) | Said::Errno(_) => {}
             }
         }
+        is_full
     }
 
     fn read(&mut self, reads: usize) {
@@ -329,7 +336,7 @@ impl Running {
             return;
         }
         // What it had said comes first: that it was ready, why it ended.
-        self.listen();
+        _ = (0..LAST_TURNS).all(|_| self.listen());
         self.read(READS);
         // Who cut it has killed it already, and the notice may still be on its way.
         if self.scope.as_ref().is_some_and(|scope| scope.is_cut()) {

@@ -1,6 +1,6 @@
 //! Getting ready, or not (C2, C3, C4).
 
-use crate::{LONG, install, is_dead, probe, probe_that, shell, wait_until};
+use crate::{LONG, install, is_dead, probe, probe_that, shell, state_of, wait_until};
 use exeunt_lifecycle::{ChildError, ChildExit, Config, OnFailure, Readiness, Signal};
 use std::io::{Read as _, Write as _};
 use std::process::Command;
@@ -81,6 +81,33 @@ fn c3_one_that_says_so_and_ends_was_ready() {
         assert_eq!(child.wait_timeout(LONG), Ok(Some(ChildExit::Code(0))));
     }
     assert_eq!(lifecycle.close().exit_status(), 0);
+}
+
+/// With as long a queue as systemd configures, in a network namespace of its own.
+#[test]
+fn c3_whatever_one_has_said_before_it_ended_is_heard() {
+    let script = "echo 512 > /proc/sys/net/unix/max_dgram_qlen && exec \"$0\" children behind";
+    let mut command = Command::new("unshare");
+    command.arg("--net");
+    if !command.arg("true").status().is_ok_and(|status| status.success()) {
+        eprintln!(
+            "SKIPPED: c3_whatever_one_has_said_before_it_ended_is_heard needs root, to make a namespace"
+        );
+        return;
+    }
+    let mut command = Command::new("unshare");
+    command.args(["--net", "sh", "-c", script]).arg(probe::program());
+    let mut probe = probe::Running::spawn(&mut command);
+    let pid = probe.child.id();
+    wait_until("it is stopped", || state_of(pid) == Some('T'));
+    wait_until("its child has ended", || {
+        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+        let lists = tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("children")).unwrap());
+        lists.collect::<String>().split_whitespace().any(|child| is_dead(child.parse().unwrap()))
+    });
+    probe.kill(rustix::process::Signal::CONT);
+    assert_eq!(probe.line(), "Ok(Ok(Code(0)))");
+    assert!(probe.finish().1.success());
 }
 
 #[test]
