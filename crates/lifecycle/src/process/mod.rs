@@ -34,6 +34,7 @@ mod running;
 #[path = "windows/running.rs"]
 mod running;
 #[cfg(unix)]
+mod spawn;
 mod stat;
 #[cfg(unix)]
 mod strangers;
