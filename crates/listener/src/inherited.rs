@@ -78,7 +78,9 @@ fn passed_on(look_up: impl Fn(&str) -> Option<OsString>, process: u32) -> io::Re
     if count > MOST {
         return Err(wrong(format!("LISTEN_FDS={count} is more than the {MOST} that there may be")));
     }
-    let Some(names) = look_up("LISTEN_FDNAMES") else { return Ok(vec![NAMELESS.to_owned(); count]) };
+    let Some(names) = look_up("LISTEN_FDNAMES").filter(|names| !names.is_empty()) else {
+        return Ok(vec![NAMELESS.to_owned(); count]);
+    };
     let names: Vec<_> = names.to_string_lossy().split(':').map(str::to_owned).collect();
     if names.len() != count {
         return Err(wrong(format!(
@@ -113,6 +115,9 @@ mod tests {
         let all = [("LISTEN_PID", "4711"), ("LISTEN_FDS", "2"), ("LISTEN_FDNAMES", "http:admin")];
         assert_eq!(names(&all).unwrap(), ["http", "admin"]);
         assert_eq!(names(&all[..2]).unwrap(), ["unknown", "unknown"]);
+        let empty = ("LISTEN_FDNAMES", "");
+        assert_eq!(names(&[all[0], ("LISTEN_FDS", "0"), empty]).unwrap(), [""; 0], "none, and no names");
+        assert_eq!(names(&[all[0], all[1], empty]).unwrap(), ["unknown", "unknown"], "as other variables");
         assert_eq!(names(&all[1..]).unwrap(), [""; 0], "for whom is not said");
         assert_eq!(names(&[("LISTEN_PID", "1"), all[1], all[2]]).unwrap(), [""; 0], "for somebody else");
         assert_eq!(names(&[]).unwrap(), [""; 0]);
