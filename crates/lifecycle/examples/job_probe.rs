@@ -1,7 +1,7 @@
 //! Does what its arguments say, one after the other, as a child in the tests for Windows: `out TEXT` on stdout, `err TEXT`
 //! on stderr, `flood BYTES` on stderr, `exit STATUS`, `hang`, `deaf` to Ctrl-Break, `echo` a line of stdin, `stdin` to its
-//! end, `spawn ARGUMENTS…` a process like it (and `spawn-hang`), `fork-hang` one that hangs. And with a lifecycle: `hold ARGUMENTS…` as a child, and
-//! `leave ARGUMENTS…` as one that may outlive its parent.
+//! end, `fork-hang`: start one that hangs, `spawn ARGUMENTS…`: start one like it, and end; `spawn-hang ARGUMENTS…`, and
+//! hang. And with a lifecycle: `hold ARGUMENTS…` as a child, and `leave ARGUMENTS…` as one that may outlive its parent.
 
 #![allow(
     clippy::expect_used,

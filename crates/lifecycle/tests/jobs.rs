@@ -7,9 +7,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's panic is its failure")]
 
 use exeunt_lifecycle::{ChildError, ChildExit, Config, Lifecycle, OnFailure, Readiness, Report, Signal};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -94,6 +95,16 @@ fn c3_what_a_child_said_on_stderr_is_there_when_it_has_ended() {
     let child = lifecycle.child("importer", command).capture_stderr().start().unwrap();
     assert_eq!(child.wait_timeout(LONG), Ok(Some(ChildExit::Code(3))));
     assert!(child.stderr_tail().ends_with("xxxno such table"), "{}", child.stderr_tail());
+    assert_eq!(lifecycle.close().exit_status(), 0);
+}
+
+#[test]
+fn c10_what_others_still_say_on_stderr_is_awaited_shortly() {
+    let lifecycle = install(Config::default());
+    let begun = Instant::now();
+    let child = lifecycle.child("launcher", probe_that(["spawn", "hang"])).capture_stderr().start().unwrap();
+    assert_eq!(child.wait_timeout(LONG), Ok(Some(ChildExit::Code(0))));
+    assert!(begun.elapsed() >= Duration::from_millis(250), "{:?}", begun.elapsed());
     assert_eq!(lifecycle.close().exit_status(), 0);
 }
 
@@ -196,6 +207,42 @@ fn c5_who_ends_by_itself_in_the_drain_is_awaited_and_what_it_leaves_is_killed() 
 }
 
 #[test]
+fn c10_one_that_cannot_be_told_is_named_in_the_log_once() {
+    static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+    let log = || String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
+    // The thread of the children speaks, so that it takes one for all of the process; the other tests are in groups of
+    // their own.
+    tracing_subscriber::fmt().with_ansi(false).with_writer(|| Log(&LOG)).init();
+    let lifecycle = install(Config::default().grace(LONG));
+    let mut command = probe_that(["stdin"]);
+    command.stdin(Stdio::piped());
+    let mut child = lifecycle.child("neighbour", command).same_group().start().unwrap();
+    let stdin = child.stdin.take();
+    lifecycle.stop().request_stop("the test");
+    until("the warning", || log().contains("name=\"neighbour\""));
+    drop(stdin);
+    let report = lifecycle.close();
+    assert_eq!((report.exit_status(), child.exit()), (0, Some(ChildExit::Code(0))), "{report}");
+    let said: Vec<String> =
+        log().lines().filter(|line| line.contains("name=\"neighbour\"")).map(str::to_owned).collect();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("WARN") && said[0].contains("cannot be told to stop"), "{said:?}");
+}
+
+struct Log(&'static Mutex<Vec<u8>>);
+
+impl io::Write for Log {
+    fn write(&mut self, said: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(said);
+        Ok(said.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
 fn c6_stop_kills_after_the_stop_timeout_and_that_is_no_cut() {
     let lifecycle = install(Config::default());
     let child = lifecycle.child("slow", probe_that(["deaf", "hang"])).stop_timeout(Duration::from_millis(50));
@@ -211,10 +258,10 @@ fn c6_a_child_can_be_sent_nothing_but_ctrl_break() {
     let lifecycle = install(Config::default());
     let child = lifecycle.child("child", probe_that(["hang"])).same_group().start().unwrap();
     for signal in [Signal::INTERRUPT, Signal::new(9)] {
-        assert_eq!(child.signal(signal).unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
+        assert_eq!(child.signal(signal).unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
     // It would reach us.
-    assert_eq!(child.signal(Signal::TERMINATE).unwrap_err().kind(), std::io::ErrorKind::Unsupported);
+    assert_eq!(child.signal(Signal::TERMINATE).unwrap_err().kind(), io::ErrorKind::Unsupported);
     child.kill();
     child.wait_timeout(LONG).unwrap().unwrap();
     assert_eq!(lifecycle.close().exit_status(), 0);
