@@ -11,7 +11,10 @@ use std::os::windows::io::{AsRawHandle as _, FromRawHandle as _, OwnedHandle};
 use std::os::windows::process::CommandExt as _;
 use std::process::{Child, Command};
 use std::ptr;
-use windows_sys::Win32::Foundation::{ERROR_NO_MORE_FILES, FALSE, HANDLE, INVALID_HANDLE_VALUE};
+use windows_sys::Win32::Foundation::{
+    ERROR_COMMITMENT_LIMIT, ERROR_NO_MORE_FILES, ERROR_NO_SYSTEM_RESOURCES, ERROR_NOT_ENOUGH_MEMORY,
+    ERROR_OUTOFMEMORY, ERROR_TOO_MANY_OPEN_FILES, FALSE, HANDLE, INVALID_HANDLE_VALUE, WIN32_ERROR,
+};
 use windows_sys::Win32::System::Console::{CTRL_BREAK_EVENT, GenerateConsoleCtrlEvent};
 use windows_sys::Win32::System::Diagnostics::ToolHelp::{
     CreateToolhelp32Snapshot, TH32CS_SNAPTHREAD, THREADENTRY32, Thread32First, Thread32Next,
@@ -73,6 +76,33 @@ impl Job {
     }
 }
 
+/// Why a child was not started.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// `CreateProcess` refuses the program.
+    #[error("the program could not be executed")]
+    Execute(#[source] io::Error),
+    /// There is no room for a process or its job.
+    #[error("no process, or no job for it, is to be had")]
+    Job(#[source] io::Error),
+}
+
+impl SpawnError {
+    fn of_the_system(error: io::Error) -> Self {
+        const NO_ROOM: [WIN32_ERROR; 5] = [
+            ERROR_TOO_MANY_OPEN_FILES,
+            ERROR_NOT_ENOUGH_MEMORY,
+            ERROR_OUTOFMEMORY,
+            ERROR_NO_SYSTEM_RESOURCES,
+            ERROR_COMMITMENT_LIMIT,
+        ];
+        match error.raw_os_error() {
+            Some(number) if NO_ROOM.contains(&number.cast_unsigned()) => Self::Job(error),
+            _ => Self::Execute(error),
+        }
+    }
+}
+
 /// Starts a child in a job of its own. It runs nothing before it is in there, so that nothing of it is ever outside. The
 /// flags that the command was given (`creation_flags`) are replaced.
 ///
@@ -81,17 +111,18 @@ impl Job {
 ///
 /// # Errors
 ///
-/// What the system says; nothing is left of the child then.
-pub fn spawn(command: &mut Command, birth: Birth) -> io::Result<(Child, Job)> {
-    let job = Job::new(birth.outlives)?;
+/// [`SpawnError`] says whether it is the program that is wrong; nothing is left of the child then.
+pub fn spawn(command: &mut Command, birth: Birth) -> Result<(Child, Job), SpawnError> {
+    let job = Job::new(birth.outlives).map_err(SpawnError::Job)?;
     let group = if birth.own_group { CREATE_NEW_PROCESS_GROUP } else { 0 };
-    let mut child = command.creation_flags(CREATE_SUSPENDED | group).spawn()?;
+    let mut child =
+        command.creation_flags(CREATE_SUSPENDED | group).spawn().map_err(SpawnError::of_the_system)?;
     match job.take(&child).and_then(|()| resume(child.id())) {
         Ok(()) => Ok((child, job)),
         Err(error) => {
             _ = child.kill();
             _ = child.wait();
-            Err(error)
+            Err(SpawnError::Job(error))
         }
     }
 }
@@ -163,4 +194,18 @@ fn done(answer: BOOL) -> io::Result<()> {
 
 fn bytes<T>() -> u32 {
     u32::try_from(size_of::<T>()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SpawnError;
+    use std::io;
+
+    #[test]
+    fn c2_no_room_is_told_from_no_program() {
+        for (number, no_room) in [(2, false), (5, false), (193, false), (4, true), (8, true), (1450, true)] {
+            let error = SpawnError::of_the_system(io::Error::from_raw_os_error(number));
+            assert_eq!(matches!(error, SpawnError::Job(_)), no_room, "{number}");
+        }
+    }
 }

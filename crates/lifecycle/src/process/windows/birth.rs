@@ -40,9 +40,12 @@ pub(super) fn spawn(
         stderr = Some(reader);
     }
     let birth = sys::Birth { own_group: options.own_group, outlives: options.outlives };
-    let (mut process, job) = sys::spawn(command, birth).map_err(|source| {
-        let program = command.get_program().into();
-        ChildError::Execute { name: name.to_owned(), program, source }
+    let (mut process, job) = sys::spawn(command, birth).map_err(|error| match error {
+        sys::SpawnError::Execute(source) => {
+            let program = command.get_program().into();
+            ChildError::Execute { name: name.to_owned(), program, source }
+        }
+        sys::SpawnError::Job(source) => watch(source),
     })?;
     let streams = (process.stdin.take(), process.stdout.take(), process.stderr.take());
     let shared = Arc::new(Shared::new(engine, id, name.to_owned(), process.id(), options.own_group));
