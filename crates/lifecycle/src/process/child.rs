@@ -250,6 +250,7 @@ impl Shared {
     }
 
     /// Kills it, and its group.
+    #[cfg(unix)]
     pub(super) fn kill(&self) {
         self.kill_group();
         // It may have left its group.

@@ -2,13 +2,9 @@
 //! (rules C1 to C10 in `docs/semantics.md`).
 //!
 //! `builder` has what a child is given, `life` decides what becomes of it, `engine` is the thread that has them all,
-//! `running` one of them there. On Windows the last two are
-//! others, in `windows`, which has `birth` and `reach` besides.
+//! `running` one of them there, `spawn` how it comes to be. On Windows the last three are others, in `windows`.
 
 mod backoff;
-#[cfg(windows)]
-#[path = "windows/birth.rs"]
-mod birth;
 mod builder;
 mod child;
 #[cfg(unix)]
@@ -35,6 +31,10 @@ mod running;
 mod running;
 #[cfg(unix)]
 mod spawn;
+#[cfg(windows)]
+#[path = "windows/spawn.rs"]
+mod spawn;
+#[cfg(unix)]
 mod stat;
 #[cfg(unix)]
 mod strangers;

@@ -8,6 +8,7 @@ use super::builder::Options;
 use super::child::Child;
 use super::error::ChildError;
 use super::exit::ChildExit;
+use super::family::Family;
 use super::running::Running;
 use crate::foreign::foreign;
 use crate::machine::Notice;
@@ -60,7 +61,7 @@ pub(super) struct Launch {
     pub(super) options: Options,
     pub(super) scope: Arc<Scope>,
     /// Those who hear of the stop together.
-    pub(super) family: u64,
+    pub(super) family: Family,
     pub(super) site: Site,
     pub(super) answer: Answer,
     /// Called when it has ended, or was given up; not if it never started.
@@ -88,6 +89,10 @@ impl Engine {
     /// One that nobody else has.
     pub(super) fn number(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(super) fn family(&self) -> Family {
+        Family { id: self.number(), members: Arc::default() }
     }
 
     /// Never blocks, from any thread.

@@ -26,8 +26,8 @@ impl Shared {
         sys::send_break(self.pid)
     }
 
-    /// Ends it, and all that descend from it.
-    pub(super) fn kill_job(&self) {
+    /// Ends it, and all that descend from it. Waits for nothing.
+    pub(super) fn kill(&self) {
         let Some(mut state) = self.state() else { return };
         state.killed = true;
         if let Some(job) = &state.job {

@@ -1,12 +1,12 @@
 //! A child as the thread has it that watches it, on Windows.
 
-use super::birth::{Streams, spawn};
 use super::builder::Options;
 use super::child::{Child, Shared};
 use super::engine::{Answer, Engine, Launch, OnEnd};
 use super::error::ChildError;
 use super::exit::ChildExit;
 use super::life::{Effect, Input, Life, NotReady};
+use super::spawn::{Streams, spawn};
 use crate::cause::{Cause, Received, Sender};
 use crate::machine::{Notice, Time};
 use crate::runner::detached;
@@ -55,6 +55,7 @@ impl Running {
                 return None;
             }
         };
+        family.members.join(&shared);
         let note = note.map(|note| format!(", {note}")).unwrap_or_default();
         let work = scope.track_as_child(format!("{name} (pid {}{note})", shared.pid), site);
         let mut running = Self {
@@ -63,7 +64,7 @@ impl Running {
             shared,
             streams,
             options,
-            family,
+            family: family.id,
             scope: Some(scope),
             work: Some(work),
             answer: Some(answer),
@@ -116,6 +117,10 @@ impl Running {
     /// Its process has ended.
     pub(super) fn end(&mut self, status: io::Result<ExitStatus>) {
         self.ended = true;
+        // Who cut it has killed it already, and the notice may still be on its way.
+        if self.scope.as_ref().is_some_and(|scope| scope.is_cut()) {
+            self.apply(Input::Cut);
+        }
         let by_itself = !self.life.is_ending();
         let Some(mut state) = self.shared.state() else { return };
         let exit = status.map_or(ChildExit::Unknown, |status| ChildExit::of(status, state.killed));
@@ -145,7 +150,7 @@ impl Running {
             match effect {
                 Effect::Ready => self.ready(),
                 Effect::Tell { by_stop } => self.tell(by_stop),
-                Effect::Kill => self.shared.kill_job(),
+                Effect::Kill => self.shared.kill(),
                 Effect::NotReady(why) => self.not_ready(why),
                 Effect::LetGo => {
                     self.let_go(ChildExit::Unknown);

@@ -55,7 +55,7 @@ pub(super) fn spawn(
     let said = stderr.map(|stderr| read_in_a_thread(stderr, &shared)).transpose();
     let waits = said.and_then(|said| wait_in_a_thread(engine, id, process, said));
     waits.map_err(|source| {
-        shared.kill_job();
+        shared.kill();
         watch(source)
     })?;
     Ok((shared, streams))
