@@ -161,9 +161,10 @@ fn advance(
         }
         let mut sent = 0;
         // What the kernel does not carry from a file to the socket by itself goes with what is ahead of it.
-        let fills = wire.plain().is_none() && session.source().is_some() && session.to_send().len() < FILL;
+        let source = session.source().cloned();
+        let fills = source.is_some() && wire.plain().is_none() && session.to_send().len() < FILL;
         while *writable && !fills && sent == 0 && !session.to_send().is_empty() {
-            match wire.write(session.to_send(), session.source().is_some()) {
+            match wire.write(session.to_send(), source.is_some()) {
                 Ok(Sent { bytes, blocked }) => {
                     *writable = !blocked;
                     session.sent(*now, bytes);
@@ -180,7 +181,7 @@ fn advance(
                 Err(error) => return Err(error),
             }
         }
-        if *writable && let Some(source) = session.source().cloned() {
+        if *writable && let Some(source) = source {
             // Nobody waits for the lock because the disk is slow.
             drop(session);
             let pulled = pull(wire.plain(), &source, scratch);
