@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Shared by the [`Manager`](crate::Manager), its handles and its connections.
 ///
@@ -176,11 +176,11 @@ impl Core {
 
     /// Now, as an HTTP date (RFC 9110 §5.6.7), given to `write`.
     pub(crate) fn with_date<T>(&self, write: impl FnOnce(&str) -> T) -> T {
-        let second = second();
+        let now = SystemTime::now();
+        let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let mut date = lock(&self.date);
         if date.second != second {
-            let text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(second));
-            *date = Date { second, text };
+            *date = Date { second, text: httpdate::fmt_http_date(now) };
         }
         write(&date.text)
     }
@@ -314,18 +314,6 @@ impl Core {
             tracing::error!(target: "exeunt::manager", %error, "the loop could not be woken");
         }
     }
-}
-
-/// Now, in seconds since the epoch, by the clock that is cheapest to ask: it is late by milliseconds at most.
-#[cfg(target_os = "linux")]
-fn second() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
-    now.tv_sec.try_into().unwrap_or_default()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn second() -> u64 {
-    std::time::SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
