@@ -1,9 +1,10 @@
 //! How a child is to start.
 
 use super::child::Child;
-use super::engine::{Engine, Launch, Order};
+use super::engine::{Engine, Order};
 use super::error::ChildError;
 use super::family::Family;
+use super::launch::{Launch, Terms};
 use crate::lifecycle::Lifecycle;
 use crate::machine::{GroupId, Notice};
 use crate::scope::{OnNotice, Scope};
@@ -191,17 +192,9 @@ impl ChildBuilder {
     ) -> Result<(), ChildError> {
         let Self { stop, name, command, options } = self;
         let (engine, scope, family) = household(&stop, &name, |_| {})?;
-        let launch = Launch {
-            name,
-            note: None,
-            command,
-            options,
-            scope,
-            family,
-            site,
-            answer: Box::new(answer),
-            on_end: None,
-        };
+        let answer = Box::new(answer);
+        let terms = Terms { note: None, scope, family, site, answer, on_end: None };
+        let launch = Launch { name, command, options, terms };
         engine.order(Order::Start(Box::new(launch)));
         Ok(())
     }

@@ -5,17 +5,13 @@
 //!    something (the waker), or until a child's time is over; nothing is polled.
 //! 3. It alone reaps, so that between the end of a child and its reaping its group can be killed, and no other has its id.
 
-use super::builder::Options;
-use super::child::Child;
-use super::error::ChildError;
-use super::exit::ChildExit;
 use super::family::Family;
+use super::launch::Launch;
+use super::life::Input;
 use super::running::{Running, What};
 use super::strangers::Strangers;
 use crate::foreign::foreign;
 use crate::machine::Notice;
-use crate::scope::Scope;
-use crate::site::Site;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
@@ -24,7 +20,6 @@ use std::fmt;
 use std::io;
 use std::mem::take;
 use std::os::fd::{AsFd, OwnedFd};
-use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
@@ -57,26 +52,6 @@ pub(super) enum Order {
     Look,
     /// A thread that waits for it says so.
     Ended(u64),
-}
-
-pub(super) type Answer = Box<dyn FnOnce(Result<Child, ChildError>) + Send>;
-
-pub(super) type OnEnd = Box<dyn FnOnce(ChildExit) + Send>;
-
-/// A child that is to be started.
-pub(super) struct Launch {
-    pub(super) name: String,
-    /// What the report says of it besides.
-    pub(super) note: Option<String>,
-    pub(super) command: Command,
-    pub(super) options: Options,
-    pub(super) scope: Arc<Scope>,
-    /// Those who hear of the stop together.
-    pub(super) family: Family,
-    pub(super) site: Site,
-    pub(super) answer: Answer,
-    /// Called when it has ended, or was given up; not if it never got ready, which `answer` says.
-    pub(super) on_end: Option<OnEnd>,
 }
 
 impl Engine {
@@ -172,7 +147,7 @@ fn run(engine: &'static Engine) -> ! {
 }
 
 fn turn(engine: &'static Engine, children: &mut BTreeMap<u64, Running>) {
-    let until = children.values().filter_map(Running::wake_at).min();
+    let until = children.values().filter_map(|child| child.charge.life.wake_at()).min();
     let mut events = Vec::with_capacity(64);
     let woken = epoll::wait(&engine.epoll, spare_capacity(&mut events), until.map(wait).as_ref());
     if woken.is_err() {
@@ -190,7 +165,8 @@ fn turn(engine: &'static Engine, children: &mut BTreeMap<u64, Running>) {
         carry_out(engine, children, order);
     }
     let now = Instant::now();
-    children.values_mut().for_each(|child| child.tick(now));
+    let due = children.values_mut().filter(|child| child.charge.life.wake_at().is_some_and(|at| at <= now));
+    due.for_each(|child| child.apply(Input::Tick));
     let doomed: Vec<u64> = children.values_mut().filter_map(Running::take_doom).collect();
     if !doomed.is_empty() {
         let mut strangers = engine.strangers();
@@ -204,23 +180,24 @@ fn carry_out(engine: &'static Engine, children: &mut BTreeMap<u64, Running>, ord
     match order {
         Order::Start(launch) => {
             if let Some(running) = Running::start(engine, *launch) {
-                children.insert(running.id(), running);
+                children.insert(running.charge.shared.id, running);
             }
         }
-        Order::Stop(id) => _ = children.get_mut(&id).map(Running::stop),
-        Order::StopFamily(family) => {
-            children.values_mut().filter(|child| child.family() == family).for_each(Running::stop);
-        }
-        Order::Kill(id) => _ = children.get_mut(&id).map(Running::kill),
+        Order::Stop(id) => _ = children.get_mut(&id).map(|child| child.apply(Input::Stop)),
+        Order::StopFamily(family) => of(family, children).for_each(|child| child.apply(Input::Stop)),
+        Order::Kill(id) => _ = children.get_mut(&id).map(|child| child.apply(Input::Kill)),
         Order::Look => engine.strangers().look(),
         Order::Ended(id) => _ = children.get_mut(&id).map(|child| child.happens(What::End)),
         Order::Notice { family, notice } => {
-            children
-                .values_mut()
-                .filter(|child| child.family() == family)
-                .for_each(|child| child.notice(notice));
+            if let Some(input) = Input::of(notice) {
+                of(family, children).for_each(|child| child.apply(input));
+            }
         }
     }
+}
+
+fn of(family: u64, children: &mut BTreeMap<u64, Running>) -> impl Iterator<Item = &mut Running> {
+    children.values_mut().filter(move |child| child.charge.family == family)
 }
 
 /// Whole milliseconds, rounded up: a wait that ends too early would be begun again and again.

@@ -1,11 +1,13 @@
 //! Child processes that are part of the program: started with a handshake, told, awaited, killed and reaped with it
 //! (rules C1 to C10 in `docs/semantics.md`).
 //!
-//! `builder` has what a child is given, `life` decides what becomes of it, `engine` is the thread that has them all,
-//! `running` one of them there, `spawn` how it comes to be. On Windows the last three are others, in `windows`.
+//! `builder` has what a child is given, `launch` takes it to the thread, `life` decides what becomes of it, `charge` is for
+//! whom it runs. `engine` is the thread that has them all, `running` one of them there, `spawn` how it comes to be: these
+//! three are others on Windows, in `windows`.
 
 mod backoff;
 mod builder;
+mod charge;
 mod child;
 #[cfg(unix)]
 mod engine;
@@ -15,6 +17,7 @@ mod engine;
 mod error;
 mod exit;
 mod family;
+mod launch;
 mod life;
 #[cfg(unix)]
 mod notify;

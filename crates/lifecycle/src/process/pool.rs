@@ -3,11 +3,11 @@
 use super::backoff::Backoff;
 use super::builder::{ChildBuilder, Options, gone, household};
 use super::child::Child;
-use super::engine::{Engine, Launch, Order};
+use super::engine::{Engine, Order};
 use super::error::ChildError;
 use super::exit::ChildExit;
 use super::family::Family;
-use super::running::release;
+use super::launch::{Launch, Terms, release};
 use crate::foreign::foreign;
 use crate::lifecycle::Lifecycle;
 use crate::machine::Notice;
@@ -420,17 +420,15 @@ impl Keeper {
         let restarts =
             self.shared.workers().and_then(|workers| Some(workers.get(index)?.restarts)).unwrap_or(0);
         let (started, ended) = (self.shared.events.clone(), self.shared.events.clone());
-        let launch = Launch {
-            name,
+        let terms = Terms {
             note: (restarts > 0).then(|| format!("restart {restarts}")),
-            command,
-            options: self.options.clone(),
             scope: Arc::clone(&self.scope),
             family: self.family.clone(),
             site: self.site,
             answer: Box::new(move |answer| _ = started.send(Event::Started(index, answer))),
             on_end: Some(Box::new(move |exit| _ = ended.send(Event::Ended(index, exit)))),
         };
+        let launch = Launch { name, command, options: self.options.clone(), terms };
         self.engine.order(Order::Start(Box::new(launch)));
         Ok(())
     }

@@ -1,20 +1,19 @@
 //! A child as the thread has it that watches it.
 
-use super::builder::{Options, Readiness};
+use super::builder::Readiness;
+use super::charge::Charge;
 use super::child::{Child, Shared};
-use super::engine::{Answer, Engine, Launch, OnEnd, Order};
+use super::engine::{Engine, Order};
 use super::error::ChildError;
 use super::exit::ChildExit;
-use super::life::{Effect, Input, Life, NotReady};
+use super::launch::Launch;
+use super::life::{Effect, Input, NotReady};
 use super::notify::{Said, Socket};
 use super::spawn::spawn;
 use super::stat::Stat;
 use super::strangers::FAMILY;
-use crate::cause::{Cause, Received, Sender};
-use crate::machine::{Notice, Time};
+use crate::cause::Sender;
 use crate::runner::detached;
-use crate::scope::Scope;
-use crate::work::Tracked;
 use rustix::io::{Errno, read};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 use std::io::{self, PipeReader};
@@ -23,20 +22,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub(super) struct Running {
-    shared: Arc<Shared>,
+    pub(super) charge: Charge,
     process: process::Child,
-    life: Life,
-    options: Options,
-    family: u64,
     notify: Option<Socket>,
     stderr: Option<PipeReader>,
-    scope: Option<Arc<Scope>>,
-    work: Option<Tracked>,
-    /// Until it is ready, or never will be.
-    answer: Option<Answer>,
-    on_end: Option<OnEnd>,
-    /// When it was there for certain, on the lifecycle's clock.
-    born: Time,
     reaped: bool,
     /// What descends from it is to be killed.
     doomed: bool,
@@ -72,11 +61,9 @@ const LAST_TURNS: usize = 64;
 impl Running {
     /// Spawns it; if that cannot be, whoever wants it hears of it.
     pub(super) fn start(engine: &'static Engine, launch: Launch) -> Option<Self> {
-        let Launch { name, note, mut command, options, scope, family, site, answer, on_end } = launch;
-        // Its scope is busy by now: either this sees the stop, or the stop sees it.
-        if scope.stop().is_requested() {
-            release(scope);
-            answer(Err(ChildError::Stopping { name }));
+        let Launch { name, mut command, options, terms } = launch;
+        if terms.are_too_late() {
+            terms.refuse(ChildError::Stopping { name });
             return None;
         }
         let id = engine.number();
@@ -93,53 +80,27 @@ impl Running {
         let (process, notify, stderr) = match spawned {
             Ok(spawned) => spawned,
             Err(error) => {
-                release(scope);
-                answer(Err(error.of(name, &command)));
+                terms.refuse(error.of(name, &command));
                 return None;
             }
         };
         drop(command);
+        let is_ready = options.readiness == Readiness::Exec;
         let shared = Arc::new(Shared::new(engine, id, name, process.id(), options.own_group));
-        family.members.join(&shared);
-        let pid = process.id();
-        let note = note.map(|note| format!(", {note}")).unwrap_or_default();
-        let work = scope.track_as_child(format!("{} (pid {pid}{note})", shared.name), site);
-        let now = Instant::now();
-        let mut running = Self {
-            born: scope.now(),
-            life: Life::new(now.checked_add(options.ready_within), options.stop_timeout),
-            shared,
-            process,
-            options,
-            family: family.id,
-            notify,
-            stderr,
-            scope: Some(scope),
-            work: Some(work),
-            answer: Some(answer),
-            on_end,
-            reaped: false,
-            doomed: false,
-            engine,
-        };
+        let charge = Charge::new(shared, options, terms);
+        let mut running = Self { charge, process, notify, stderr, reaped: false, doomed: false, engine };
         running.watch();
-        if running.options.readiness == Readiness::Exec {
+        if is_ready {
             running.apply(Input::Ready);
         }
-        running.look_for_notices();
+        if let Some(told) = running.charge.told_before() {
+            running.apply(told);
+        }
         Some(running)
     }
 
-    pub(super) fn id(&self) -> u64 {
-        self.shared.id
-    }
-
-    pub(super) fn family(&self) -> u64 {
-        self.family
-    }
-
-    pub(super) fn wake_at(&self) -> Option<Instant> {
-        self.life.wake_at()
+    fn id(&self) -> u64 {
+        self.charge.shared.id
     }
 
     /// Reaped, and nobody writes to what we read of it.
@@ -150,28 +111,6 @@ impl Running {
     /// Whether what descends from it is to be killed; once.
     pub(super) fn take_doom(&mut self) -> Option<u64> {
         std::mem::take(&mut self.doomed).then(|| self.id())
-    }
-
-    pub(super) fn tick(&mut self, now: Instant) {
-        if self.wake_at().is_some_and(|at| at <= now) {
-            self.apply(Input::Tick);
-        }
-    }
-
-    pub(super) fn stop(&mut self) {
-        self.apply(Input::Stop);
-    }
-
-    pub(super) fn kill(&mut self) {
-        self.apply(Input::Kill);
-    }
-
-    pub(super) fn notice(&mut self, notice: Notice) {
-        match notice {
-            Notice::None => {}
-            Notice::Told => self.apply(Input::Told),
-            Notice::Cut => self.apply(Input::Cut),
-        }
     }
 
     pub(super) fn happens(&mut self, what: What) {
@@ -197,7 +136,7 @@ impl Running {
         });
         match watched {
             Ok(pidfd) if !super::without_pidfds() => {
-                if let Some(mut state) = self.shared.state() {
+                if let Some(mut state) = self.charge.shared.state() {
                     state.pidfd = Some(pidfd);
                 }
             }
@@ -206,28 +145,19 @@ impl Running {
         }
     }
 
-    fn look_for_notices(&mut self) {
-        let Some(scope) = &self.scope else { return };
-        if scope.is_cut() {
-            self.apply(Input::Cut);
-        } else if scope.is_draining() {
-            self.apply(Input::Told);
-        }
-    }
-
-    fn apply(&mut self, input: Input) {
-        for effect in self.life.apply(Instant::now(), input) {
+    pub(super) fn apply(&mut self, input: Input) {
+        for effect in self.charge.life.apply(Instant::now(), input) {
             match effect {
                 Effect::Ready => self.ready(),
                 Effect::Tell { by_stop } => self.tell(by_stop),
                 Effect::Kill => {
                     self.doomed = true;
-                    self.shared.kill();
+                    self.charge.shared.kill();
                 }
                 Effect::NotReady(why) => self.not_ready(why),
                 Effect::LetGo => {
-                    self.let_go(ChildExit::Unknown);
-                    self.shared.ended();
+                    self.charge.let_go(ChildExit::Unknown);
+                    self.charge.shared.ended();
                 }
             }
         }
@@ -236,21 +166,21 @@ impl Running {
     fn ready(&mut self) {
         let process = &mut self.process;
         let (stdin, stdout, stderr) = (process.stdin.take(), process.stdout.take(), process.stderr.take());
-        if let Some(answer) = self.answer.take() {
-            answer(Ok(Child::new(Arc::clone(&self.shared), stdin, stdout, stderr)));
+        if let Some(answer) = self.charge.answer.take() {
+            answer(Ok(Child::new(Arc::clone(&self.charge.shared), stdin, stdout, stderr)));
         }
     }
 
     fn not_ready(&mut self, why: NotReady) {
-        let Some(answer) = self.answer.take() else { return };
-        self.on_end = None;
-        let name = self.shared.name.clone();
-        let Some(state) = self.shared.state() else { return };
+        let Some(answer) = self.charge.answer.take() else { return };
+        self.charge.on_end = None;
+        let name = self.charge.shared.name.clone();
+        let Some(state) = self.charge.shared.state() else { return };
         let (exit, stderr) = (state.exit.unwrap_or(ChildExit::Unknown), state.tail.text());
         let error = match why {
             NotReady::Ended => ChildError::Ended { name, exit, errno: state.errno, stderr },
             NotReady::Late => {
-                let (within, bootstrapped) = (self.options.ready_within, state.bootstrapped);
+                let (within, bootstrapped) = (self.charge.options.ready_within, state.bootstrapped);
                 ChildError::Late { name, within, bootstrapped, exit, stderr }
             }
             NotReady::Cut => ChildError::Stopping { name },
@@ -261,36 +191,32 @@ impl Running {
 
     fn tell(&self, by_stop: bool) {
         if !(by_stop && self.has_heard_the_terminal()) {
-            _ = self.shared.signal(self.options.stop_signal.number());
+            _ = self.charge.shared.signal(self.charge.options.stop_signal.number());
         }
         // One that is stopped would hear it when it goes on.
-        _ = self.shared.signal(super::CONTINUE);
+        _ = self.charge.shared.signal(super::CONTINUE);
     }
 
     /// Whether the signal from the terminal that is the stop's cause reached this child, too: it goes to all of the
     /// group that was there.
     fn has_heard_the_terminal(&self) -> bool {
-        let (false, Some(scope)) = (self.options.own_group, &self.scope) else { return false };
-        let stop = scope.stop();
-        let Some(state) = stop.core().state() else { return false };
-        let from_terminal =
-            matches!(state.cause, Some(Cause::Signal(Received { sender: Sender::Terminal, .. })));
-        let was_there = state.machine.requested().is_some_and(|requested| self.born <= requested);
         let group = |pid| Stat::of(pid).map(|stat| stat.group);
-        from_terminal && was_there && group(self.shared.pid) == group(process::id())
+        !self.charge.options.own_group
+            && self.charge.stop_signal_from() == Some(Sender::Terminal)
+            && group(self.charge.shared.pid) == group(process::id())
     }
 
     /// Whether there may be more.
     fn listen(&mut self) -> bool {
         let pid = Pid::from_child(&self.process);
-        let read = |notify: &Socket| notify.read(pid, self.options.own_group);
+        let read = |notify: &Socket| notify.read(pid, self.charge.options.own_group);
         let datagrams: Vec<Vec<Said>> = match &self.notify {
             Some(notify) => std::iter::from_fn(|| read(notify)).take(DATAGRAMS).collect(),
             None => return false,
         };
         let is_full = datagrams.len() == DATAGRAMS;
         for said in datagrams.into_iter().flatten() {
-            if let Some(mut state) = self.shared.state() {
+            if let Some(mut state) = self.charge.shared.state() {
                 match &said {
                     Said::Bootstrapped => state.bootstrapped = true,
                     Said::Stopping => state.stopping = true,
@@ -316,7 +242,7 @@ impl Running {
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return,
                 Ok(count @ 1..) => {
-                    if let Some(mut state) = self.shared.state() {
+                    if let Some(mut state) = self.charge.shared.state() {
                         state.tail.push(buffer.get(..count).unwrap_or_default());
                     }
                 }
@@ -338,16 +264,16 @@ impl Running {
         _ = (0..LAST_TURNS).all(|_| self.listen());
         self.read(READS);
         // Who cut it has killed it already, and the notice may still be on its way.
-        if self.scope.as_ref().is_some_and(|scope| scope.is_cut()) {
+        if self.charge.is_cut() {
             self.apply(Input::Cut);
         }
-        let failed = self.answer.is_some();
-        let by_itself = !self.life.is_ending() && !failed;
-        if self.life.is_ending() || failed {
-            self.shared.kill_group();
+        let failed = self.charge.answer.is_some();
+        let by_itself = !self.charge.life.is_ending() && !failed;
+        if self.charge.life.is_ending() || failed {
+            self.charge.shared.kill_group();
             self.doomed = true;
         }
-        let Some(mut state) = self.shared.state() else { return };
+        let Some(mut state) = self.charge.shared.state() else { return };
         let exit = match self.process.try_wait() {
             Ok(Some(status)) => status.into(),
             Ok(None) => return,
@@ -360,42 +286,14 @@ impl Running {
         }
         drop(state);
         // Not under the lock above, which whoever cuts takes, on the signal thread perhaps.
-        self.engine.strangers().reaped(self.shared.pid);
+        self.engine.strangers().reaped(self.charge.shared.pid);
         if let Some(notify) = self.notify.take() {
             self.engine.forget(notify);
         }
-        self.end_work(exit, by_itself);
-        self.let_go(exit);
+        self.charge.end_work(exit, by_itself);
+        self.charge.let_go(exit);
         self.apply(Input::Ended);
-        self.shared.ended();
-    }
-
-    fn end_work(&mut self, exit: ChildExit, by_itself: bool) {
-        let Some(work) = self.work.take() else { return };
-        let stopping = self.scope.as_ref().is_some_and(|scope| scope.stop().is_requested());
-        match self.options.on_failure {
-            _ if self.life.is_cut() && exit.was_killed() => work.cut(),
-            Some(then) if by_itself && !stopping && !exit.is_success() => work.fail(exit.to_string(), then),
-            _ => drop(work),
-        }
-    }
-
-    /// Nobody waits for it any more.
-    fn let_go(&mut self, exit: ChildExit) {
-        if let Some(mut state) = self.shared.state() {
-            state.exit.get_or_insert(exit);
-        }
-        if let Some(work) = self.work.take() {
-            work.cut();
-        }
-        if let Some(on_end) = self.on_end.take()
-            && self.answer.is_none()
-        {
-            on_end(exit);
-        }
-        if let Some(scope) = self.scope.take() {
-            release(scope);
-        }
+        self.charge.shared.ended();
     }
 }
 
@@ -407,17 +305,4 @@ fn wait_in_a_thread(engine: &'static Engine, id: u64, pid: Pid) {
     };
     // Where there is no thread either, nobody hears of its end, until the stop kills it.
     _ = detached("exeunt-waiting", Box::new(wait));
-}
-
-/// Lets go of what may be the last to have the lifecycle, whose values are foreign code and not for this thread.
-pub(super) fn release(scope: Arc<Scope>) {
-    let Some(scope) = Arc::into_inner(scope) else { return };
-    let stop = scope.stop();
-    drop(scope);
-    let core = stop.into_core();
-    if let Some(core) = Arc::into_inner(core)
-        && let Err((job, _)) = detached("exeunt-drop", Box::new(|| drop(core)))
-    {
-        std::mem::forget(job);
-    }
 }

@@ -4,20 +4,16 @@
 //! child's time is over; nothing is polled. No other thread starts or ends a child, so that what happens to each is in
 //! one order.
 
-use super::builder::Options;
-use super::child::Child;
-use super::error::ChildError;
-use super::exit::ChildExit;
 use super::family::Family;
+use super::launch::Launch;
+use super::life::Input;
 use super::running::Running;
 use crate::foreign::foreign;
 use crate::machine::Notice;
-use crate::scope::Scope;
-use crate::site::Site;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::process::{self, Command, ExitStatus};
+use std::process::{self, ExitStatus};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,26 +42,6 @@ pub(super) enum Order {
         process: process::Child,
         status: io::Result<ExitStatus>,
     },
-}
-
-pub(super) type Answer = Box<dyn FnOnce(Result<Child, ChildError>) + Send>;
-
-pub(super) type OnEnd = Box<dyn FnOnce(ChildExit) + Send>;
-
-/// A child that is to be started.
-pub(super) struct Launch {
-    pub(super) name: String,
-    /// What the report says of it besides.
-    pub(super) note: Option<String>,
-    pub(super) command: Command,
-    pub(super) options: Options,
-    pub(super) scope: Arc<Scope>,
-    /// Those who hear of the stop together.
-    pub(super) family: Family,
-    pub(super) site: Site,
-    pub(super) answer: Answer,
-    /// Called when it has ended, or was given up; not if it never started.
-    pub(super) on_end: Option<OnEnd>,
 }
 
 impl Engine {
@@ -111,14 +87,15 @@ fn run(engine: &'static Engine, orders: &Receiver<Order>) {
 }
 
 fn turn(engine: &'static Engine, orders: &Receiver<Order>, children: &mut BTreeMap<u64, Running>) {
-    let until = children.values().filter_map(Running::wake_at).min();
+    let until = children.values().filter_map(|child| child.charge.life.wake_at()).min();
     let first = match until {
         Some(until) => orders.recv_timeout(until.saturating_duration_since(Instant::now())).ok(),
         None => orders.recv().ok(),
     };
     first.into_iter().chain(orders.try_iter()).for_each(|order| carry_out(engine, children, order));
     let now = Instant::now();
-    children.values_mut().for_each(|child| child.tick(now));
+    let due = children.values_mut().filter(|child| child.charge.life.wake_at().is_some_and(|at| at <= now));
+    due.for_each(|child| child.apply(Input::Tick));
     children.retain(|_, child| !child.is_over());
 }
 
@@ -126,13 +103,17 @@ fn carry_out(engine: &'static Engine, children: &mut BTreeMap<u64, Running>, ord
     match order {
         Order::Start(launch) => {
             if let Some(running) = Running::start(engine, *launch) {
-                children.insert(running.id(), running);
+                children.insert(running.charge.shared.id, running);
             }
         }
-        Order::Stop(id) => _ = children.get_mut(&id).map(Running::stop),
-        Order::StopFamily(family) => of(family, children).for_each(Running::stop),
-        Order::Kill(id) => _ = children.get_mut(&id).map(Running::kill),
-        Order::Notice { family, notice } => of(family, children).for_each(|child| child.notice(notice)),
+        Order::Stop(id) => _ = children.get_mut(&id).map(|child| child.apply(Input::Stop)),
+        Order::StopFamily(family) => of(family, children).for_each(|child| child.apply(Input::Stop)),
+        Order::Kill(id) => _ = children.get_mut(&id).map(|child| child.apply(Input::Kill)),
+        Order::Notice { family, notice } => {
+            if let Some(input) = Input::of(notice) {
+                of(family, children).for_each(|child| child.apply(input));
+            }
+        }
         Order::Ended { id, process, status } => {
             if let Some(child) = children.get_mut(&id) {
                 child.end(status);
@@ -143,7 +124,7 @@ fn carry_out(engine: &'static Engine, children: &mut BTreeMap<u64, Running>, ord
 }
 
 fn of(family: u64, children: &mut BTreeMap<u64, Running>) -> impl Iterator<Item = &mut Running> {
-    children.values_mut().filter(move |child| child.family() == family)
+    children.values_mut().filter(move |child| child.charge.family == family)
 }
 
 impl fmt::Debug for Engine {
