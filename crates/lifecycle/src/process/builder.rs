@@ -4,7 +4,7 @@ use super::child::Child;
 use super::engine::{Engine, Order};
 use super::error::ChildError;
 use super::family::Family;
-use super::launch::{Launch, Terms};
+use super::launch::{self, Answer, Launch, Terms};
 use crate::lifecycle::Lifecycle;
 use crate::machine::{GroupId, Notice};
 use crate::scope::{OnNotice, Scope};
@@ -14,7 +14,7 @@ use crate::stop::Stop;
 use crate::work::OnFailure;
 use std::fmt;
 use std::process::Command;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// When a child counts as started.
@@ -158,10 +158,8 @@ impl ChildBuilder {
     /// way is finished (L3), and the child told to stop.
     #[track_caller]
     pub fn start(self) -> Result<Child, ChildError> {
-        let (say, hear) = mpsc::channel();
-        let name = self.name.clone();
-        self.launch(Site::here(), move |answer| _ = say.send(answer))?;
-        hear.recv().unwrap_or_else(|_| Err(ChildError::Watch { name, source: gone() }))
+        let site = Site::here();
+        launch::wait(self.name.clone(), |answer| self.launch(site, answer))
     }
 
     /// [`start`](Self::start) for async code.
@@ -177,22 +175,12 @@ impl ChildBuilder {
     #[track_caller]
     pub fn start_async(self) -> impl Future<Output = Result<Child, ChildError>> {
         let site = Site::here();
-        async move {
-            let (say, hear) = tokio::sync::oneshot::channel();
-            let name = self.name.clone();
-            self.launch(site, move |answer| _ = say.send(answer))?;
-            hear.await.unwrap_or_else(|_| Err(ChildError::Watch { name, source: gone() }))
-        }
+        launch::wait_async(self.name.clone(), move |answer| self.launch(site, answer))
     }
 
-    fn launch(
-        self,
-        site: Site,
-        answer: impl FnOnce(Result<Child, ChildError>) + Send + 'static,
-    ) -> Result<(), ChildError> {
+    fn launch(self, site: Site, answer: Answer) -> Result<(), ChildError> {
         let Self { stop, name, command, options } = self;
         let (engine, scope, family) = household(&stop, &name, |_| {})?;
-        let answer = Box::new(answer);
         let terms = Terms { note: None, scope, family, site, answer, on_end: None };
         let launch = Launch { name, command, options, terms };
         engine.order(Order::Start(Box::new(launch)));
@@ -229,10 +217,6 @@ pub(super) fn household(
     });
     scope.shared().on_notice(&act);
     Ok((engine, Arc::new(scope), family))
-}
-
-pub(super) fn gone() -> std::io::Error {
-    std::io::Error::other("the thread that starts children is gone")
 }
 
 impl fmt::Debug for ChildBuilder {

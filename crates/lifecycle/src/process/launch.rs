@@ -8,10 +8,11 @@ use super::family::Family;
 use crate::runner::detached;
 use crate::scope::Scope;
 use crate::site::Site;
+use std::io;
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
-pub(super) type Answer = Box<dyn FnOnce(Result<Child, ChildError>) + Send>;
+pub(super) type Answer<T = Child> = Box<dyn FnOnce(Result<T, ChildError>) + Send>;
 
 pub(super) type OnEnd = Box<dyn FnOnce(ChildExit) + Send>;
 
@@ -46,6 +47,31 @@ impl Terms {
         release(self.scope);
         (self.answer)(Err(error));
     }
+}
+
+/// Launches what has that name, and blocks until that is answered.
+pub(super) fn wait<T: Send + 'static>(
+    name: String,
+    launch: impl FnOnce(Answer<T>) -> Result<(), ChildError>,
+) -> Result<T, ChildError> {
+    let (say, hear) = mpsc::channel();
+    launch(Box::new(move |answer| _ = say.send(answer)))?;
+    hear.recv().unwrap_or_else(|_| Err(ChildError::Watch { name, source: gone() }))
+}
+
+/// [`wait`] for async code.
+#[cfg(feature = "tokio")]
+pub(super) async fn wait_async<T: Send + 'static>(
+    name: String,
+    launch: impl FnOnce(Answer<T>) -> Result<(), ChildError>,
+) -> Result<T, ChildError> {
+    let (say, hear) = tokio::sync::oneshot::channel();
+    launch(Box::new(move |answer| _ = say.send(answer)))?;
+    hear.await.unwrap_or_else(|_| Err(ChildError::Watch { name, source: gone() }))
+}
+
+fn gone() -> io::Error {
+    io::Error::other("the thread that starts children is gone")
 }
 
 /// Lets go of what may be the last to have the lifecycle, whose values are foreign code and not for this thread.

@@ -1,13 +1,13 @@
 //! Some children of one sort, each replaced when it dies.
 
 use super::backoff::Backoff;
-use super::builder::{ChildBuilder, Options, gone, household};
+use super::builder::{ChildBuilder, Options, household};
 use super::child::Child;
 use super::engine::{Engine, Order};
 use super::error::ChildError;
 use super::exit::ChildExit;
 use super::family::Family;
-use super::launch::{Launch, Terms, release};
+use super::launch::{self, Answer, Launch, Terms, release};
 use crate::foreign::foreign;
 use crate::lifecycle::Lifecycle;
 use crate::machine::Notice;
@@ -139,10 +139,8 @@ impl ChildrenBuilder {
     /// The [`ChildError`] of the first that was not started; nothing is left of the others then.
     #[track_caller]
     pub fn start(self) -> Result<Children, ChildError> {
-        let (say, hear) = mpsc::channel();
-        let name = self.name.clone();
-        self.launch(Site::here(), move |answer| _ = say.send(answer))?;
-        hear.recv().unwrap_or_else(|_| Err(ChildError::Watch { name, source: gone() }))
+        let site = Site::here();
+        launch::wait(self.name.clone(), |answer| self.launch(site, answer))
     }
 
     /// [`start`](Self::start) for async code.
@@ -158,19 +156,10 @@ impl ChildrenBuilder {
     #[track_caller]
     pub fn start_async(self) -> impl Future<Output = Result<Children, ChildError>> {
         let site = Site::here();
-        async move {
-            let (say, hear) = tokio::sync::oneshot::channel();
-            let name = self.name.clone();
-            self.launch(site, move |answer| _ = say.send(answer))?;
-            hear.await.unwrap_or_else(|_| Err(ChildError::Watch { name, source: gone() }))
-        }
+        launch::wait_async(self.name.clone(), move |answer| self.launch(site, answer))
     }
 
-    fn launch(
-        self,
-        site: Site,
-        answer: impl FnOnce(Result<Children, ChildError>) + Send + 'static,
-    ) -> Result<(), ChildError> {
+    fn launch(self, site: Site, answer: Answer<Children>) -> Result<(), ChildError> {
         let (events, happened) = mpsc::channel();
         let told = events.clone();
         let enough = move |notice| {
