@@ -6,7 +6,6 @@ use crate::connection::Connection;
 use crate::core::Stage;
 use crate::entry::{Entry, Socket};
 use crate::event::Event;
-use exeunt_lifecycle::CutWork;
 use std::time::{Duration, Instant};
 
 impl Reactor {
@@ -94,14 +93,9 @@ impl Reactor {
     fn give_up_queue(&self, slot: usize) {
         let Some(entry) = self.entries.get(slot) else { return };
         let address = entry.connection.local_address();
-        self.core.account().cut(CutWork {
-            name: address
-                .map_or_else(|| "a listener".to_owned(), |address| format!("a listener on {address}")),
-            kind: "queue",
-            peer: None,
-            age: Duration::ZERO,
-            site: None,
-        });
+        let name =
+            address.map_or_else(|| "a listener".to_owned(), |address| format!("a listener on {address}"));
+        self.core.account().cut("queue", name, None, Duration::ZERO);
     }
 
     /// What lingers behind the cut has had its time.

@@ -3,7 +3,6 @@
 use super::{Buffers, Linger, Next, Over, Tick};
 use crate::core::{Core, Stage};
 use crate::limits::Limits;
-use exeunt_lifecycle::CutWork;
 use exeunt_listener::Address;
 use std::time::Instant;
 
@@ -74,13 +73,8 @@ impl Raw {
             }
             Stage::Cut if self.linger.is_some() => Next::Close,
             Stage::Cut => {
-                core.account().cut(CutWork {
-                    name: "a stream".to_owned(),
-                    kind: "connection",
-                    peer: peer.map(ToString::to_string),
-                    age: now.saturating_duration_since(self.accepted),
-                    site: None,
-                });
+                let age = now.saturating_duration_since(self.accepted);
+                core.account().cut("connection", "a stream".to_owned(), peer, age);
                 if buffers.send.is_empty() { Next::Close } else { Next::Abort }
             }
         }

@@ -1,7 +1,7 @@
 //! What a drain did.
 
 use exeunt_lifecycle::CutWork;
-use exeunt_listener::CloseReport;
+use exeunt_listener::{Address, CloseReport};
 use std::fmt;
 use std::time::Duration;
 
@@ -74,11 +74,20 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    pub(crate) fn cut(&mut self, what: CutWork) {
+    /// Writes down what was ended before it was finished; that is also what its work is cut as.
+    pub(crate) fn cut(
+        &mut self,
+        kind: &'static str,
+        name: String,
+        peer: Option<&Address>,
+        age: Duration,
+    ) -> CutWork {
+        let what = CutWork { name, kind, peer: peer.map(ToString::to_string), age, site: None };
         self.cut_count += 1;
         if self.cut.len() < KEPT {
-            self.cut.push(what);
+            self.cut.push(what.clone());
         }
+        what
     }
 
     pub(crate) fn panicked(&mut self, panic: String) {

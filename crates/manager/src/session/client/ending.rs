@@ -4,7 +4,6 @@ use super::{Call, Client, Reading};
 use crate::core::{Core, Stage};
 use crate::limits::Limits;
 use crate::session::{Buffers, Linger, Next, Over};
-use exeunt_lifecycle::CutWork;
 use exeunt_listener::Address;
 use std::io;
 use std::time::Instant;
@@ -117,22 +116,17 @@ impl Client {
 
     /// Writes down what the deadline leaves without an answer.
     fn cut(&mut self, core: &Core, now: Instant, peer: Option<&Address>) {
-        let peer = peer.map(ToString::to_string);
-        let calls = std::mem::take(&mut self.calls);
-        let cut = |name: &str, since| CutWork {
-            name: name.to_owned(),
-            kind: "call",
-            peer: peer.clone(),
-            age: now.saturating_duration_since(since),
-            site: None,
+        let cut = |name: &str, since| {
+            let age = now.saturating_duration_since(since);
+            core.account().cut("call", name.to_owned(), peer, age)
         };
         let since = |call: &Call| call.since.unwrap_or(self.last_byte);
+        let calls = std::mem::take(&mut self.calls);
         let mut all: Vec<_> = calls.iter().map(|call| cut(&call.asked.name, since(call))).collect();
         if self.asking.is_amid() && all.is_empty() {
             all.push(cut("a request that was not written whole", self.last_byte));
         }
-        let first = all.first().cloned();
-        all.into_iter().for_each(|what| core.account().cut(what));
+        let first = all.into_iter().next();
         if let Some(work) = self.work.take() {
             self.over = Some(Over { work, cut: first.map(Box::new) });
         }

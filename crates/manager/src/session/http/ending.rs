@@ -155,15 +155,8 @@ impl Http {
             Some(request) => format!("{} {}", request.method(), request.uri()),
             None => "a request that nobody was told of".to_owned(),
         };
-        let peer = peer.map(ToString::to_string);
-        let what = CutWork {
-            name,
-            kind: "request",
-            peer,
-            age: now.saturating_duration_since(asked.since),
-            site: None,
-        };
-        core.account().cut(what.clone());
+        let age = now.saturating_duration_since(asked.since);
+        let what = core.account().cut("request", name, peer, age);
         if let Some(work) = asked.work.take() {
             self.over = Some(Over { work, cut: Some(Box::new(what)) });
         }

@@ -150,14 +150,8 @@ impl WebSocket {
 
     /// Writes down that it was ended before the peer had his say.
     pub(super) fn report_cut(&mut self, core: &Core, peer: Option<&Address>) {
-        let what = CutWork {
-            name: self.asked.uri.to_string(),
-            kind: "websocket",
-            peer: peer.map(ToString::to_string),
-            age: self.seen.saturating_duration_since(self.asked.since),
-            site: None,
-        };
-        core.account().cut(what.clone());
+        let age = self.seen.saturating_duration_since(self.asked.since);
+        let what = core.account().cut("websocket", self.asked.uri.to_string(), peer, age);
         self.is_over(Some(Box::new(what)));
     }
 
