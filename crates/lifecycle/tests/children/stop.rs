@@ -85,7 +85,8 @@ fn c5_what_is_left_of_its_group_is_killed_when_it_has_ended() {
 #[test]
 fn c5_a_key_on_the_terminal_is_heard_once() {
     let mut command = std::process::Command::new("script");
-    let probe = format!("{} children terminal", probe::program().display());
+    // `exec`: a shell that stayed as its parent would die of the key itself, and dash(1) stays.
+    let probe = format!("exec {} children terminal", probe::program().display());
     let mut probe = probe::Running::spawn(command.args(["-qefc", &probe, "/dev/null"]));
     let mut here = 0;
     let mut is_ready = false;
