@@ -2,7 +2,7 @@
 CARGO ?= cargo
 FUZZ_SECONDS ?= 600
 
-.PHONY: help test test-windows test-systemd lint loom mutants drill bench soak fuzz deny
+.PHONY: help test test-python test-windows test-systemd lint loom mutants drill bench soak fuzz deny
 .DEFAULT_GOAL := help
 
 help: ## Lists these targets
@@ -13,6 +13,10 @@ test: ## Runs all tests
 	$(CARGO) build --workspace
 	$(CARGO) test --workspace
 	$(MAKE) --no-print-directory loom
+	scripts/test-python
+
+test-python: ## Builds the Python package and runs its tests in an environment of its own (part of test)
+	scripts/test-python
 
 test-windows: ## Builds the lifecycle for Windows and runs its tests under wine; installs what that takes
 	scripts/test-windows
@@ -28,6 +32,7 @@ lint: ## Checks format, clippy and docs, all warnings denied
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 	$(CARGO) clippy -p exeunt-lifecycle --no-default-features --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --all-features --document-private-items
+	scripts/lint-python
 
 mutants: ## Breaks the pure machines in every small way, and names what no test notices (some 10 minutes; installs cargo-mutants)
 	scripts/mutants

@@ -1,0 +1,3 @@
+"""The events."""
+
+MG_EV_HTTP_MSG = 11

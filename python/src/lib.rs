@@ -1,0 +1,25 @@
+//! The native module of the Python package `exeunt`.
+//!
+//! It converts arguments, errors and objects, and decides nothing: what decides is in `exeunt-manager` and
+//! `exeunt-lifecycle`, and what Python says more plainly is in the package around this. It is private: programs import
+//! `exeunt` and `exeunt.mongoose`.
+
+#[cfg(unix)]
+mod mongoose;
+
+use pyo3::prelude::*;
+
+/// Everything that the package takes from Rust.
+#[pymodule]
+mod _native {
+    #[cfg(unix)]
+    #[pymodule_export]
+    use crate::mongoose::{Connection, HttpMessage, Manager};
+
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

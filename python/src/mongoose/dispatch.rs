@@ -1,0 +1,100 @@
+//! From an event of the engine to a call of the program's handler.
+
+use super::connection::Connection;
+use super::events;
+use super::http::HttpMessage;
+use super::shared::{Shared, lock};
+use exeunt_manager as engine;
+use exeunt_manager::Event;
+use pyo3::exceptions::PyException;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+
+impl Shared {
+    /// Tells the program. Called by the engine, by any thread, without the GIL or with it.
+    pub(super) fn told(&self, conn: &engine::Connection, event: Event<'_>) {
+        Python::attach(|py| {
+            let told = self.tell(py, conn, event);
+            if let Err(error) = told {
+                self.failed(py, error);
+            }
+        });
+    }
+
+    fn tell(&self, py: Python<'_>, conn: &engine::Connection, event: Event<'_>) -> PyResult<()> {
+        let object = self.object(py, conn)?;
+        let (number, view) = match event {
+            Event::Open => (events::OPEN, None),
+            Event::Resolve => (events::RESOLVE, None),
+            Event::Connect => (events::CONNECT, None),
+            Event::Accept => (events::ACCEPT, None),
+            Event::TlsHandshake => (events::TLS_HS, None),
+            Event::Poll => (events::POLL, None),
+            Event::Read(_) => (events::READ, None),
+            Event::Write(_) => (events::WRITE, None),
+            Event::HttpHeaders(request) => {
+                object.get().asks(conn);
+                (events::HTTP_HDRS, Some(Py::new(py, HttpMessage::of_request(request))?))
+            }
+            Event::HttpMessage(request) => {
+                object.get().asks(conn);
+                (events::HTTP_MSG, Some(Py::new(py, HttpMessage::of_request(request))?))
+            }
+            Event::Close => {
+                self.forget(conn.id());
+                (events::CLOSE, None)
+            }
+            Event::Error(text) => {
+                let text = PyString::new(py, text).into_any();
+                return self.call(py, &object, events::ERROR, Some(text));
+            }
+            Event::Wakeup(payload) => {
+                let payload = PyBytes::new(py, payload).into_any();
+                return self.call(py, &object, events::WAKEUP, Some(payload));
+            }
+            _ => return Ok(()),
+        };
+        let data = view.as_ref().map(|view| view.bind(py).clone().into_any());
+        let told = self.call(py, &object, number, data);
+        if let Some(view) = view {
+            view.get().end();
+        }
+        told
+    }
+
+    fn call<'py>(
+        &self,
+        py: Python<'py>,
+        object: &Py<Connection>,
+        number: u8,
+        data: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<()> {
+        let own = object.get().handler(py);
+        let handler = own.or_else(|| lock(&self.handler).as_ref().map(|handler| handler.clone_ref(py)));
+        let Some(handler) = handler else { return Ok(()) };
+        handler.bind(py).call1((object, number, data))?;
+        Ok(())
+    }
+
+    /// What is no `Exception` (`KeyboardInterrupt`, `SystemExit`) leaves `poll`; anything else goes to the error handler, or
+    /// to stderr as a traceback.
+    fn failed(&self, py: Python<'_>, error: PyErr) {
+        if !error.is_instance_of::<PyException>(py) {
+            self.raise(error);
+            return;
+        }
+        let error_handler = lock(&self.error_handler).as_ref().map(|handler| handler.clone_ref(py));
+        let Some(error_handler) = error_handler else {
+            error.print(py);
+            return;
+        };
+        if let Err(further) = error_handler.bind(py).call1((error.value(py),)) {
+            if !further.is_instance_of::<PyException>(py) {
+                self.raise(further);
+                return;
+            }
+            error.print(py);
+            further.print(py);
+        }
+    }
+}

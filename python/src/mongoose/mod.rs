@@ -1,0 +1,15 @@
+//! `exeunt.mongoose`: the event loop of `exeunt-manager`, as programs for the Mongoose model know it.
+//!
+//! Two rules hold everywhere in here. No lock is held while Python runs or may run (a call, a decref, a wait for the
+//! GIL): what is needed is cloned out of it first. And nothing here waits while it holds the GIL.
+
+mod connection;
+mod dispatch;
+mod events;
+mod http;
+mod manager;
+mod shared;
+
+pub(crate) use connection::Connection;
+pub(crate) use http::HttpMessage;
+pub(crate) use manager::Manager;
