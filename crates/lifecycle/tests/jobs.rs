@@ -170,7 +170,7 @@ fn c7_one_that_may_outlives_its_parent() {
     while written.as_ref().is_err_and(|error| error.raw_os_error() == Some(ERROR_INTERNAL_ERROR))
         && begun.elapsed() < LONG
     {
-        std::thread::yield_now();
+        thread::yield_now();
         written = write();
     }
     written.unwrap();
