@@ -4,8 +4,10 @@ Each name is imported when it is first used, so that `import exeunt` costs next 
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
+# The type checker knows it by its name; importing it from `typing` would take longer than all the
+# rest.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._version import __version__ as __version__
 

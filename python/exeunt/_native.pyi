@@ -3,9 +3,12 @@ from typing import final
 
 from typing_extensions import disjoint_base
 
-__all__ = ["Connection", "HttpMessage", "Manager", "__version__"]
+__all__ = ["Connection", "HttpMessage", "Manager", "__version__", "_matches", "_scan_multipart"]
 
 __version__: str
+
+def _matches(text: str, pattern: str) -> list[str] | None: ...
+def _scan_multipart(body: bytes, offset: int) -> tuple[int, str, str, bytes] | None: ...
 
 @final
 class HttpMessage:

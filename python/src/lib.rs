@@ -15,6 +15,9 @@ mod _native {
     #[cfg(unix)]
     #[pymodule_export]
     use crate::mongoose::{Connection, HttpMessage, Manager};
+    #[cfg(unix)]
+    #[pymodule_export]
+    use crate::mongoose::{matches, scan_multipart};
 
     use pyo3::prelude::*;
 

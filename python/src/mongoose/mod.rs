@@ -9,7 +9,9 @@ mod events;
 mod http;
 mod manager;
 mod shared;
+mod text;
 
 pub(crate) use connection::Connection;
 pub(crate) use http::HttpMessage;
 pub(crate) use manager::Manager;
+pub(crate) use text::{matches, scan_multipart};
