@@ -21,6 +21,8 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+mod embedded;
+
 /// An event loop: sockets, one handler, timers and wakeups, turned by [`poll`](Self::poll) or [`run`](Self::run).
 ///
 /// One thread at a time turns it. Everybody else, handlers included, has [`Handle`]s and [`Connection`]s. Dropping it
@@ -30,6 +32,8 @@ pub struct Manager {
     reactor: Result<Reactor, io::ErrorKind>,
     watch: Option<Watch>,
     drain_began: Option<Instant>,
+    /// The deadline that [`drain_poll`](Self::drain_poll) was given.
+    drain_ends: Option<Instant>,
     /// When what is ready at the deadline has had its time.
     last_look: Option<Instant>,
     /// When what the cut has left is closed.
@@ -105,7 +109,15 @@ impl Manager {
         };
         let core = Arc::new(Core::new(handler, limits, waker));
         let reactor = poll.map(|poll| Reactor::new(Arc::clone(&core), poll));
-        Self { core, reactor, watch: None, drain_began: None, last_look: None, cut_ends: None }
+        Self {
+            core,
+            reactor,
+            watch: None,
+            drain_began: None,
+            drain_ends: None,
+            last_look: None,
+            cut_ends: None,
+        }
     }
 
     /// For other threads, and for handlers.
@@ -312,34 +324,48 @@ impl Manager {
         by: &By<'_>,
         mut each_pass: impl FnMut(Passed) -> ControlFlow<()>,
     ) -> Result<Option<DrainReport>, PollError> {
-        let began = *self.drain_began.get_or_insert_with(Instant::now);
-        self.reactor()?.begin_drain();
+        self.begin_drain()?;
         while !self.reactor()?.is_drained() {
-            let passed = match self.core.stage() {
-                Stage::Cut => self.end_cut(by)?,
-                _ => self.go_on_draining(by)?,
-            };
+            let passed = self.drain_pass(by, None)?;
             if each_pass(passed).is_break() {
                 return Ok(None);
             }
         }
-        self.drain_began = None;
-        Ok(Some(self.core.account().report(began.elapsed())))
+        Ok(Some(self.end_drain()))
+    }
+
+    fn begin_drain(&mut self) -> Result<(), PollError> {
+        self.drain_began.get_or_insert_with(Instant::now);
+        self.reactor()?.begin_drain();
+        Ok(())
+    }
+
+    fn end_drain(&mut self) -> DrainReport {
+        let took = self.drain_began.take().map_or(Duration::ZERO, |began| began.elapsed());
+        self.core.account().report(took)
+    }
+
+    /// A pass that waits for `most` at most.
+    fn drain_pass(&mut self, by: &By<'_>, most: Option<Duration>) -> Result<Passed, PollError> {
+        match self.core.stage() {
+            Stage::Cut => self.end_cut(by, most),
+            _ => self.go_on_draining(by, most),
+        }
     }
 
     /// A pass before the deadline, or what is due at it.
-    fn go_on_draining(&mut self, by: &By<'_>) -> Result<Passed, PollError> {
+    fn go_on_draining(&mut self, by: &By<'_>, most: Option<Duration>) -> Result<Passed, PollError> {
         let now = Instant::now();
         if !by.is_over(&self.core, now) {
             let deadline = by.deadline();
             // One that has passed takes effect a little later (L2): that is not waited for in a circle.
             let ahead = deadline.filter(|at| *at > now);
-            let most = deadline.map(|_| ahead.map_or(LATE, |at| at.saturating_duration_since(now)));
-            return self.pass(most, ahead);
+            let left = deadline.map(|_| ahead.map_or(LATE, |at| at.saturating_duration_since(now)));
+            return self.pass(shorter(left, most), ahead);
         }
         // The process may have been stopped meanwhile: what is there is looked at before anything is cut (L2).
         let until = *self.last_look.get_or_insert(now + LAST_LOOK);
-        let passed = self.pass(Some(GLANCE), Some(until))?;
+        let passed = self.pass(shorter(Some(GLANCE), most), Some(until))?;
         let more = passed == Passed::Interrupted || self.reactor()?.has_more();
         if !more || until <= Instant::now() {
             self.reactor()?.cut();
@@ -348,7 +374,7 @@ impl Manager {
     }
 
     /// A pass behind the cut, or its end.
-    fn end_cut(&mut self, by: &By<'_>) -> Result<Passed, PollError> {
+    fn end_cut(&mut self, by: &By<'_>, most: Option<Duration>) -> Result<Passed, PollError> {
         let now = Instant::now();
         let linger = self.core.limits.drain.linger;
         let ends = *self.cut_ends.get_or_insert_with(|| {
@@ -361,7 +387,7 @@ impl Manager {
                 self.reactor()?.end_cut();
                 Ok(Passed::Whole)
             }
-            ends => self.pass(ends.map(|ends| ends.saturating_duration_since(now)), ends),
+            ends => self.pass(shorter(ends.map(|ends| ends.saturating_duration_since(now)), most), ends),
         }
     }
 
@@ -392,6 +418,10 @@ impl Drop for Manager {
             discard(callback);
         }
     }
+}
+
+fn shorter(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    [one, other].into_iter().flatten().min()
 }
 
 impl fmt::Debug for Manager {

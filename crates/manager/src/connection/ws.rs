@@ -4,6 +4,7 @@ use super::Connection;
 use crate::error::SendError;
 use crate::event::Event;
 use crate::websocket::{UpgradeError, WsHandshake, WsOp};
+use std::time::Instant;
 
 /// As a `WebSocket` (RFC 6455).
 impl Connection {
@@ -42,6 +43,15 @@ impl Connection {
     /// See [`SendError`].
     pub fn ws_send(&self, op: WsOp, data: impl AsRef<[u8]>) -> Result<(), SendError> {
         self.try_change(|session, core| session.ws_send(core, op, data.as_ref()))?
+    }
+
+    /// Whether no more messages are wanted at present: none is told, and the peer is not read, and held back by TCP's flow
+    /// control; his times (`body_stall`, `ws_ping`) do not run. For whoever takes messages more slowly than a peer may send
+    /// them. What is whole by then waits, in order. It ends with the program's wish, and with our Close, be it a drain's: that is
+    /// said when nothing waits any more. That a peer is gone is found out by reading him, or writing to him.
+    pub fn pause_messages(&self, paused: bool) {
+        let now = Instant::now();
+        self.change(|session, _| session.pause_messages(paused, now));
     }
 
     /// Says Close, with a code (RFC 6455 §7.4: 1000 if nothing is wrong) and a reason of 123 bytes at most. What the peer

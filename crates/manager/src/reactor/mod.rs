@@ -28,6 +28,7 @@ mod connecting;
 mod datagram;
 mod deadlines;
 mod drain;
+mod embedded;
 mod passed;
 mod pull;
 mod signals;

@@ -75,7 +75,7 @@ impl Session {
         match &self.protocol {
             Protocol::Raw(_) => self.buffers.is_full(limits.receive_bytes, limits),
             Protocol::Http(http) => self.buffers.is_full(http.room(limits), limits),
-            Protocol::WebSocket(_) => self.buffers.is_full(1, limits),
+            Protocol::WebSocket(websocket) => websocket.is_paused() || self.buffers.is_full(1, limits),
             Protocol::Client(client) => self.buffers.recv.len() >= client.room(limits),
             _ => false,
         }

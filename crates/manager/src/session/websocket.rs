@@ -12,6 +12,7 @@ use std::time::Instant;
 
 mod ending;
 mod opening;
+mod pausing;
 mod sending;
 mod time;
 
@@ -22,6 +23,8 @@ pub(crate) struct WebSocket {
     theirs: Theirs,
     /// The program is being told that it is open, and of nothing else before that.
     opening: bool,
+    /// The program wants to be told of nothing at present.
+    paused: bool,
     /// The time of the last thing that happened.
     seen: Instant,
     last_byte: Instant,
@@ -85,6 +88,7 @@ impl WebSocket {
             ours: Ours::Open,
             theirs: Theirs::Open,
             opening: true,
+            paused: false,
             seen: since,
             last_byte: since,
             pinged: None,
@@ -140,12 +144,13 @@ impl WebSocket {
 
     /// Whether a turn may begin with reading: nothing waits to be told, said or judged.
     pub(crate) fn only_reads(&self) -> bool {
-        self.ours == Ours::Open && self.theirs == Theirs::Open && !self.opening
+        self.ours == Ours::Open && self.theirs == Theirs::Open && !self.opening && !self.paused
     }
 
     /// Whether nobody waits for what the program has said or was told.
     fn may_tell(&self, core: &Core, buffers: &Buffers) -> bool {
-        self.theirs == Theirs::Open && !self.opening && buffers.send.len() < core.limits.send_pause.max(1)
+        let free = self.theirs == Theirs::Open && !self.opening && !self.paused;
+        free && buffers.send.len() < core.limits.send_pause.max(1)
     }
 
     /// Something of the peer's came, if only part of something.
@@ -183,7 +188,7 @@ impl WebSocket {
     fn say_close(&mut self, buffers: &mut Buffers, code: u16, reason: &str) {
         if self.ours == Ours::Open {
             write(&mut buffers.send, self.role, WsOp::Close, &close_payload(code, reason));
-            self.ours = Ours::Closed { gone: None };
+            self.closed();
         }
     }
 }

@@ -14,6 +14,7 @@ mod connecting;
 mod connecting_ends;
 mod datagrams;
 mod draining;
+mod embedded;
 mod ending;
 mod events;
 mod fairness;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 mod any_order;
 mod closing;
+mod pausing;
 mod stopping;
 mod talking;
 

@@ -37,7 +37,7 @@ impl WebSocket {
             }
             Theirs::Open | Theirs::Ignored | Theirs::Ended => {}
         }
-        let reads = self.theirs == Theirs::Open && !buffers.ended && !buffers.is_full(1, &core.limits);
+        let reads = !buffers.ended && self.listens(buffers, &core.limits);
         if !buffers.send.is_empty() {
             return if reads { Next::Read } else { Next::Wait };
         }
@@ -83,7 +83,7 @@ impl WebSocket {
         }
         self.theirs = Theirs::Ended;
         // Nothing can be said any more, no Close either: nobody takes it, and it would be waited for.
-        self.ours = Ours::Closed { gone: None };
+        self.closed();
         buffers.send.clear();
         Next::Tell(Step::Refused("the WebSocket broke without a Close (1006)"))
     }

@@ -53,7 +53,7 @@ impl Session {
 impl WebSocket {
     fn said(&mut self, op: WsOp) {
         if op == WsOp::Close {
-            self.ours = Ours::Closed { gone: None };
+            self.closed();
         }
     }
 }

@@ -112,7 +112,6 @@ impl WebSocket {
 
     /// That long after the last byte, while it is for the peer to say something.
     fn since_heard(&self, limits: &Limits, buffers: &Buffers, limit: Duration) -> Option<Instant> {
-        let listens = self.theirs == Theirs::Open && !buffers.is_full(1, limits);
-        self.last_byte.checked_add(limit).filter(|_| listens)
+        self.last_byte.checked_add(limit).filter(|_| self.listens(buffers, limits))
     }
 }
