@@ -9,11 +9,23 @@ from importlib import import_module
 # rest.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ._lifecycle import CutWork as CutWork
+    from ._lifecycle import Lifecycle as Lifecycle
+    from ._lifecycle import Phase as Phase
+    from ._lifecycle import Report as Report
+    from ._lifecycle import Watch as Watch
+    from ._lifecycle import Work as Work
     from ._version import __version__ as __version__
 
-__all__ = ["__version__"]
+__all__ = ["CutWork", "Lifecycle", "Phase", "Report", "Watch", "Work", "__version__"]
 
 _HOME = {
+    "CutWork": "._lifecycle",
+    "Lifecycle": "._lifecycle",
+    "Phase": "._lifecycle",
+    "Report": "._lifecycle",
+    "Watch": "._lifecycle",
+    "Work": "._lifecycle",
     "__version__": "._version",
 }
 

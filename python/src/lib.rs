@@ -5,6 +5,8 @@
 //! `exeunt` and `exeunt.mongoose`.
 
 #[cfg(unix)]
+mod lifecycle;
+#[cfg(unix)]
 mod mongoose;
 
 use pyo3::prelude::*;
@@ -12,6 +14,9 @@ use pyo3::prelude::*;
 /// Everything that the package takes from Rust.
 #[pymodule]
 mod _native {
+    #[cfg(unix)]
+    #[pymodule_export]
+    use crate::lifecycle::{CutWork, Lifecycle, Report, Watch, Work};
     #[cfg(unix)]
     #[pymodule_export]
     use crate::mongoose::{Connection, HttpMessage, Manager};

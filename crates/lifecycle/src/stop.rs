@@ -140,6 +140,22 @@ impl Stop {
         self.request(Cause::Failure(Failure::new(name.into(), &*error)))
     }
 
+    /// Why the program ends; `None` before the stop request, and in a forked child.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let stop = lifecycle.stop();
+    /// assert_eq!(stop.cause(), None);
+    /// stop.request_stop("the example is over");
+    /// assert_eq!(stop.cause().unwrap().to_string(), "the example is over");
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    #[must_use]
+    pub fn cause(&self) -> Option<Cause> {
+        self.core.state()?.cause.clone()
+    }
+
     /// When what is in flight will be cut; `None` before the stop request.
     ///
     /// On the lifecycle's clock: with [`Lifecycle::on_runtime`](crate::Lifecycle::on_runtime) this is a

@@ -165,6 +165,24 @@ impl Tasks {
         self.scope.drain_requested().await;
     }
 
+    /// Counts a piece of work that runs elsewhere, in a thread or an event loop that is not ours, until what this
+    /// returns is dropped. [`Tracked::is_cut`] says that it must end; then [`Tracked::cut`] says that it did.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, Site};
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let work = lifecycle.tasks("imports").track("import", "customers.csv", Site::elsewhere("imports.py", 12));
+    /// lifecycle.stop().request_stop("the example is over");
+    /// work.cut();
+    /// let cut = &lifecycle.close().scopes[0].cut[0];
+    /// assert!(cut.to_string().starts_with("import customers.csv, after "));
+    /// assert!(cut.to_string().ends_with(", from imports.py:12"));
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn track(&self, kind: &'static str, name: impl Into<Cow<'static, str>>, site: Site) -> Tracked {
+        self.scope.track_as(Name::Text(name.into()), kind, site)
+    }
+
     /// The `most` oldest of what is in flight, oldest first.
     ///
     /// ```
@@ -212,7 +230,7 @@ impl Tasks {
         T: FnOnce(Stop) -> F + Send + 'static,
         F: Future<Output: Outcome> + Send + 'static,
     {
-        let Some(tracked) = self.track(name.into(), "task") else { return };
+        let Some(tracked) = self.begin(name.into(), "task") else { return };
         self.on_a_runtime(tracked, |runtime, guard, stop| {
             Abort::Task(runtime.spawn(Run::new(task, stop, guard)).abort_handle())
         });
@@ -242,7 +260,7 @@ impl Tasks {
         T: FnOnce(Stop) -> R + Send + 'static,
         R: Outcome,
     {
-        let Some(tracked) = self.track(name.into(), "blocking") else { return };
+        let Some(tracked) = self.begin(name.into(), "blocking") else { return };
         self.on_a_runtime(tracked, |runtime, guard, stop| {
             let guard = Handover::new(guard);
             let abort = Abort::Waiting(Arc::clone(&guard));
@@ -277,7 +295,7 @@ impl Tasks {
         let name = name.into();
         // `std::thread::Builder` panics over a NUL.
         let thread = std::thread::Builder::new().name(name.replace('\0', ""));
-        let Some(tracked) = self.track(name, "thread") else { return };
+        let Some(tracked) = self.begin(name, "thread") else { return };
         let stop = self.scope.stop();
         // The thread gets its guard only once it exists, so that the failure to start it can be told from its end.
         let (give, take) = mpsc::channel::<Guard>();
@@ -294,7 +312,7 @@ impl Tasks {
     }
 
     #[track_caller]
-    fn track(&self, name: Cow<'static, str>, kind: &'static str) -> Option<Tracked> {
+    fn begin(&self, name: Cow<'static, str>, kind: &'static str) -> Option<Tracked> {
         if self.scope.shared().is_forked() {
             return None;
         }

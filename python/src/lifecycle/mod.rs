@@ -1,0 +1,17 @@
+//! The lifecycle of `exeunt-lifecycle`, for Python.
+//!
+//! Nothing here takes the GIL by itself: signals, deadlines and phases move on in threads of the engine, and whoever waits
+//! in Python is woken by a descriptor.
+
+mod config;
+mod names;
+mod owner;
+mod report;
+mod site;
+mod watch;
+mod work;
+
+pub(crate) use owner::Lifecycle;
+pub(crate) use report::{CutWork, Report};
+pub(crate) use watch::Watch;
+pub(crate) use work::Work;
