@@ -1,7 +1,7 @@
 from collections.abc import Callable, Sequence
 from os import PathLike
 from types import TracebackType
-from typing import Literal, final
+from typing import Any, Literal, TypeAlias, final
 
 from typing_extensions import Self, disjoint_base
 
@@ -14,6 +14,7 @@ __all__ = [
     "Lifecycle",
     "Manager",
     "Report",
+    "Timer",
     "Watch",
     "Work",
     "__version__",
@@ -45,19 +46,46 @@ class Connection:
     def drain(self) -> None: ...
     def close(self) -> None: ...
 
+@final
+class Timer:
+    @property
+    def active(self) -> bool: ...
+    def cancel(self) -> None: ...
+
+_Handler: TypeAlias = Callable[[Connection, int, Any], object]
+
 @disjoint_base
 class Manager:
     def __new__(
         cls,
-        handler: Callable[[Connection, int, object], object] | None = None,
+        handler: _Handler | None = None,
         enable_wakeup: bool = False,
         error_handler: Callable[[Exception], object] | None = None,
-    ) -> Manager: ...
+    ) -> Self: ...
+    @property
+    def connections(self) -> tuple[Connection, ...]: ...
     @property
     def _freed(self) -> bool: ...
-    def listen(self, url: str) -> Connection: ...
-    def poll(self, timeout_ms: int = 0) -> None: ...
+    def listen(
+        self, url: str, handler: _Handler | None = None, *, http: bool | None = None
+    ) -> Connection: ...
+    def connect(
+        self, url: str, handler: _Handler | None = None, *, http: bool | None = None
+    ) -> Connection: ...
+    def ws_connect(self, url: str, handler: _Handler | None = None) -> Connection: ...
+    def poll(self, timeout_ms: float = 0) -> None: ...
+    def wakeup(self, connection_id: int, data: bytes = b"") -> bool: ...
+    def timer_add(
+        self,
+        milliseconds: float,
+        callback: Callable[[], object],
+        *,
+        repeat: bool = False,
+        run_now: bool = False,
+    ) -> Timer: ...
     def close(self) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_exception: object) -> None: ...
 
 @final
 class CutWork:

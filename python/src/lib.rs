@@ -5,6 +5,8 @@
 //! `exeunt` and `exeunt.mongoose`.
 
 #[cfg(unix)]
+mod fork;
+#[cfg(unix)]
 mod lifecycle;
 #[cfg(unix)]
 mod mongoose;
@@ -19,7 +21,7 @@ mod _native {
     use crate::lifecycle::{CutWork, Lifecycle, Report, Watch, Work};
     #[cfg(unix)]
     #[pymodule_export]
-    use crate::mongoose::{Connection, HttpMessage, Manager};
+    use crate::mongoose::{Connection, HttpMessage, Manager, Timer};
     #[cfg(unix)]
     #[pymodule_export]
     use crate::mongoose::{matches, scan_multipart};
@@ -28,6 +30,8 @@ mod _native {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        #[cfg(unix)]
+        crate::fork::watch(module)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -46,6 +46,7 @@ pub struct Connection {
 pub(crate) struct Shared {
     id: u64,
     kind: Kind,
+    accepted_by: Option<u64>,
     core: Weak<Core>,
     /// It is open, and has no handler of its own. Written with `session` locked, so that telling need not lock it.
     plain: AtomicBool,
@@ -73,6 +74,12 @@ impl Connection {
     #[must_use]
     pub fn id(&self) -> u64 {
         self.shared.id
+    }
+
+    /// The id of the listener that has accepted it, if one has; the listener may be closed by now.
+    #[must_use]
+    pub fn accepted_by(&self) -> Option<u64> {
+        self.shared.accepted_by
     }
 
     /// Whether it has not been closed yet.
@@ -352,9 +359,19 @@ impl Connection {
 
 impl Connection {
     pub(crate) fn new(core: &Arc<Core>, kind: Kind, session: Session) -> Self {
+        Self::build(core, kind, None, session)
+    }
+
+    /// One that a listener has accepted.
+    pub(crate) fn accepted(core: &Arc<Core>, by: &Self, session: Session) -> Self {
+        Self::build(core, Kind::Stream, Some(by.id()), session)
+    }
+
+    fn build(core: &Arc<Core>, kind: Kind, accepted_by: Option<u64>, session: Session) -> Self {
         let plain = AtomicBool::new(session.is_plain());
         let session = Mutex::new(session);
-        let shared = Shared { id: core.next_id(), kind, core: Arc::downgrade(core), plain, session };
+        let shared =
+            Shared { id: core.next_id(), kind, accepted_by, core: Arc::downgrade(core), plain, session };
         let connection = Self { shared: Arc::new(shared), request: None };
         core.open().insert(connection.id(), connection.clone());
         connection

@@ -12,7 +12,7 @@ use exeunt_lifecycle::{Scope, Stop, Work};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Shared by the [`Manager`](crate::Manager), its handles and its connections.
@@ -38,7 +38,11 @@ pub(crate) struct Core {
     account: Mutex<Account>,
     date: Mutex<Date>,
     resolver: Resolver,
+    waiting: OnceLock<Box<Around>>,
 }
+
+/// What is done around a wait, which it is given, and calls.
+pub(crate) type Around = dyn Fn(&mut (dyn FnMut() + Send)) + Send + Sync;
 
 /// How far the stop has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,7 +98,25 @@ impl Core {
             account: Mutex::default(),
             date: Mutex::new(Date { second: u64::MAX, text: String::new() }),
             resolver: Resolver::new(),
+            waiting: OnceLock::new(),
         }
+    }
+
+    /// What is done around waits from now on; false if something is already.
+    pub(crate) fn around_waits(&self, around: Box<Around>) -> bool {
+        self.waiting.set(around).is_ok()
+    }
+
+    /// Waits, for the kernel or a disk, under no lock. None if whoever is around it did not have it run.
+    pub(crate) fn wait<T: Send>(&self, wait: impl FnOnce() -> T + Send) -> Option<T> {
+        let Some(around) = self.waiting.get() else { return Some(wait()) };
+        let (mut wait, mut waited) = (Some(wait), None);
+        around(&mut || {
+            if let Some(wait) = wait.take() {
+                waited = Some(wait());
+            }
+        });
+        waited
     }
 
     /// Why there is no loop, if there is none.

@@ -216,6 +216,14 @@ impl Manager {
         self.reactor()?.signal_fd().map_err(PollError::Wait)
     }
 
+    /// Has `around` called wherever the thread that polls may wait: for events, or for a file. It calls what it is given,
+    /// once, and may do without something meanwhile that others need, a lock of a language's interpreter; in the rest of
+    /// a pass, between one handler and the next, nothing waits. For whoever embeds this, and once: false if something is
+    /// around waits already.
+    pub fn around_waits(&self, around: impl Fn(&mut (dyn FnMut() + Send)) + Send + Sync + 'static) -> bool {
+        self.core.around_waits(Box::new(around))
+    }
+
     /// From now on, in place of the stop before, a poll returns at once when this stop moves on, and answers say `Connection: close` from the stop
     /// request on (rule D2). [`run`](Self::run) does this by itself.
     pub fn follow(&mut self, stop: &Stop) {

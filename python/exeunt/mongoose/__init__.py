@@ -5,7 +5,7 @@
 
 from importlib import import_module
 
-from .._native import Connection, HttpMessage, Manager
+from .._native import Connection, HttpMessage, Manager, Timer
 from ._digests import (
     base64_decode,
     base64_encode,
@@ -102,6 +102,7 @@ __all__ = [
     "Event",
     "HttpMessage",
     "Manager",
+    "Timer",
     "base64_decode",
     "base64_encode",
     "crc32",

@@ -17,8 +17,8 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(engine: engine::Connection) -> Self {
-        Self { engine: Mutex::new(engine), handler: Mutex::default(), userdata: Mutex::default() }
+    pub(super) fn new(engine: engine::Connection, handler: Option<Py<PyAny>>) -> Self {
+        Self { engine: Mutex::new(engine), handler: Mutex::new(handler), userdata: Mutex::default() }
     }
 
     /// From now on it answers that request.

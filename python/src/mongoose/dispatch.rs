@@ -22,9 +22,12 @@ impl Shared {
     }
 
     fn tell(&self, py: Python<'_>, conn: &engine::Connection, event: Event<'_>) -> PyResult<()> {
+        if matches!(event, Event::Open) {
+            let object = self.begin(py, conn)?;
+            return self.call(py, &object, events::OPEN, None);
+        }
         let object = self.object(py, conn)?;
         let (number, view) = match event {
-            Event::Open => (events::OPEN, None),
             Event::Resolve => (events::RESOLVE, None),
             Event::Connect => (events::CONNECT, None),
             Event::Accept => (events::ACCEPT, None),
@@ -41,8 +44,9 @@ impl Shared {
                 (events::HTTP_MSG, Some(Py::new(py, HttpMessage::of_request(request))?))
             }
             Event::Close => {
+                let told = self.call(py, &object, events::CLOSE, None);
                 self.forget(conn.id());
-                (events::CLOSE, None)
+                return told;
             }
             Event::Error(text) => {
                 let text = PyString::new(py, text).into_any();
@@ -78,7 +82,7 @@ impl Shared {
 
     /// What is no `Exception` (`KeyboardInterrupt`, `SystemExit`) leaves `poll`; anything else goes to the error handler, or
     /// to stderr as a traceback.
-    fn failed(&self, py: Python<'_>, error: PyErr) {
+    pub(super) fn failed(&self, py: Python<'_>, error: PyErr) {
         if !error.is_instance_of::<PyException>(py) {
             self.raise(error);
             return;

@@ -1,27 +1,36 @@
 //! `Manager`: the loop, turned by whichever thread calls `poll`.
 
 use super::connection::Connection;
+use super::numbers::Milliseconds;
 use super::shared::Shared;
+use super::timer::Timer;
 use exeunt_manager as engine;
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
-use std::sync::{Arc, Mutex, OnceLock, Weak};
-use std::time::Duration;
+use pyo3::types::PyTuple;
+use pyo3::{PyTraverseError, PyVisit};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
 
 /// An event loop: sockets, one handler, timers and wakeups.
 #[pyclass(frozen, weakref, subclass, module = "exeunt.mongoose")]
 pub(crate) struct Manager {
-    /// Locked while it is turned; empty once it is closed.
+    /// Locked while it is turned, and never waited for; empty once it is closed.
     engine: Mutex<Option<engine::Manager>>,
     shared: Arc<Shared>,
+    wakeups: bool,
 }
 
 #[pymethods]
 impl Manager {
     #[new]
     #[pyo3(signature = (handler = None, enable_wakeup = false, error_handler = None))]
-    fn new(handler: Option<Py<PyAny>>, enable_wakeup: bool, error_handler: Option<Py<PyAny>>) -> Self {
-        _ = enable_wakeup;
+    fn new(
+        handler: Option<Bound<'_, PyAny>>,
+        enable_wakeup: bool,
+        error_handler: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let handler = callable(handler, "handler")?;
+        let error_handler = callable(error_handler, "error_handler")?;
         // The engine's handler is made before there is an engine to be told of.
         let told: Arc<OnceLock<Weak<Shared>>> = Arc::default();
         let tell = Arc::clone(&told);
@@ -30,49 +39,208 @@ impl Manager {
                 shared.told(conn, event);
             }
         });
+        made.around_waits(|wait| Python::attach(|py| py.detach(wait)));
         let shared = Arc::new(Shared::new(made.handle(), handler, error_handler));
         _ = told.set(Arc::downgrade(&shared));
-        Self { engine: Mutex::new(Some(made)), shared }
+        let engine = Mutex::new(Some(made));
+        Ok(Self { engine, shared, wakeups: enable_wakeup })
     }
 
-    #[pyo3(signature = (url))]
-    fn listen(&self, py: Python<'_>, url: &str) -> PyResult<Py<Connection>> {
-        let listening = py.detach(|| self.shared.handle.listen(url));
+    /// Listens on a URL. `handler`, if given, is told of the listener and of whoever it accepts; `http` says whether HTTP
+    /// is spoken, whatever the scheme says.
+    #[pyo3(signature = (url, handler = None, *, http = None))]
+    fn listen(
+        &self,
+        py: Python<'_>,
+        url: &str,
+        handler: Option<Bound<'_, PyAny>>,
+        http: Option<bool>,
+    ) -> PyResult<Py<Connection>> {
+        self.open()?;
+        let mut how = engine::Listen::new();
+        if let Some(http) = http {
+            how = how.http(http);
+        }
+        let handler = callable(handler, "handler")?;
+        let handle = &self.shared.handle;
+        let listening = self.shared.with_handler(handler, || py.detach(|| handle.listen_with(url, how)));
         let listener = listening.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
         self.shared.object(py, &listener)
     }
 
-    #[pyo3(signature = (timeout_ms = 0))]
-    fn poll(&self, py: Python<'_>, timeout_ms: i64) -> PyResult<()> {
-        let timeout = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
-        let polled = py.detach(|| {
-            let Ok(mut engine) = self.engine.try_lock() else {
-                return Err(PyRuntimeError::new_err("poll is not reentrant"));
-            };
-            let Some(engine) = &mut *engine else {
-                return Err(PyRuntimeError::new_err("Manager has been freed"));
-            };
-            engine.poll(timeout).map_err(|error| PyRuntimeError::new_err(error.to_string()))
-        });
+    /// Connects to a URL, without waiting for it: `CONNECT` follows, or `ERROR` and `CLOSE`.
+    #[pyo3(signature = (url, handler = None, *, http = None))]
+    fn connect(
+        &self,
+        py: Python<'_>,
+        url: &str,
+        handler: Option<Bound<'_, PyAny>>,
+        http: Option<bool>,
+    ) -> PyResult<Py<Connection>> {
+        self.open()?;
+        let mut how = engine::Connect::new();
+        if let Some(http) = http {
+            how = how.http(http);
+        }
+        let handler = callable(handler, "handler")?;
+        let handle = &self.shared.handle;
+        let connecting = self.shared.with_handler(handler, || py.detach(|| handle.connect_with(url, how)));
+        let connection = connecting.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+        self.shared.object(py, &connection)
+    }
+
+    /// Connects to a URL and asks for a WebSocket there: `WS_OPEN` follows, or `ERROR` and `CLOSE`.
+    #[pyo3(signature = (url, handler = None))]
+    fn ws_connect(
+        &self,
+        py: Python<'_>,
+        url: &str,
+        handler: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Py<Connection>> {
+        self.open()?;
+        let handler = callable(handler, "handler")?;
+        let handle = &self.shared.handle;
+        let connecting = self.shared.with_handler(handler, || py.detach(|| handle.ws_connect(url, &[])));
+        let connection = connecting.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+        self.shared.object(py, &connection)
+    }
+
+    /// The open connections, listeners among them, oldest first.
+    #[getter]
+    fn connections<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        self.shared.origin.check("Manager")?;
+        PyTuple::new(py, self.shared.connections(py))
+    }
+
+    /// Waits until something happens, for `timeout_ms` at most (negative: without limit), does what is to be done about
+    /// it, and returns.
+    #[pyo3(signature = (timeout_ms = Milliseconds::ZERO))]
+    fn poll(&self, py: Python<'_>, timeout_ms: Milliseconds) -> PyResult<()> {
+        self.shared.origin.check("Manager")?;
+        let polled = {
+            let mut engine = self.turn()?;
+            let Some(engine) = &mut *engine else { return Err(freed()) };
+            engine.poll(timeout_ms.timeout())
+        };
         if let Some(raised) = self.shared.take_raised() {
             return Err(raised);
         }
         py.check_signals()?;
-        polled.map(|_| ())
+        polled.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+        Ok(())
     }
 
+    /// Has the connection with that id told `WAKEUP` with this payload, by the thread that polls. False if there is no such
+    /// connection, or the manager was made without `enable_wakeup`.
+    #[pyo3(signature = (connection_id, data = b"".as_slice()), text_signature = "($self, connection_id, data=b'')")]
+    fn wakeup(&self, connection_id: u64, data: &[u8]) -> PyResult<bool> {
+        self.open()?;
+        Ok(self.wakeups && self.shared.handle.wakeup(connection_id, data))
+    }
+
+    /// Calls `callback` in `milliseconds`, from `poll`; with `repeat`, every so often; with `run_now`, in the next `poll`
+    /// first.
+    #[pyo3(signature = (milliseconds, callback, *, repeat = false, run_now = false))]
+    fn timer_add(
+        &self,
+        py: Python<'_>,
+        milliseconds: Milliseconds,
+        callback: Bound<'_, PyAny>,
+        repeat: bool,
+        run_now: bool,
+    ) -> PyResult<Py<Timer>> {
+        self.open()?;
+        let period = milliseconds.period()?;
+        let Some(callback) = callable(Some(callback), "callback")? else { return Err(freed()) };
+        let schedule = if repeat { engine::Schedule::every(period) } else { engine::Schedule::once(period) };
+        let schedule = if run_now { schedule.at_once() } else { schedule };
+        Timer::add(py, &self.shared, schedule, callback)?.ok_or_else(freed)
+    }
+
+    /// Closes everything that is open, newest first, and drops all timers. A second call does nothing.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        py.detach(|| {
-            let Ok(mut engine) = self.engine.try_lock() else {
-                return Err(PyRuntimeError::new_err("the Manager is being polled: stop that first"));
-            };
-            drop(engine.take());
-            Ok(())
-        })
+        self.shared.origin.check("Manager")?;
+        let engine = match self.engine.try_lock() {
+            Ok(mut engine) => engine.take(),
+            Err(TryLockError::Poisoned(engine)) => engine.into_inner().take(),
+            Err(TryLockError::WouldBlock) => {
+                return Err(PyRuntimeError::new_err(
+                    "the Manager is being polled, by another thread or around this handler: end that first, then close",
+                ));
+            }
+        };
+        let Some(engine) = engine else { return Ok(()) };
+        // Handlers are told, and raise what they raise.
+        drop(engine);
+        self.shared.clear();
+        if let Some(raised) = self.shared.take_raised() {
+            return Err(raised);
+        }
+        py.check_signals()
     }
 
     #[getter]
-    fn _freed(&self) -> bool {
-        self.shared.handle.is_closed()
+    fn _freed(&self) -> PyResult<bool> {
+        self.shared.origin.check("Manager")?;
+        Ok(self.shared.handle.is_closed())
     }
+
+    fn __enter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        self.close(py)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.shared.traverse(&visit)
+    }
+
+    fn __clear__(&self) {
+        self.shared.clear();
+    }
+}
+
+impl Drop for Manager {
+    fn drop(&mut self) {
+        if !self.shared.origin.is_here() {
+            // Closing it would take locks that nobody opens here, and end what is the parent's.
+            std::mem::forget(self.engine.get_mut().unwrap_or_else(PoisonError::into_inner).take());
+        }
+    }
+}
+
+impl Manager {
+    /// An error if nothing can be begun with it any more.
+    fn open(&self) -> PyResult<()> {
+        self.shared.origin.check("Manager")?;
+        if self.shared.handle.is_closed() { Err(freed()) } else { Ok(()) }
+    }
+
+    /// The engine, for the thread that turns it.
+    fn turn(&self) -> PyResult<MutexGuard<'_, Option<engine::Manager>>> {
+        match self.engine.try_lock() {
+            Ok(engine) => Ok(engine),
+            Err(TryLockError::Poisoned(engine)) => Ok(engine.into_inner()),
+            Err(TryLockError::WouldBlock) => Err(PyRuntimeError::new_err(
+                "poll is not reentrant: another thread polls this Manager, or this is one of its handlers",
+            )),
+        }
+    }
+}
+
+fn freed() -> PyErr {
+    PyRuntimeError::new_err("Manager has been freed")
+}
+
+/// What can be called, or nothing.
+fn callable(given: Option<Bound<'_, PyAny>>, what: &str) -> PyResult<Option<Py<PyAny>>> {
+    let Some(given) = given else { return Ok(None) };
+    if !given.is_callable() {
+        let kind = given.get_type().name()?;
+        return Err(PyTypeError::new_err(format!("{what} must be callable or None, not {kind}")));
+    }
+    Ok(Some(given.unbind()))
 }

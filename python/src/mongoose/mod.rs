@@ -8,10 +8,13 @@ mod dispatch;
 mod events;
 mod http;
 mod manager;
+mod numbers;
 mod shared;
 mod text;
+mod timer;
 
 pub(crate) use connection::Connection;
 pub(crate) use http::HttpMessage;
 pub(crate) use manager::Manager;
 pub(crate) use text::{matches, scan_multipart};
+pub(crate) use timer::Timer;

@@ -1,20 +1,42 @@
 //! What a manager, its connections and its handlers have in common.
+//!
+//! Its locks are taken with the GIL alone, for a moment, and never while Python may run: so nobody waits for one, and a
+//! fork finds them open.
 
 use super::connection::Connection;
+use crate::fork::Origin;
 use exeunt_manager as engine;
 use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Held by the manager's Python object, and by the engine's handler.
+/// Held by the manager's Python object; the engine's handler looks for it there.
 pub(super) struct Shared {
     pub(super) handle: engine::Handle,
+    pub(super) origin: Origin,
     pub(super) handler: Mutex<Option<Py<PyAny>>>,
     pub(super) error_handler: Mutex<Option<Py<PyAny>>>,
-    /// The one Python object of each open connection.
+    /// The one Python object of each open connection: from its first event to its last.
     connections: Mutex<HashMap<u64, Py<Connection>>>,
+    /// What timers call.
+    pub(super) callbacks: Mutex<Callbacks>,
     /// What a handler raised that is no `Exception`: it leaves `poll`.
     raised: Mutex<Option<PyErr>>,
+}
+
+/// What timers call, by their keys.
+#[derive(Default)]
+pub(super) struct Callbacks {
+    kept: HashMap<u64, Py<PyAny>>,
+    last_key: u64,
+}
+
+thread_local! {
+    /// The handler of the connection that this thread is about to make: its first event is told before the call returns
+    /// that makes it.
+    static COMING: RefCell<Option<Py<PyAny>>> = const { RefCell::new(None) };
 }
 
 impl Shared {
@@ -25,31 +47,60 @@ impl Shared {
     ) -> Self {
         Self {
             handle,
+            origin: Origin::here(),
             handler: Mutex::new(handler),
             error_handler: Mutex::new(error_handler),
             connections: Mutex::default(),
+            callbacks: Mutex::default(),
             raised: Mutex::default(),
         }
     }
 
-    /// The Python object of that connection, made if there is none yet.
+    /// The Python object of that connection; of one that is closed and was forgotten, another.
     pub(super) fn object(&self, py: Python<'_>, of: &engine::Connection) -> PyResult<Py<Connection>> {
         let known = lock(&self.connections).get(&of.id()).map(|known| known.clone_ref(py));
-        if let Some(known) = known {
-            return Ok(known);
+        match known {
+            Some(known) => Ok(known),
+            None => Py::new(py, Connection::new(of.clone(), None)),
         }
-        let made = Py::new(py, Connection::new(of.clone()))?;
-        if !of.is_open() {
-            return Ok(made);
-        }
-        // Whoever was first has made the one that stays.
-        let kept = lock(&self.connections).entry(of.id()).or_insert_with(|| made.clone_ref(py)).clone_ref(py);
-        Ok(kept)
+    }
+
+    /// Makes the Python object of a connection that begins.
+    pub(super) fn begin(&self, py: Python<'_>, of: &engine::Connection) -> PyResult<Py<Connection>> {
+        let handler = match of.accepted_by() {
+            Some(listener) => {
+                let listener = lock(&self.connections).get(&listener).map(|known| known.clone_ref(py));
+                listener.and_then(|listener| listener.get().handler(py))
+            }
+            None => COMING.take(),
+        };
+        let made = Py::new(py, Connection::new(of.clone(), handler))?;
+        lock(&self.connections).insert(of.id(), made.clone_ref(py));
+        Ok(made)
+    }
+
+    /// Makes a connection that has this handler from its first event on.
+    pub(super) fn with_handler<T>(&self, handler: Option<Py<PyAny>>, make: impl FnOnce() -> T) -> T {
+        let before = COMING.replace(handler);
+        let made = make();
+        // It is there still if none was made.
+        let unused = COMING.replace(before);
+        drop(unused);
+        made
     }
 
     pub(super) fn forget(&self, id: u64) {
         let forgotten = lock(&self.connections).remove(&id);
         drop(forgotten);
+    }
+
+    /// The open connections, oldest first.
+    pub(super) fn connections(&self, py: Python<'_>) -> Vec<Py<Connection>> {
+        let known = lock(&self.connections);
+        let mut all: Vec<_> = known.iter().map(|(id, known)| (*id, known.clone_ref(py))).collect();
+        drop(known);
+        all.sort_unstable_by_key(|(id, _)| *id);
+        all.into_iter().map(|(_, known)| known).collect()
     }
 
     /// Keeps what is to leave `poll`, and has it return soon. The first is kept.
@@ -63,6 +114,50 @@ impl Shared {
 
     pub(super) fn take_raised(&self) -> Option<PyErr> {
         lock(&self.raised).take()
+    }
+
+    /// Shows the garbage collector what is kept in here. Should a lock be taken, whoever has it keeps that alive.
+    pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        for handler in [&self.handler, &self.error_handler] {
+            if let Ok(handler) = handler.try_lock()
+                && let Some(handler) = &*handler
+            {
+                visit.call(handler)?;
+            }
+        }
+        if let Ok(connections) = self.connections.try_lock() {
+            connections.values().try_for_each(|connection| visit.call(connection))?;
+        }
+        if let Ok(callbacks) = self.callbacks.try_lock() {
+            callbacks.kept.values().try_for_each(|callback| visit.call(callback))?;
+        }
+        Ok(())
+    }
+
+    /// Lets go of everything of the program's.
+    pub(super) fn clear(&self) {
+        let handlers = (lock(&self.handler).take(), lock(&self.error_handler).take());
+        let connections = std::mem::take(&mut *lock(&self.connections));
+        let callbacks = std::mem::take(&mut lock(&self.callbacks).kept);
+        let raised = self.take_raised();
+        drop((handlers, connections, callbacks, raised));
+    }
+}
+
+impl Callbacks {
+    pub(super) fn keep(&mut self, callback: Py<PyAny>) -> u64 {
+        self.last_key += 1;
+        self.kept.insert(self.last_key, callback);
+        self.last_key
+    }
+
+    pub(super) fn of(&self, py: Python<'_>, key: u64) -> Option<Py<PyAny>> {
+        self.kept.get(&key).map(|callback| callback.clone_ref(py))
+    }
+
+    /// Takes it out, for the caller to drop outside of the lock.
+    pub(super) fn forget(&mut self, key: u64) -> Option<Py<PyAny>> {
+        self.kept.remove(&key)
     }
 }
 

@@ -1,7 +1,7 @@
 //! A listener's turn: accepting, and closing without losing anyone (rule D3).
 
 use super::{Fate, Reactor};
-use crate::connection::{Connection, Kind};
+use crate::connection::Connection;
 use crate::core::Stage;
 use crate::entry::{Door, Entry, Secured, Socket, Speaks, Terms};
 use crate::event::Event;
@@ -109,7 +109,7 @@ impl Reactor {
         if !matches!(terms.secured, Secured::No) {
             session.expect_tls();
         }
-        let connection = Connection::new(&self.core, Kind::Stream, session);
+        let connection = Connection::accepted(&self.core, listener, session);
         connection.tell(&self.core, Event::Open);
         connection.tell(&self.core, Event::Accept);
         self.secure(&connection, &terms.secured);

@@ -124,7 +124,7 @@ impl Reactor {
         // That may have been all that there was to be done.
         let done = self.read_inbox() | self.enter_drain();
         let timeout = if done { Some(Duration::ZERO) } else { self.timeout(timeout) };
-        let waited = self.poll.poll(&mut self.events, timeout);
+        let waited = self.wait(timeout);
         self.core.awake();
         self.now = Instant::now();
         match waited {
@@ -145,6 +145,14 @@ impl Reactor {
         self.read_inbox();
         self.tell_poll();
         Ok(false)
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        let Self { core, poll, events, .. } = self;
+        if timeout == Some(Duration::ZERO) {
+            return poll.poll(events, timeout);
+        }
+        core.wait(|| poll.poll(events, timeout)).unwrap_or(Ok(()))
     }
 
     /// Whether the pass is to end before the next turn.
