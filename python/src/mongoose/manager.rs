@@ -114,7 +114,7 @@ impl Manager {
 
     /// Waits until something happens, for `timeout_ms` at most (negative: without limit), does what is to be done about
     /// it, and returns.
-    #[pyo3(signature = (timeout_ms = Milliseconds::ZERO))]
+    #[pyo3(signature = (timeout_ms = Milliseconds::ZERO), text_signature = "($self, timeout_ms=0)")]
     fn poll(&self, py: Python<'_>, timeout_ms: Milliseconds) -> PyResult<()> {
         self.shared.origin.check("Manager")?;
         let polled = {
