@@ -9,21 +9,47 @@ from importlib import import_module
 # rest.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ._bell import StopEvent as StopEvent
+    from ._jobs import Job as Job
+    from ._jobs import PoolStopped as PoolStopped
+    from ._jobs import RunningJob as RunningJob
+    from ._jobs import ThreadPoolReport as ThreadPoolReport
     from ._lifecycle import CutWork as CutWork
     from ._lifecycle import Lifecycle as Lifecycle
     from ._lifecycle import Phase as Phase
     from ._lifecycle import Report as Report
     from ._lifecycle import Watch as Watch
     from ._lifecycle import Work as Work
+    from ._threads import ThreadPool as ThreadPool
     from ._version import __version__ as __version__
 
-__all__ = ["CutWork", "Lifecycle", "Phase", "Report", "Watch", "Work", "__version__"]
+__all__ = [
+    "CutWork",
+    "Job",
+    "Lifecycle",
+    "Phase",
+    "PoolStopped",
+    "Report",
+    "RunningJob",
+    "StopEvent",
+    "ThreadPool",
+    "ThreadPoolReport",
+    "Watch",
+    "Work",
+    "__version__",
+]
 
 _HOME = {
     "CutWork": "._lifecycle",
+    "Job": "._jobs",
     "Lifecycle": "._lifecycle",
     "Phase": "._lifecycle",
+    "PoolStopped": "._jobs",
     "Report": "._lifecycle",
+    "RunningJob": "._jobs",
+    "StopEvent": "._bell",
+    "ThreadPool": "._threads",
+    "ThreadPoolReport": "._jobs",
     "Watch": "._lifecycle",
     "Work": "._lifecycle",
     "__version__": "._version",
