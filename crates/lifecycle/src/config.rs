@@ -31,6 +31,7 @@ pub struct Config {
     pub(crate) limits: Limits,
     pub(crate) signals: Vec<Signal>,
     pub(crate) chain: bool,
+    pub(crate) on_main: bool,
     pub(crate) terminate_on_logoff: bool,
     pub(crate) terminate_on_hup: bool,
     pub(crate) stdin: bool,
@@ -57,6 +58,7 @@ impl Default for Config {
             },
             signals: Signal::DEFAULT.to_vec(),
             chain: false,
+            on_main: false,
             terminate_on_logoff: true,
             terminate_on_hup: true,
             stdin: false,
@@ -196,6 +198,25 @@ impl Config {
     /// ```
     pub fn chain(mut self, chain: bool) -> Self {
         self.chain = chain;
+        self
+    }
+
+    /// Whether a handler that was there before is called after ours, as with [`chain`](Self::chain), and by the main
+    /// thread alone, wherever the signal lands, so that what that thread waits in is interrupted. For hosts that run their
+    /// programs' handlers there and so only (CPython): a handler that somebody has put over ours meanwhile goes below it
+    /// again, and must not call ours. On systems other than Linux, by any thread.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, Signal};
+    /// let lifecycle = Lifecycle::install(Config::default().chain_on_main_thread(true))?;
+    /// // From now on the host's own handler of SIGTERM can be made to run, to look at what has become of the stop:
+    /// _ = Signal::TERMINATE.nudge();
+    /// # assert_eq!(lifecycle.close().attempts, 0);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn chain_on_main_thread(mut self, chain: bool) -> Self {
+        self.chain |= chain;
+        self.on_main = chain;
         self
     }
 

@@ -10,7 +10,8 @@ use crate::signal::Signal;
 use exeunt_sys::signal as sys;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,11 @@ static CONTROL: Mutex<Control> = Mutex::new(Control { next: 0, thread: None, han
 
 /// Who gets signals and ticks. The only lock that the signal thread takes here.
 static MEMBERS: Mutex<Vec<Member>> = Mutex::new(Vec::new());
+
+/// How often somebody has asked for [`settle`], and how many of them have what they asked for.
+static ASKED: AtomicU64 = AtomicU64::new(0);
+static SETTLED: Mutex<u64> = Mutex::new(0);
+static SETTLES: Condvar = Condvar::new();
 
 thread_local! {
     static IS_SIGNAL_THREAD: Cell<bool> = const { Cell::new(false) };
@@ -37,6 +43,8 @@ pub(crate) struct Wishes {
     /// Those of them that stop it.
     pub(crate) stopping: Vec<Signal>,
     pub(crate) chain: bool,
+    /// The main thread calls the handler that was there before, and one that was put over ours goes below it.
+    pub(crate) on_main: bool,
     /// Whether the end of a user's session is for it (L16).
     pub(crate) logoff: bool,
 }
@@ -79,7 +87,7 @@ impl Membership {
         }
         // The signal thread lets it land.
         wake();
-        match control.handle(&[signal]) {
+        match control.handle(&[signal], false) {
             Ok(ignored) => {
                 control.settle();
                 Ok(ignored.is_empty())
@@ -104,9 +112,9 @@ pub(crate) fn join(core: Arc<Core>, wishes: Wishes) -> Result<Membership, Instal
     let mut control = lock(&CONTROL);
     let id = control.next;
     control.next += 1;
-    let handled = wishes.handled.clone();
+    let (handled, renew) = (wishes.handled.clone(), wishes.on_main);
     lock(&MEMBERS).push(Member { id, core, wishes, since: Instant::now() });
-    let joined = control.start_thread(inbox).and_then(|()| control.handle(&handled));
+    let joined = control.start_thread(inbox).and_then(|()| control.handle(&handled, renew));
     match joined {
         Ok(ignored) => {
             control.settle();
@@ -131,6 +139,42 @@ fn leave(id: u64) {
 pub(crate) fn wake() {
     if let Ok(inbox) = sys::Inbox::open() {
         inbox.wake();
+    }
+}
+
+/// Blocks until every signal that was delivered before has been taken note of, `timeout` at most; true if it has. Not by
+/// the signal thread, which would wait for itself.
+pub(crate) fn settle(timeout: Duration) -> bool {
+    if is_signal_thread() || sys::is_forked() {
+        return false;
+    }
+    let until = Instant::now() + timeout;
+    let mine = ASKED.fetch_add(1, Ordering::SeqCst) + 1;
+    wake();
+    let mut settled = lock(&SETTLED);
+    while *settled < mine {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return false;
+        }
+        settled = SETTLES.wait_timeout(settled, left).unwrap_or_else(PoisonError::into_inner).0;
+    }
+    true
+}
+
+impl Membership {
+    /// Changes which signals stop it, and whether the end of a session does.
+    pub(crate) fn change(&self, stopping: Vec<Signal>, logoff: bool) {
+        if sys::is_forked() {
+            return;
+        }
+        let mut control = lock(&CONTROL);
+        with_wishes(self.id, |wishes| {
+            wishes.stopping = stopping;
+            wishes.logoff = logoff;
+            true
+        });
+        control.settle();
     }
 }
 
@@ -159,10 +203,13 @@ impl Control {
     }
 
     /// Puts handlers in place where there are none yet; answers those that stay ignored.
-    fn handle(&mut self, signals: &[Signal]) -> Result<Vec<Signal>, InstallError> {
+    fn handle(&mut self, signals: &[Signal], renew: bool) -> Result<Vec<Signal>, InstallError> {
         let mut ignored = Vec::new();
         for &signal in signals {
-            if self.handlers.contains_key(&signal) {
+            if let Some(registration) = self.handlers.get_mut(&signal) {
+                if renew {
+                    registration.renew().map_err(|error| failed(signal, error))?;
+                }
                 continue;
             }
             match sys::register(signal.number()).map_err(|error| failed(signal, error))? {
@@ -197,6 +244,7 @@ impl Control {
             #[cfg(not(target_os = "linux"))]
             let always = false;
             registration.chain(always || needed().any(|member| member.wishes.chain));
+            registration.on_main_thread(needed().any(|member| member.wishes.on_main));
             registration.logoff(needed().any(|member| member.wishes.logoff));
             needed().next().is_some()
         });
@@ -224,6 +272,7 @@ fn with_wishes(id: u64, change: impl FnOnce(&mut Wishes) -> bool) -> bool {
 fn run(inbox: &sys::Inbox) {
     IS_SIGNAL_THREAD.set(true);
     let mut unblocked = BTreeSet::new();
+    let mut settled = *lock(&SETTLED);
     loop {
         let members = lock(&MEMBERS).clone();
         if members.is_empty() {
@@ -238,7 +287,10 @@ fn run(inbox: &sys::Inbox) {
         }
         let left = members.iter().filter_map(Member::wake_in).min();
         release(members);
-        let records = inbox.wait(left);
+        // Read before the inbox is: what was there when they asked is among what it gives now.
+        let asked = ASKED.load(Ordering::SeqCst);
+        let waiting = asked > settled;
+        let records = inbox.wait(if waiting { Some(Duration::ZERO) } else { left });
         // Asked for again: whoever joined while we waited may be the one it is for. Not in the loop's head, where the
         // lock would be held all through its body.
         let members = lock(&MEMBERS).clone();
@@ -251,6 +303,11 @@ fn run(inbox: &sys::Inbox) {
             _ = foreign(|| serve(member, &records));
         }
         release(members);
+        if waiting {
+            settled = asked;
+            *lock(&SETTLED) = settled;
+            SETTLES.notify_all();
+        }
     }
 }
 

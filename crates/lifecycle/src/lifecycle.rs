@@ -23,6 +23,7 @@ use crate::work::Outcome;
 use std::error::Error;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The end of a program, from the first wish to the report.
 ///
@@ -106,6 +107,7 @@ impl Lifecycle {
             handled: config.handled(),
             stopping: config.stopping(),
             chain: config.chain,
+            on_main: config.on_main,
             logoff: config.terminate_on_logoff,
         };
         #[cfg(target_os = "linux")]
@@ -257,6 +259,56 @@ impl Lifecycle {
                 state.cause = Some(Cause::Failure(failure));
             }
         });
+    }
+
+    /// Takes over what may still change while the program runs: the limits ([`grace`](Config::grace),
+    /// [`lame_duck`](Config::lame_duck), [`max_attempts`](Config::max_attempts), [`hard_limit`](Config::hard_limit)),
+    /// [`terminate_on_hup`](Config::terminate_on_hup) and [`terminate_on_logoff`](Config::terminate_on_logoff). All else
+    /// stays as it was installed. Once a stop is requested only `max_attempts` is taken: its times are fixed (L2).
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// lifecycle.adjust(&Config::default().grace(Duration::from_secs(10)))?;
+    /// lifecycle.stop().request_stop("the example is over");
+    /// assert_eq!(lifecycle.stop().time_left(), Some(Duration::from_secs(8)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// A configuration that cannot be. Nothing has changed then.
+    pub fn adjust(&self, config: &Config) -> Result<(), ConfigError> {
+        config.validate()?;
+        if let Driver::Hub { membership, .. } = &self.driver {
+            membership.change(config.stopping(), config.terminate_on_logoff);
+        }
+        self.core.limit(config.limits);
+        Ok(())
+    }
+
+    /// Blocks until every signal that was delivered before has been taken note of, `timeout` at most; true if it has. For
+    /// whoever is called by a handler of its own for the same signal, and wants to see what has come of it: that takes
+    /// microseconds. Without the signal thread ([`on_runtime`](Self::on_runtime)), on it and in a forked child: false.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # use rustix::process::{Signal as Raw, getpid, kill_process};
+    /// # use std::time::Duration;
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// kill_process(getpid(), Raw::TERM)?;
+    /// assert!(lifecycle.settle(Duration::from_secs(10)));
+    /// assert!(lifecycle.stop().is_requested());
+    /// # assert_eq!(lifecycle.close().attempts, 1);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    #[must_use]
+    pub fn settle(&self, timeout: Duration) -> bool {
+        matches!(self.driver, Driver::Hub { .. }) && hub::settle(timeout)
     }
 
     /// The outermost group of components; clone it to hand it on.

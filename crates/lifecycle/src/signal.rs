@@ -76,6 +76,14 @@ impl Signal {
         exeunt_sys::signal::end_by(self.0)
     }
 
+    /// Has the main thread call the handler that this signal had before ours, without a delivery that would count: see
+    /// [`Config::chain_on_main_thread`](crate::Config::chain_on_main_thread), without which this does nothing. False if
+    /// that is not possible: our handler is not in force, this is another system than Linux, or a forked child.
+    #[must_use = "it may not be possible"]
+    pub fn nudge(self) -> bool {
+        exeunt_sys::signal::nudge(self.0)
+    }
+
     /// Its name, where its number is the same on every Unix.
     const fn name(self) -> Option<&'static str> {
         Some(match self.0 {

@@ -86,6 +86,20 @@ impl Stop {
         self.core.phase()
     }
 
+    /// Whether signals have forced the end (L9): everything is cut, and no shield holds anything off.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// lifecycle.stop().request_stop("the example is over");
+    /// assert!(!lifecycle.stop().is_forced());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    #[must_use]
+    pub fn is_forced(&self) -> bool {
+        self.is_requested() && self.core.is_forced()
+    }
+
     /// Requests the stop; true if nobody had before. Only the first request's cause counts, and only it starts the
     /// clock (L2). In a forked child: nothing, and false.
     ///
@@ -452,7 +466,8 @@ impl Stop {
         self.core.bell(phase).wait(|| self.phase() >= phase || self.core.is_forked())
     }
 
-    /// Has `act` called after each step of the stop (a phase began, work was told, or cut), until the [`Watch`] is
+    /// Has `act` called after each step of the stop (a phase began, work was told, or cut, a shield's
+    /// time ran out), until the [`Watch`] is
     /// dropped: for event loops that have a waker of their own. By a thread for that alone, beside the stop (with
     /// [`Lifecycle::on_runtime`](crate::Lifecycle::on_runtime) by whatever thread took the step): one that blocks holds
     /// up the others that were asked for here. A panic in it is caught, and among the report's

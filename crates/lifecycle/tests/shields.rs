@@ -196,6 +196,27 @@ async fn l8_after_a_stop_request_shields_are_for_counted_work_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_watches_is_told_when_a_shields_time_is_over_and_the_shield_says_why() {
+    let lifecycle = install();
+    let (stop, scope, told) = (lifecycle.stop(), lifecycle.scope("jobs"), Arc::new(AtomicUsize::new(0)));
+    let _busy = scope.begin();
+    let count = Arc::clone(&told);
+    let watch = stop.on_change(move || _ = count.fetch_add(1, Ordering::SeqCst));
+    let (short, long) = (stop.shield(SECOND).unwrap(), stop.shield(60 * SECOND).unwrap());
+    assert_eq!((short.outcome(), long.outcome()), (None, None));
+    stop.request_stop("enough");
+    assert_eq!((short.outcome(), long.outcome()), (None, None));
+    let before = told.load(Ordering::SeqCst);
+    sleep(2 * SECOND).await;
+    assert_eq!((short.outcome(), long.outcome()), (Some(ShieldOutcome::Expired), None));
+    assert!(told.load(Ordering::SeqCst) > before, "nothing said that it was over");
+    assert_eq!(long.allow_break(), Err(Break::Stop));
+    assert_eq!(long.outcome(), Some(ShieldOutcome::Ended));
+    drop((watch, short, long, scope, _busy));
+    lifecycle.finished().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn any_number_of_shields_may_live_at_once() {
     let lifecycle = install();
     let stop = lifecycle.stop();

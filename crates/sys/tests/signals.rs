@@ -155,6 +155,16 @@ fn l11_a_previous_handler_is_called_when_asked_and_only_then() {
 }
 
 #[test]
+fn l11_the_main_thread_calls_the_handler_before_ours_where_that_is_asked_for() {
+    passes("chain-on-main");
+}
+
+#[test]
+fn l11_a_handler_goes_over_another_again_where_that_is_asked_for() {
+    passes("renew");
+}
+
+#[test]
 fn l11_the_default_action_is_not_chained_to() {
     passes("default-is-not-chained");
 }

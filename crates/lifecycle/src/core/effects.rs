@@ -19,6 +19,8 @@ pub(super) struct News {
     pub(super) alarm: bool,
     /// Somebody who blocks may have what it waits for.
     pub(super) moved: bool,
+    /// Watchers look again, though no phase has begun.
+    watched: bool,
     /// Rung once what they wait for is known.
     pub(super) groups: Vec<Arc<GroupClosed>>,
     pub(super) closes: Vec<(ComponentId, Closer)>,
@@ -85,6 +87,11 @@ impl Locked<'_> {
         self.news.moved = true;
     }
 
+    /// Whoever watches looks again.
+    pub(super) fn wake_watchers(&mut self) {
+        self.news.watched = true;
+    }
+
     fn held_up(&self) {
         let now = self.core.clock.now();
         let Some(requested) = self.state.machine.requested() else { return };
@@ -149,7 +156,7 @@ impl Core {
         for (component, closer) in news.closes {
             self.run_closer(component, closer);
         }
-        if !news.phases.is_empty() || !news.notices.is_empty() {
+        if news.watched || !news.phases.is_empty() || !news.notices.is_empty() {
             self.watchers.tell(&self.follow);
         }
         if !news.leftovers.is_empty() {

@@ -67,7 +67,6 @@ pub(crate) struct Core {
     service: OnceLock<Service>,
     /// How long whoever stops us waits before it kills.
     waits: OnceLock<Waits>,
-    max_attempts: u32,
     state: Mutex<State>,
     moved_on: Condvar,
     watchers: Watchers,
@@ -164,7 +163,6 @@ impl Core {
             report_file: OnceLock::new(),
             service: OnceLock::new(),
             waits: OnceLock::new(),
-            max_attempts: limits.max_attempts,
             state: Mutex::new(State {
                 machine,
                 cause: None,
@@ -303,7 +301,13 @@ impl Core {
             let effects = locked.state.machine.apply(self.clock.now(), Input::Signal { signal, origin, at });
             let attempt = locked.state.machine.attempts();
             let counts = attempt != before;
-            let attempt = Attempt { received, attempt, max_attempts: self.max_attempts, counts, first };
+            let attempt = Attempt {
+                received,
+                attempt,
+                max_attempts: locked.state.machine.max_attempts(),
+                counts,
+                first,
+            };
             // Told before what comes of it.
             locked.state.follow.push(Item::Attempt(attempt));
             locked.carry_out(effects);
@@ -311,6 +315,16 @@ impl Core {
                 locked.apply(Input::SystemEnds { at });
             }
         });
+    }
+
+    /// Other limits, as far as the stop lets them change.
+    pub(crate) fn limit(&self, limits: Limits) {
+        self.with(|locked| locked.state.machine.limit(limits));
+    }
+
+    /// Whether signals have forced the end. Not in a forked child.
+    pub(crate) fn is_forced(&self) -> bool {
+        self.state().is_some_and(|state| state.machine.is_forced())
     }
 
     /// Waits until everybody was told everything, a second at most if somebody blocks.

@@ -61,6 +61,20 @@ impl Core {
         broken.unwrap_or(Ok(()))
     }
 
+    /// How the stop has gone on without the shield, if it has.
+    pub(crate) fn shield_outcome(&self, shield: ShieldId) -> Option<ShieldOutcome> {
+        self.with(|locked| {
+            locked.apply(Input::Tick);
+            match locked.look_after(shield) {
+                Ok(()) => None,
+                Err(Break::Expired) => Some(ShieldOutcome::Expired),
+                Err(Break::Stop) if locked.state.machine.is_forced() => Some(ShieldOutcome::Forced),
+                Err(Break::Stop) => Some(ShieldOutcome::Ended),
+            }
+        })
+        .flatten()
+    }
+
     pub(crate) fn shield_ended(&self, shield: ShieldId) {
         self.with(|locked| {
             locked.shield_ends(shield);
@@ -101,6 +115,7 @@ impl Locked<'_> {
             }
             Ended::Forced => ShieldOutcome::Forced,
         };
+        self.wake_watchers();
         if let Some(report) = self.held_by(shield, outcome) {
             self.state.shield_reports.push(report.clone());
             self.state.follow.push(Item::News(Progress::Shield(report)));

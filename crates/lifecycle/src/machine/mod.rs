@@ -101,6 +101,22 @@ impl Machine {
         self.attempts.count()
     }
 
+    pub(crate) fn max_attempts(&self) -> u32 {
+        self.limits.max_attempts
+    }
+
+    pub(crate) fn is_forced(&self) -> bool {
+        self.forced.is_some()
+    }
+
+    /// Other limits. A stop that was requested keeps its times (L2).
+    pub(crate) fn limit(&mut self, limits: Limits) {
+        if self.clock.is_none() {
+            self.limits = limits;
+        }
+        self.limits.max_attempts = limits.max_attempts;
+    }
+
     pub(crate) fn requested(&self) -> Option<Time> {
         self.clock.as_ref().map(|clock| clock.requested)
     }

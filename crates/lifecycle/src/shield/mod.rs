@@ -190,6 +190,33 @@ impl Shield {
         self.held.core().map_or(Err(Break::Stop), |core| core.renew_shield(self.held.id(), budget))
     }
 
+    /// How the stop has gone on without this shield: [`Expired`](ShieldOutcome::Expired), or
+    /// [`Forced`](ShieldOutcome::Forced), or [`Ended`](ShieldOutcome::Ended) once it has broken. `None` while it would hold
+    /// a stop off. For whoever can interrupt the work that it protects; [`Stop::on_change`](crate::Stop::on_change) says
+    /// when to look.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, ShieldOutcome};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// let shield = lifecycle.stop().shield(Duration::from_secs(2))?;
+    /// lifecycle.stop().request_stop("the example is over");
+    /// assert_eq!(shield.outcome(), None);
+    /// tokio::time::sleep(Duration::from_secs(3)).await;
+    /// assert_eq!(shield.outcome(), Some(ShieldOutcome::Expired));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn outcome(&self) -> Option<ShieldOutcome> {
+        if self.held.phase() < Phase::LameDuck {
+            return None;
+        }
+        self.held.core().map_or(Some(ShieldOutcome::Ended), |core| core.shield_outcome(self.held.id()))
+    }
+
     #[cold]
     fn break_off(&self) -> Result<(), Break> {
         let Some(core) = self.held.core() else { return Err(Break::Stop) };

@@ -2,10 +2,11 @@
 
 use crate::{die_with_the_test, in_child};
 use exeunt_sys::signal::{
-    Inbox, Origin, Record, Registered, Registration, SignalError, end_by, register, unblock,
+    Inbox, Origin, Record, Registered, Registration, SignalError, end_by, nudge, register, unblock,
 };
 use libc::{SIGKILL, SIGTERM, SIGUSR1, SIGUSR2, c_int};
 use std::mem::MaybeUninit;
+use std::os::fd::AsRawFd as _;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -22,6 +23,8 @@ pub(crate) fn run(scenario: &str) {
         "ignored" => ignored(),
         "refused" => refused(),
         "chain" => chain(),
+        "chain-on-main" => chain_on_main(),
+        "renew" => renew(),
         "default-is-not-chained" => default_is_not_chained(),
         "restore-default" => restore_default(),
         "restore-function" => restore_function(),
@@ -158,6 +161,65 @@ fn chain() {
         handler.chain(false);
         sent(1, 1);
     }
+}
+
+/// The function before ours runs on the main thread alone, and ends what that waits in.
+fn chain_on_main() {
+    use std::os::unix::thread::JoinHandleExt as _;
+    install(SIGTERM, count_main as *const () as usize, 0);
+    let handler = handled(SIGTERM);
+    assert!(!nudge(SIGTERM), "nobody has asked for it");
+    handler.chain(true);
+    handler.on_main_thread(true);
+    let elsewhere = std::thread::spawn(|| while COUNT.load(Ordering::SeqCst) < 2 {});
+    let thread = elsewhere.as_pthread_t();
+    let killer = std::thread::spawn(move || {
+        assert_eq!(unsafe { libc::pthread_kill(thread, SIGTERM) }, 0);
+    });
+    // Nothing is ever written to it.
+    let (pipe, _kept) = std::io::pipe().unwrap();
+    let wait = |count| {
+        let mut entry = libc::pollfd { fd: pipe.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        while COUNT.load(Ordering::SeqCst) < count {
+            // It may have come just before.
+            unsafe { libc::poll(&raw mut entry, 1, 1_000) };
+        }
+    };
+    wait(1);
+    killer.join().unwrap();
+    assert_eq!(wait_for(1).len(), 1);
+    let nudger = std::thread::spawn(|| assert!(nudge(SIGTERM)));
+    wait(2);
+    nudger.join().unwrap();
+    elsewhere.join().unwrap();
+    assert!(Inbox::open().unwrap().wait(Some(Duration::ZERO)).is_empty(), "a nudge was recorded");
+    send_self(SIGTERM);
+    assert_eq!((wait_for(1).len(), COUNT.load(Ordering::SeqCst)), (1, 3));
+    install(SIGTERM, count as *const () as usize, 0);
+    assert!(!nudge(SIGTERM), "it would reach somebody else");
+}
+
+extern "C" fn count_main(_: c_int) {
+    assert_eq!(unsafe { libc::syscall(libc::SYS_gettid) }, libc::c_long::from(unsafe { libc::getpid() }));
+    COUNT.fetch_add(1, Ordering::SeqCst);
+}
+
+/// Back over a function that was put over ours.
+fn renew() {
+    let mut handler = handled(SIGTERM);
+    handler.chain(true);
+    install(SIGTERM, count as *const () as usize, 0);
+    send_self(SIGTERM);
+    assert_eq!(COUNT.load(Ordering::SeqCst), 1);
+    assert!(Inbox::open().unwrap().wait(Some(Duration::ZERO)).is_empty());
+    for _ in 0..2 {
+        handler.renew().unwrap();
+    }
+    send_self(SIGTERM);
+    assert_eq!((wait_for(1).len(), COUNT.load(Ordering::SeqCst)), (1, 2));
+    drop(handler);
+    send_self(SIGTERM);
+    assert_eq!(COUNT.load(Ordering::SeqCst), 3, "what was before it was not restored");
 }
 
 fn default_is_not_chained() {

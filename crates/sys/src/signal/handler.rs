@@ -20,6 +20,8 @@ pub(super) struct Slot {
     pub(super) active: AtomicBool,
     /// The previous handler runs after ours.
     pub(super) chain: AtomicBool,
+    /// The main thread calls it, wherever the signal lands.
+    pub(super) on_main: AtomicBool,
     /// The disposition before ours: null, or a leaked box (a handler on another thread may be reading it, and
     /// nobody can know when it has finished).
     pub(super) previous: AtomicPtr<libc::sigaction>,
@@ -27,6 +29,8 @@ pub(super) struct Slot {
     pub(super) covered: AtomicBool,
     /// Deliveries that did not fit into the pipe.
     pub(super) overflow: AtomicU32,
+    /// A signal of ours is on its way to the main thread, which is for the previous handler and is not recorded.
+    nudged: AtomicBool,
 }
 
 impl Slot {
@@ -34,9 +38,11 @@ impl Slot {
         Self {
             active: AtomicBool::new(false),
             chain: AtomicBool::new(false),
+            on_main: AtomicBool::new(false),
             previous: AtomicPtr::new(ptr::null_mut()),
             covered: AtomicBool::new(false),
             overflow: AtomicU32::new(0),
+            nudged: AtomicBool::new(false),
         }
     }
 }
@@ -61,8 +67,12 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
         if getpid() != INSTALLER.load(Ordering::Relaxed) {
             act_as_before(slot, signal, info, context);
         } else if slot.active.load(Ordering::Acquire) {
-            record(slot, signal, info);
-            if slot.chain.load(Ordering::Acquire) {
+            let nudged = is_nudge(slot, info);
+            if !nudged {
+                record(slot, signal, info);
+            }
+            let elsewhere = !nudged && slot.on_main.load(Ordering::Acquire) && !is_main_thread();
+            if slot.chain.load(Ordering::Acquire) && !(elsewhere && nudge(slot, signal)) {
                 call_previous(slot, signal, info, context);
             }
         } else if disposition(signal).is_none_or(|now| now.sa_sigaction != address()) {
@@ -71,6 +81,53 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
         }
     }
     set_errno(errno);
+}
+
+/// Has the main thread call the previous handler of `signal`, as if the signal had come there. Async-signal-safe. One at
+/// a time is on its way, which is enough: whoever asks while one is asked before the handler runs.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn nudge(slot: &Slot, signal: c_int) -> bool {
+    if !slot.nudged.swap(true, Ordering::SeqCst) {
+        let pid = getpid();
+        // SAFETY: takes numbers; tgkill(2) is a plain system call, and the main thread's id is the process's.
+        let sent = unsafe { libc::syscall(libc::SYS_tgkill, pid, pid, signal) };
+        if sent != 0 {
+            slot.nudged.store(false, Ordering::SeqCst);
+            return false;
+        }
+    }
+    true
+}
+
+/// Elsewhere no signal of ours could be told from others.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn nudge(_slot: &Slot, _signal: c_int) -> bool {
+    false
+}
+
+/// Whether this delivery is what `nudge` has sent. That one alone carries our own id with `SI_TKILL`, but for raise(3)
+/// while one is on its way: then either is taken for the other, which comes to the same.
+fn is_nudge(slot: &Slot, info: *mut siginfo_t) -> bool {
+    // SAFETY: the kernel calls a SA_SIGINFO handler with a valid siginfo; a foreign handler may pass null.
+    let Some(info) = (unsafe { info.as_ref() }) else { return false };
+    if info.si_code != SI_TKILL || !is_main_thread() {
+        return false;
+    }
+    // SAFETY: with this code the kernel has filled the sender's fields of the union (sigaction(2)).
+    let pid = unsafe { info.si_pid() };
+    pid == getpid() && slot.nudged.swap(false, Ordering::SeqCst)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn is_main_thread() -> bool {
+    // SAFETY: no arguments, cannot fail, a plain system call.
+    let thread = unsafe { libc::syscall(libc::SYS_gettid) };
+    thread == libc::c_long::from(getpid())
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn is_main_thread() -> bool {
+    true
 }
 
 fn record(slot: &Slot, signal: c_int, info: *mut siginfo_t) {

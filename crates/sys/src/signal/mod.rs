@@ -5,7 +5,7 @@
 //!
 //! - A signal is seen on whichever thread it lands, whatever that thread is doing: the handler needs no lock and
 //!   no memory, only one `write(2)`. Blocking system calls are restarted (`SA_RESTART`), so code that knows
-//!   nothing of us is not disturbed, and an alternative stack is used where the thread has one (`SA_ONSTACK`).
+//!   nothing of us is not disturbed (unless whoever had the signal before wanted it so), and an alternative stack is used where the thread has one (`SA_ONSTACK`).
 //! - No delivery is lost, even if thousands come before anybody reads: what the pipe cannot hold is counted.
 //!   (The kernel itself merges a standard signal with one of the same number that is still pending, signal(7).)
 //! - A signal that was ignored stays ignored ([`Registered::Ignored`]): `nohup` means it.
@@ -27,4 +27,4 @@ mod register;
 
 pub use crate::vocabulary::{Origin, Record, Registered, SignalError};
 pub use inbox::Inbox;
-pub use register::{Registration, end_by, is_forked, register, unblock};
+pub use register::{Registration, end_by, is_forked, nudge, register, unblock};

@@ -1,6 +1,6 @@
 //! Putting the handler in place, and taking it back.
 
-use super::handler::{INSTALLER, SLOTS, Slot, address, disposition, getpid};
+use super::handler::{self, INSTALLER, SLOTS, Slot, address, disposition, getpid};
 use super::inbox::Inbox;
 use super::{Registered, SignalError};
 use std::fmt;
@@ -72,6 +72,17 @@ pub fn unblock(signal: i32) -> io::Result<()> {
     }
 }
 
+/// Has the main thread call the handler that was there before ours, as if `signal` had come, without a record: see
+/// [`Registration::on_main_thread`], without which this does nothing. Several at once may come to one call, which begins
+/// after the last. False if ours is not in force, or this is another system than Linux.
+#[must_use = "it may not be possible"]
+pub fn nudge(signal: i32) -> bool {
+    let Some(slot) = slot(signal) else { return false };
+    let asked = [&slot.active, &slot.chain, &slot.on_main].iter().all(|asked| asked.load(Ordering::Acquire));
+    let in_force = || disposition(signal).is_some_and(|now| now.sa_sigaction == address());
+    asked && !is_forked() && in_force() && handler::nudge(slot, signal)
+}
+
 /// Ends the process by `signal` itself, so that whoever waits for it sees `WIFSIGNALED`: puts back the default
 /// disposition, lets the calling thread receive the signal, and sends it to that thread.
 ///
@@ -118,6 +129,38 @@ impl Registration {
         }
     }
 
+    /// Whether it is the main thread that calls it, wherever the signal lands: some languages run their handlers in that
+    /// one, and what it waits in is to be interrupted. On Linux; elsewhere no signal from a process to its own thread can
+    /// be told from others.
+    pub fn on_main_thread(&self, on_main: bool) {
+        if let Some(slot) = slot(self.signal) {
+            slot.on_main.store(on_main, Ordering::Release);
+        }
+    }
+
+    /// Puts our handler over the one that somebody has put over it, which is the one before it from now on. Only for
+    /// one that does not call ours: the two would call each other for ever.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses it; nothing has been changed then.
+    pub fn renew(&mut self) -> Result<(), SignalError> {
+        if is_forked() {
+            return Err(SignalError::Forked);
+        }
+        let _changing = CHANGING.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(slot) = slot(self.signal) else { return Ok(()) };
+        let error = || refused(self.signal, io::Error::last_os_error());
+        let above = disposition(self.signal).ok_or_else(error)?;
+        if above.sa_sigaction == address() || above.sa_sigaction == libc::SIG_IGN {
+            return Ok(());
+        }
+        slot.previous.store(Box::into_raw(Box::new(above)), Ordering::Release);
+        put(self.signal, &above)?;
+        self.before = above;
+        Ok(())
+    }
+
     /// Whether the end of a Windows session is taken: nothing to do here, where there is none.
     pub fn logoff(&self, _logoff: bool) {}
 }
@@ -139,6 +182,7 @@ impl Drop for Registration {
         // In this order: a delivery between the two is recorded, and one after both finds the old disposition.
         slot.active.store(false, Ordering::Release);
         slot.chain.store(false, Ordering::Release);
+        slot.on_main.store(false, Ordering::Release);
     }
 }
 
@@ -160,17 +204,31 @@ fn install(slot: &Slot, signal: i32, before: libc::sigaction) -> Result<Register
     let before = remember(slot, before);
     // Everything the handler reads is in place before the kernel can call it.
     slot.active.store(true, Ordering::Release);
-    let mut ours = before;
-    ours.sa_mask = all_but_faults();
-    ours.sa_sigaction = address();
-    ours.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
-    // SAFETY: a complete action whose handler is async-signal-safe and lives as long as the program.
-    if unsafe { libc::sigaction(signal, &raw const ours, ptr::null_mut()) } != 0 {
-        let error = io::Error::last_os_error();
+    if let Err(error) = put(signal, &before) {
         slot.active.store(false, Ordering::Release);
-        return Err(refused(signal, error));
+        return Err(error);
     }
     Ok(Registered::Handled(Registration { signal, before }))
+}
+
+/// Our handler, in place of that one.
+fn put(signal: i32, before: &libc::sigaction) -> Result<(), SignalError> {
+    let mut ours = *before;
+    ours.sa_mask = all_but_faults();
+    ours.sa_sigaction = address();
+    ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | restarts(before);
+    // SAFETY: a complete action whose handler is async-signal-safe and lives as long as the program.
+    match unsafe { libc::sigaction(signal, &raw const ours, ptr::null_mut()) } {
+        0 => Ok(()),
+        _ => Err(refused(signal, io::Error::last_os_error())),
+    }
+}
+
+/// Blocking system calls go on, unless whoever had the signal before us wants them to be interrupted (CPython does, whose
+/// handlers run between two of them).
+fn restarts(before: &libc::sigaction) -> libc::c_int {
+    let is_function = !matches!(before.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN);
+    if is_function { before.sa_flags & libc::SA_RESTART } else { libc::SA_RESTART }
 }
 
 /// What is blocked while our handler runs. Handlers must not nest: an alternative stack may be as small as one frame

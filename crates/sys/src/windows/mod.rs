@@ -33,7 +33,7 @@ mod register;
 
 pub use crate::vocabulary::{Origin, Record, Registered, SignalError};
 pub use inbox::Inbox;
-pub use register::{Registration, end_by, is_forked, register, unblock};
+pub use register::{Registration, end_by, is_forked, nudge, register, unblock};
 
 /// The numbers by which events are registered, as in the C runtime's `signal.h`.
 const SIGINT: i32 = 2;

@@ -69,6 +69,12 @@ pub fn end_by(signal: i32) -> io::Error {
     std::process::exit(STATUS_CONTROL_C_EXIT)
 }
 
+/// Has the main thread call the handler below ours: never here, where no thread can be interrupted.
+#[must_use = "it may not be possible"]
+pub fn nudge(_signal: i32) -> bool {
+    false
+}
+
 /// A number whose events are ours. Dropping it gives them back to whoever had them before.
 pub struct Registration {
     signal: i32,
@@ -85,6 +91,18 @@ impl Registration {
     /// there is none.
     pub fn chain(&self, chain: bool) {
         self.set(|slot| slot.chain = chain);
+    }
+
+    /// Whether the main thread calls it: nothing to do here, where handlers have threads of their own.
+    pub fn on_main_thread(&self, _on_main: bool) {}
+
+    /// Puts ours over the one that was put over it: nothing to do here, where all are asked in turn.
+    ///
+    /// # Errors
+    ///
+    /// None here.
+    pub fn renew(&mut self) -> Result<(), SignalError> {
+        Ok(())
     }
 
     /// Whether a logoff is taken, as it is unless told otherwise. If not, nothing comes of it: a service outlives its
