@@ -2,7 +2,7 @@
 CARGO ?= cargo
 FUZZ_SECONDS ?= 600
 
-.PHONY: help test test-python test-windows test-systemd lint loom mutants drill bench soak fuzz deny
+.PHONY: help test test-python wheel test-windows test-systemd lint loom mutants drill bench bench-python soak fuzz deny
 .DEFAULT_GOAL := help
 
 help: ## Lists these targets
@@ -17,6 +17,10 @@ test: ## Runs all tests
 
 test-python: ## Builds the Python package and runs its tests in an environment of its own (part of test)
 	scripts/test-python
+
+wheel: ## Builds the wheel, installs it into a fresh environment without Rust, and runs the Python tests there
+	scripts/python-wheel
+	scripts/test-wheel
 
 test-windows: ## Builds the lifecycle for Windows and runs its tests under wine; installs what that takes
 	scripts/test-windows
@@ -52,6 +56,10 @@ bench: ## Measures: CPU per request beside bare hyper, the event loop beside bar
 	$(CARGO) bench -p exeunt-benches --bench primitives
 	$(CARGO) build --release
 	scripts/stop-times
+
+bench-python: ## Measures the Python package beside cymongoose (fetched from PyPI): CPU per request, throughput, import, end
+	scripts/python-wheel
+	benches/python/run
 
 soak: ## Long runs: drills of 100 rounds, the delayed link with 100 closes
 	$(CARGO) build --release

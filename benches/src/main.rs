@@ -47,6 +47,8 @@ enum Command {
     ManagerWebsocket,
     /// The event loop's files: CPU per request beside nginx
     ManagerFiles,
+    /// The event loop in Python: CPU per request and throughput beside cymongoose (`benches/python/run` prepares it)
+    Python(manager::Python),
     /// One of the servers under measurement (the measurement starts them)
     #[command(hide = true)]
     Server { kind: servers::Kind, site: servers::Site, dir: std::path::PathBuf },
@@ -93,6 +95,10 @@ fn main() -> Result<()> {
         Some(Command::ManagerFiles) => {
             writeln!(out, "{}", machine::describe())?;
             return manager::measure_files(&arguments, &mut out);
+        }
+        Some(Command::Python(ref python)) => {
+            writeln!(out, "{}", machine::describe())?;
+            return manager::measure_python(&arguments, python, &mut out);
         }
         None => writeln!(out, "{}", machine::describe())?,
     }

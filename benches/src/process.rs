@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -24,7 +25,12 @@ pub(crate) struct Running {
 impl Running {
     /// Starts this program with these arguments. What it does then says in its first line where it listens.
     pub(crate) fn start(arguments: impl Iterator<Item = OsString>) -> Result<Self> {
-        let mut command = Command::new(std::env::current_exe()?);
+        Self::program(&std::env::current_exe()?, arguments)
+    }
+
+    /// The same with another program.
+    pub(crate) fn program(program: &Path, arguments: impl Iterator<Item = OsString>) -> Result<Self> {
+        let mut command = Command::new(program);
         command.args(arguments).stdout(Stdio::piped());
         let mut running = Self::spawn(command, ([0, 0, 0, 0], 0).into())?;
         let mut line = String::new();

@@ -1,12 +1,13 @@
 //! What a request costs on the event loop, beside bare hyper and a bare loop on mio; with many connections open; what an
 //! idle connection keeps; how soon a wakeup arrives. TLS beside hyper on tokio-rustls, WebSocket beside tokio-tungstenite,
-//! files beside nginx.
+//! files beside nginx, the Python package beside cymongoose.
 
 mod closed_loop;
 mod cost;
 mod files;
 mod load;
 mod memory;
+mod python;
 mod servers;
 mod tls;
 mod turns;
@@ -21,6 +22,7 @@ use clap::ValueEnum as _;
 use std::io::Write;
 use std::path::Path;
 
+pub(crate) use python::{Python, measure as measure_python};
 pub(crate) use servers::{Kind, serve};
 
 /// Connections where there are many.
