@@ -336,7 +336,7 @@ def main() -> None:
         suppress_health_check=list(HealthCheck),
     )
     while time.monotonic() - began < seconds:
-        run_state_machine_as_test(Orders, settings=how)
+        run_state_machine_as_test(Orders, settings=how)  # type: ignore[no-untyped-call]
         examples += how.max_examples
         if undocumented:
             sys.exit(f"undocumented: {undocumented}")
