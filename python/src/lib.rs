@@ -21,7 +21,7 @@ mod _native {
     use crate::lifecycle::{CutWork, Lifecycle, Report, Watch, Work};
     #[cfg(unix)]
     #[pymodule_export]
-    use crate::mongoose::{Connection, HttpMessage, Manager, Timer};
+    use crate::mongoose::{Connection, HttpMessage, Manager, Timer, TlsOpts, WsMessage};
     #[cfg(unix)]
     #[pymodule_export]
     use crate::mongoose::{matches, scan_multipart};

@@ -217,6 +217,19 @@ impl Connection {
         self.change(|session, _| session.consume(bytes))
     }
 
+    /// How large the receive buffer is at present, in bytes: no less than [`received_len`](Self::received_len). An idle
+    /// connection keeps none.
+    #[must_use]
+    pub fn receive_capacity(&self) -> usize {
+        self.lock().capacities().0
+    }
+
+    /// The same of the send buffer.
+    #[must_use]
+    pub fn send_capacity(&self) -> usize {
+        self.lock().capacities().1
+    }
+
     /// A copy of what waits to be sent, `most` bytes of it.
     #[must_use]
     pub fn unsent(&self, most: usize) -> Vec<u8> {

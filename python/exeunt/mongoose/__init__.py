@@ -5,7 +5,7 @@
 
 from importlib import import_module
 
-from .._native import Connection, HttpMessage, Manager, Timer
+from .._native import Connection, HttpMessage, Manager, Timer, TlsOpts, WsMessage
 from ._digests import (
     base64_decode,
     base64_encode,
@@ -103,6 +103,8 @@ __all__ = [
     "HttpMessage",
     "Manager",
     "Timer",
+    "TlsOpts",
+    "WsMessage",
     "base64_decode",
     "base64_encode",
     "crc32",

@@ -2,8 +2,8 @@
 
 use super::connection::Connection;
 use super::events;
-use super::http::HttpMessage;
 use super::shared::{Shared, lock};
+use super::view::View;
 use exeunt_manager as engine;
 use exeunt_manager::Event;
 use pyo3::exceptions::PyException;
@@ -37,15 +37,23 @@ impl Shared {
             Event::Write(_) => (events::WRITE, None),
             Event::HttpHeaders(request) => {
                 object.get().asks(conn);
-                (events::HTTP_HDRS, Some(Py::new(py, HttpMessage::of_request(request))?))
+                (events::HTTP_HDRS, Some(View::of_request(py, conn, request)?))
             }
             Event::HttpMessage(request) => {
                 object.get().asks(conn);
-                (events::HTTP_MSG, Some(Py::new(py, HttpMessage::of_request(request))?))
+                (events::HTTP_MSG, Some(View::of_request(py, conn, request)?))
             }
+            Event::HttpResponseHeaders(response) => {
+                (events::HTTP_HDRS, Some(View::of_response(py, conn, response)?))
+            }
+            Event::HttpResponse(response) => (events::HTTP_MSG, Some(View::of_response(py, conn, response)?)),
+            Event::WsOpen(handshake) => (events::WS_OPEN, View::of_handshake(py, conn, handshake)?),
+            Event::WsMessage(message) => (events::WS_MSG, Some(View::of_message(py, message)?)),
+            Event::WsControl(_) => (events::WS_CTL, None),
             Event::Close => {
                 let told = self.call(py, &object, events::CLOSE, None);
                 self.forget(conn.id());
+                object.get().handle_by(None);
                 return told;
             }
             Event::Error(text) => {
@@ -58,10 +66,12 @@ impl Shared {
             }
             _ => return Ok(()),
         };
-        let data = view.as_ref().map(|view| view.bind(py).clone().into_any());
-        let told = self.call(py, &object, number, data);
+        let told = self.call(py, &object, number, view.as_ref().map(|view| view.data(py)));
+        if matches!(event, Event::HttpHeaders(_) | Event::HttpMessage(_)) {
+            object.get().has_asked();
+        }
         if let Some(view) = view {
-            view.get().end();
+            view.end();
         }
         told
     }

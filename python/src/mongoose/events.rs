@@ -12,4 +12,7 @@ pub(super) const WRITE: u8 = 8;
 pub(super) const CLOSE: u8 = 9;
 pub(super) const HTTP_HDRS: u8 = 10;
 pub(super) const HTTP_MSG: u8 = 11;
+pub(super) const WS_OPEN: u8 = 12;
+pub(super) const WS_MSG: u8 = 13;
+pub(super) const WS_CTL: u8 = 14;
 pub(super) const WAKEUP: u8 = 19;

@@ -5,16 +5,25 @@
 
 mod connection;
 mod dispatch;
+mod errors;
 mod events;
+mod files;
+mod headers;
 mod http;
 mod manager;
 mod numbers;
+mod payload;
 mod shared;
 mod text;
 mod timer;
+mod tls;
+mod view;
+mod websocket;
 
 pub(crate) use connection::Connection;
 pub(crate) use http::HttpMessage;
 pub(crate) use manager::Manager;
 pub(crate) use text::{matches, scan_multipart};
 pub(crate) use timer::Timer;
+pub(crate) use tls::TlsOpts;
+pub(crate) use websocket::WsMessage;

@@ -28,7 +28,8 @@ impl Connection {
     /// never for something that TLS has protected: consume the command that asked for TLS, and nothing behind it. Commands
     /// that somebody has slipped in there fail the handshake.
     ///
-    /// A handshake that fails is told with `Error`, and closes the connection.
+    /// A handshake that fails is told with `Error`, and closes the connection. Until it begins, which is when the handler has
+    /// returned, a further call takes the place of this one.
     ///
     /// # Errors
     ///
@@ -40,5 +41,19 @@ impl Connection {
             tls.opening(session.role(), http)?
         };
         self.try_change(|session, _| session.start_tls(opening))?
+    }
+
+    /// On a listener: those whom it accepts from now on speak TLS so, whatever was said when it was made. Whether it is one.
+    /// What is wrong with `tls` is told to each of them, as `Error`; [`Tls::check`] asks before.
+    #[must_use]
+    pub fn accept_tls(&self, tls: &Tls) -> bool {
+        self.change(|session, _| session.accept_tls(tls))
+    }
+
+    /// Takes back what [`start_tls`](Self::start_tls) or [`accept_tls`](Self::accept_tls) said, as if it had not been called.
+    /// Whether that could be done: a handshake that has begun cannot be taken back.
+    #[expect(clippy::must_use_candidate, reason = "what is closed has nothing to take back")]
+    pub fn forget_tls(&self) -> bool {
+        self.try_change(|session, _| session.forget_tls()).unwrap_or(true)
     }
 }

@@ -104,15 +104,20 @@ impl Reactor {
             Speaks::Http => Protocol::Http(Box::new(Http::new(&self.core.limits, self.now))),
             Speaks::Bytes => Protocol::Raw(Raw::new(self.now)),
         };
-        let handler = listener.lock().handler.clone();
+        let (handler, said) = {
+            let listener = listener.lock();
+            (listener.handler.clone(), listener.accepted_tls())
+        };
+        let said = said.map(Secured::By);
+        let secured = said.as_ref().unwrap_or(&terms.secured);
         let mut session = Session::new(protocol, handler, local).from(remote);
-        if !matches!(terms.secured, Secured::No) {
+        if !matches!(secured, Secured::No) {
             session.expect_tls();
         }
         let connection = Connection::accepted(&self.core, listener, session);
         connection.tell(&self.core, Event::Open);
         connection.tell(&self.core, Event::Accept);
-        self.secure(&connection, &terms.secured);
+        self.secure(&connection, secured);
         if self.core.stage() >= Stage::Draining {
             self.tell_drain(&connection);
             let next = connection.lock().enter(&self.core, self.now, Stage::Draining);

@@ -45,6 +45,12 @@ impl Session {
         self.buffers.send.len() + waiting
     }
 
+    /// How many bytes there is room for, received and to be sent, before more is asked of the allocator.
+    pub(crate) fn capacities(&self) -> (usize, usize) {
+        let Buffers { recv, send, .. } = &self.buffers;
+        (recv.capacity().max(self.received_len()), send.capacity().max(self.unsent_len()))
+    }
+
     fn held(&self) -> &[u8] {
         match &self.protocol {
             Protocol::Http(http) => http.held(),

@@ -3,7 +3,7 @@
 use super::{Buffers, Course, Next, Protocol, Session, Step, Tick, Wish};
 use crate::error::ConnectionClosed;
 use crate::limits::Limits;
-use crate::tls::{Opening, Role, StartTlsError, TlsInfo};
+use crate::tls::{Opening, Role, StartTlsError, Tls, TlsInfo};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -21,6 +21,7 @@ pub(crate) enum Secrecy {
     Wanted {
         opening: Box<Opening>,
         plain: usize,
+        before: Before,
     },
     /// Bytes wait for its end. A client of whom nothing was `heard` has not begun it.
     Handshake {
@@ -28,6 +29,16 @@ pub(crate) enum Secrecy {
         heard: bool,
     },
     Done(Arc<TlsInfo>),
+    /// Of a listener: how those speak whom it accepts.
+    Accepting(Tls),
+}
+
+/// What was the case before TLS was asked for, and is again if that is taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Before {
+    Plain,
+    Spoken,
+    Owed,
 }
 
 /// For the program.
@@ -50,8 +61,10 @@ impl Session {
         }
         match (&self.secrecy, &self.protocol) {
             (_, Protocol::Listener | Protocol::Datagram(_)) => Err(StartTlsError::NotAStream),
-            (Secrecy::Plain | Secrecy::Spoken | Secrecy::Owed, Protocol::Raw(_)) => Ok(false),
-            (Secrecy::Plain | Secrecy::Owed, _) => Ok(true),
+            (Secrecy::Plain | Secrecy::Spoken | Secrecy::Owed | Secrecy::Wanted { .. }, Protocol::Raw(_)) => {
+                Ok(false)
+            }
+            (Secrecy::Plain | Secrecy::Owed | Secrecy::Wanted { .. }, _) => Ok(true),
             (Secrecy::Spoken, _) => Err(StartTlsError::Spoken),
             _ => Err(StartTlsError::Begun),
         }
@@ -63,13 +76,49 @@ impl Session {
 
     pub(crate) fn start_tls(&mut self, opening: Box<Opening>) -> Result<(), StartTlsError> {
         self.may_start_tls()?;
-        let plain = match self.secrecy {
-            Secrecy::Spoken => self.buffers.send.len(),
+        let (plain, before) = match self.secrecy {
+            // Said anew, in place of what was said before.
+            Secrecy::Wanted { plain, before, .. } => (plain, before),
+            Secrecy::Spoken => (self.buffers.send.len(), Before::Spoken),
             // Of what is TLS from the first byte on nothing goes in plain, whenever it was written.
-            _ => 0,
+            Secrecy::Owed => (0, Before::Owed),
+            _ => (0, Before::Plain),
         };
-        self.secrecy = Secrecy::Wanted { opening, plain };
+        self.secrecy = Secrecy::Wanted { opening, plain, before };
         Ok(())
+    }
+
+    /// Takes back what was said of TLS; whether that is possible still.
+    pub(crate) fn forget_tls(&mut self) -> bool {
+        match &self.secrecy {
+            Secrecy::Wanted { before, .. } => {
+                self.secrecy = match before {
+                    Before::Plain => Secrecy::Plain,
+                    Before::Spoken => Secrecy::Spoken,
+                    Before::Owed => Secrecy::Owed,
+                };
+            }
+            Secrecy::Accepting(_) => self.secrecy = Secrecy::Plain,
+            Secrecy::Plain | Secrecy::Spoken | Secrecy::Owed => {}
+            Secrecy::Handshake { .. } | Secrecy::Done(_) => return false,
+        }
+        true
+    }
+
+    /// Of a listener: how those speak from now on whom it accepts. Whether it is one.
+    pub(crate) fn accept_tls(&mut self, tls: &Tls) -> bool {
+        let listens = matches!(self.protocol, Protocol::Listener) && !self.is_closing();
+        if listens {
+            self.secrecy = Secrecy::Accepting(tls.clone());
+        }
+        listens
+    }
+
+    pub(crate) fn accepted_tls(&self) -> Option<Tls> {
+        match &self.secrecy {
+            Secrecy::Accepting(tls) => Some(tls.clone()),
+            _ => None,
+        }
     }
 }
 
@@ -135,7 +184,9 @@ impl Session {
     /// How many of the bytes to be sent may.
     pub(super) fn flows(&self) -> usize {
         match &self.secrecy {
-            Secrecy::Plain | Secrecy::Spoken | Secrecy::Done(_) => self.buffers.send.len(),
+            Secrecy::Plain | Secrecy::Spoken | Secrecy::Done(_) | Secrecy::Accepting(_) => {
+                self.buffers.send.len()
+            }
             Secrecy::Wanted { plain, .. } => *plain,
             Secrecy::Owed | Secrecy::Handshake { .. } => 0,
         }
@@ -164,7 +215,7 @@ impl Session {
     /// What comes next, if TLS has a say in it.
     pub(super) fn next_of_tls(&mut self, now: Instant) -> Option<Next> {
         match &self.secrecy {
-            Secrecy::Plain | Secrecy::Spoken | Secrecy::Done(_) => None,
+            Secrecy::Plain | Secrecy::Spoken | Secrecy::Done(_) | Secrecy::Accepting(_) => None,
             Secrecy::Owed | Secrecy::Wanted { plain: 1.., .. } => Some(Next::Wait),
             // Nothing is owed to the peer: that ends as it would without.
             Secrecy::Handshake { .. } if self.wish == Wish::Drain && self.buffers.send.is_empty() => None,
