@@ -96,10 +96,11 @@ def name_of(fn: Callable[..., Any] | str) -> str:
     """How a job is called that nobody gave a name."""
     if isinstance(fn, str):
         return fn
-    while hasattr(fn, "func"):  # functools.partial
-        fn = fn.func
-    name = getattr(fn, "__qualname__", None) or type(fn).__qualname__
-    return f"{getattr(fn, '__module__', None) or type(fn).__module__}.{name}"
+    inner: Any = fn
+    while hasattr(inner, "func"):  # functools.partial
+        inner = inner.func
+    name = getattr(inner, "__qualname__", None) or type(inner).__qualname__
+    return f"{getattr(inner, '__module__', None) or type(inner).__module__}.{name}"
 
 
 def check_callable(fn: Any) -> None:
