@@ -10,6 +10,7 @@ from importlib import import_module
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._bell import StopEvent as StopEvent
+    from ._delayed import DelayedKeyboardInterrupt as DelayedKeyboardInterrupt
     from ._jobs import Job as Job
     from ._jobs import PoolStopped as PoolStopped
     from ._jobs import RunningJob as RunningJob
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CutWork",
+    "DelayedKeyboardInterrupt",
     "Job",
     "Lifecycle",
     "Phase",
@@ -41,6 +43,7 @@ __all__ = [
 
 _HOME = {
     "CutWork": "._lifecycle",
+    "DelayedKeyboardInterrupt": "._delayed",
     "Job": "._jobs",
     "Lifecycle": "._lifecycle",
     "Phase": "._lifecycle",
