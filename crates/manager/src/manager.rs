@@ -17,7 +17,7 @@ use exeunt_lifecycle::{Lifecycle, Phase, Stop, Watch};
 use std::fmt;
 use std::io;
 use std::ops::ControlFlow;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -214,6 +214,18 @@ impl Manager {
     /// The kernel gives no socket for it; see [`PollError`].
     pub fn signal_fd(&mut self) -> Result<BorrowedFd<'_>, PollError> {
         self.reactor()?.signal_fd().map_err(PollError::Wait)
+    }
+
+    /// Has whatever comes at `source` end the wait of the present poll, or of the next, as what is written to
+    /// [`signal_fd`](Self::signal_fd) does; for a source that several managers share, or that is there before them. It is
+    /// not read: that is for whoever polls, when a poll says `Interrupted`, since each end takes something new to come.
+    /// In place of the source that was given before.
+    ///
+    /// # Errors
+    ///
+    /// The kernel does not watch it; see [`PollError`].
+    pub fn interrupted_by(&mut self, source: &Arc<OwnedFd>) -> Result<(), PollError> {
+        self.reactor()?.interrupted_by(source).map_err(PollError::Wait)
     }
 
     /// Has `around` called wherever the thread that polls may wait: for events, or for a file. It calls what it is given,

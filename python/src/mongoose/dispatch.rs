@@ -14,9 +14,9 @@ impl Shared {
     /// Tells the program. Called by the engine, by any thread, without the GIL or with it.
     pub(super) fn told(&self, conn: &engine::Connection, event: Event<'_>) {
         Python::attach(|py| {
-            let told = self.tell(py, conn, event);
-            if let Err(error) = told {
-                self.failed(py, error);
+            // What failed then is not the program's: no memory for an object, mostly.
+            if let Err(error) = self.tell(py, conn, event) {
+                error.write_unraisable(py, None);
             }
         });
     }
@@ -86,29 +86,25 @@ impl Shared {
         let own = object.get().handler(py);
         let handler = own.or_else(|| lock(&self.handler).as_ref().map(|handler| handler.clone_ref(py)));
         let Some(handler) = handler else { return Ok(()) };
-        handler.bind(py).call1((object, number, data))?;
+        if let Err(error) = handler.bind(py).call1((object, number, data)) {
+            self.failed(py, error, &handler);
+        }
         Ok(())
     }
 
     /// What is no `Exception` (`KeyboardInterrupt`, `SystemExit`) leaves `poll`; anything else goes to the error handler, or
-    /// to stderr as a traceback.
-    pub(super) fn failed(&self, py: Python<'_>, error: PyErr) {
+    /// to stderr as a traceback. `raised_by`: what was called.
+    pub(super) fn failed(&self, py: Python<'_>, error: PyErr, raised_by: &Py<PyAny>) {
         if !error.is_instance_of::<PyException>(py) {
-            self.raise(error);
-            return;
+            return self.raise(py, error, raised_by);
         }
         let error_handler = lock(&self.error_handler).as_ref().map(|handler| handler.clone_ref(py));
-        let Some(error_handler) = error_handler else {
-            error.print(py);
-            return;
-        };
-        if let Err(further) = error_handler.bind(py).call1((error.value(py),)) {
-            if !further.is_instance_of::<PyException>(py) {
-                self.raise(further);
-                return;
-            }
-            error.print(py);
-            further.print(py);
+        let Some(error_handler) = error_handler else { return error.display(py) };
+        let Err(further) = error_handler.bind(py).call1((error.value(py),)) else { return };
+        if !further.is_instance_of::<PyException>(py) {
+            return self.raise(py, further, &error_handler);
         }
+        error.display(py);
+        further.display(py);
     }
 }

@@ -3,6 +3,7 @@
 use super::connection::Connection;
 use super::numbers::Milliseconds;
 use super::shared::Shared;
+use super::signals;
 use super::timer::Timer;
 use exeunt_manager as engine;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
@@ -10,6 +11,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use pyo3::{PyTraverseError, PyVisit};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
+use std::time::Duration;
+
+/// No connection's: those are counted from 1.
+const WAKEUP_ID: u64 = i64::MAX as u64;
 
 /// An event loop: sockets, one handler, timers and wakeups.
 #[pyclass(frozen, weakref, subclass, module = "exeunt.mongoose")]
@@ -25,6 +30,7 @@ impl Manager {
     #[new]
     #[pyo3(signature = (handler = None, enable_wakeup = false, error_handler = None))]
     fn new(
+        py: Python<'_>,
         handler: Option<Bound<'_, PyAny>>,
         enable_wakeup: bool,
         error_handler: Option<Bound<'_, PyAny>>,
@@ -42,6 +48,7 @@ impl Manager {
         made.around_waits(|wait| Python::attach(|py| py.detach(wait)));
         let shared = Arc::new(Shared::new(made.handle(), handler, error_handler));
         _ = told.set(Arc::downgrade(&shared));
+        signals::opened(py)?;
         let engine = Mutex::new(Some(made));
         Ok(Self { engine, shared, wakeups: enable_wakeup })
     }
@@ -117,10 +124,21 @@ impl Manager {
     #[pyo3(signature = (timeout_ms = Milliseconds::ZERO), text_signature = "($self, timeout_ms=0)")]
     fn poll(&self, py: Python<'_>, timeout_ms: Milliseconds) -> PyResult<()> {
         self.shared.origin.check("Manager")?;
+        let timeout = timeout_ms.timeout();
         let polled = {
             let mut engine = self.turn()?;
             let Some(engine) = &mut *engine else { return Err(freed()) };
-            engine.poll(timeout_ms.timeout())
+            let listening = if timeout == Some(Duration::ZERO) { None } else { signals::begin(py)? };
+            let polled = match &listening {
+                Some(listening) => {
+                    engine.interrupted_by(listening.source()).and_then(|()| engine.poll(timeout))
+                }
+                None => engine.poll(timeout),
+            };
+            if let Some(listening) = listening {
+                listening.end(py, !matches!(polled, Ok(engine::Passed::Whole)))?;
+            }
+            polled
         };
         if let Some(raised) = self.shared.take_raised() {
             return Err(raised);
@@ -130,11 +148,22 @@ impl Manager {
         Ok(())
     }
 
+    /// An id to wake `poll` by, with `wakeup`, and nothing else; 0 if the manager was made without `enable_wakeup`.
+    #[getter]
+    fn wakeup_id(&self) -> PyResult<u64> {
+        self.open()?;
+        Ok(if self.wakeups { WAKEUP_ID } else { 0 })
+    }
+
     /// Has the connection with that id told `WAKEUP` with this payload, by the thread that polls. False if there is no such
     /// connection, or the manager was made without `enable_wakeup`.
     #[pyo3(signature = (connection_id, data = b"".as_slice()), text_signature = "($self, connection_id, data=b'')")]
     fn wakeup(&self, connection_id: u64, data: &[u8]) -> PyResult<bool> {
         self.open()?;
+        if self.wakeups && connection_id == WAKEUP_ID {
+            self.shared.handle.wake();
+            return Ok(true);
+        }
         Ok(self.wakeups && self.shared.handle.wakeup(connection_id, data))
     }
 
@@ -173,9 +202,11 @@ impl Manager {
         // Handlers are told, and raise what they raise.
         drop(engine);
         self.shared.clear();
+        let closed = signals::closed(py);
         if let Some(raised) = self.shared.take_raised() {
             return Err(raised);
         }
+        closed?;
         py.check_signals()
     }
 
@@ -198,6 +229,7 @@ impl Manager {
         self.shared.traverse(&visit)
     }
 
+    /// It is garbage, and so is all that its handlers know of: it closes without a word to them.
     fn __clear__(&self) {
         self.shared.clear();
     }
@@ -205,10 +237,24 @@ impl Manager {
 
 impl Drop for Manager {
     fn drop(&mut self) {
+        let engine = self.engine.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(engine) = engine else { return };
         if !self.shared.origin.is_here() {
             // Closing it would take locks that nobody opens here, and end what is the parent's.
-            std::mem::forget(self.engine.get_mut().unwrap_or_else(PoisonError::into_inner).take());
+            return std::mem::forget(engine);
         }
+        Python::attach(|py| {
+            // Whoever drops the last reference may be about to raise something.
+            let pending = PyErr::take(py);
+            drop(engine);
+            let raised = self.shared.take_raised().map_or_else(|| signals::closed(py), Err);
+            if let Err(raised) = raised {
+                raised.write_unraisable(py, None);
+            }
+            if let Some(pending) = pending {
+                pending.restore(py);
+            }
+        });
     }
 }
 

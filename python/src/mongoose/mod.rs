@@ -14,6 +14,7 @@ mod manager;
 mod numbers;
 mod payload;
 mod shared;
+pub(crate) mod signals;
 mod text;
 mod timer;
 mod tls;

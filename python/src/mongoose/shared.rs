@@ -103,12 +103,15 @@ impl Shared {
         all.into_iter().map(|(_, known)| known).collect()
     }
 
-    /// Keeps what is to leave `poll`, and has it return soon. The first is kept.
-    pub(super) fn raise(&self, error: PyErr) {
+    /// Keeps what is to leave `poll`, and has it return soon. One call raises one: a second goes where Python sends what
+    /// nobody can be told (`sys.unraisablehook`).
+    pub(super) fn raise(&self, py: Python<'_>, error: PyErr, raised_by: &Py<PyAny>) {
         let mut raised = lock(&self.raised);
         let rest = if raised.is_none() { raised.replace(error) } else { Some(error) };
         drop(raised);
-        drop(rest);
+        if let Some(rest) = rest {
+            rest.write_unraisable(py, Some(raised_by.bind(py)));
+        }
         self.handle.interrupt();
     }
 
@@ -139,8 +142,7 @@ impl Shared {
         let handlers = (lock(&self.handler).take(), lock(&self.error_handler).take());
         let connections = std::mem::take(&mut *lock(&self.connections));
         let callbacks = std::mem::take(&mut lock(&self.callbacks).kept);
-        let raised = self.take_raised();
-        drop((handlers, connections, callbacks, raised));
+        drop((handlers, connections, callbacks));
     }
 }
 

@@ -61,7 +61,7 @@ impl Kept {
             let callback = lock(&shared.callbacks).of(py, self.key);
             let Some(callback) = callback else { return };
             if let Err(error) = callback.bind(py).call0() {
-                shared.failed(py, error);
+                shared.failed(py, error, &callback);
             }
         });
     }

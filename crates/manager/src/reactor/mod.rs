@@ -16,7 +16,7 @@ use signals::Signals;
 use slab::Slab;
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -70,6 +70,8 @@ pub(crate) struct Reactor {
     /// Wakeups that this pass may still tell.
     wakeups_left: usize,
     signals: Option<Signals>,
+    /// Whoever else may end the wait, by what is to be read there.
+    interrupter: Option<Arc<OwnedFd>>,
     /// The pass is to end then, behind whatever turn it is at.
     until: Option<Instant>,
     /// A moment ago: no foreign code has run since.
@@ -104,6 +106,7 @@ impl Reactor {
             wakeups: VecDeque::new(),
             wakeups_left: 0,
             signals: None,
+            interrupter: None,
             until: None,
             now: Instant::now(),
         }
@@ -167,6 +170,18 @@ impl Reactor {
             None => Signals::new(self.poll.registry())?,
         };
         Ok(self.signals.insert(signals).theirs())
+    }
+
+    /// Has what comes there end the wait, which is not read.
+    pub(crate) fn interrupted_by(&mut self, source: &Arc<OwnedFd>) -> io::Result<()> {
+        if self.interrupter.as_ref().is_some_and(|known| Arc::ptr_eq(known, source)) {
+            return Ok(());
+        }
+        signals::watch(self.poll.registry(), source)?;
+        if let Some(before) = self.interrupter.replace(Arc::clone(source)) {
+            signals::forget(self.poll.registry(), &before);
+        }
+        Ok(())
     }
 
     /// Whether another pass would have something to do at once, or clients are being waited for.

@@ -2,9 +2,10 @@
 
 use super::SIGNALS;
 use mio::net::UnixStream as Source;
+use mio::unix::SourceFd;
 use mio::{Interest, Registry};
 use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 /// A pair of sockets: whatever is written to one of them ends the wait. (An eventfd takes eight bytes at a time and no
@@ -12,6 +13,17 @@ use std::os::unix::net::UnixStream;
 pub(super) struct Signals {
     ours: Source,
     theirs: UnixStream,
+}
+
+/// Has the kernel tell of somebody else's descriptor, each time that something comes.
+pub(super) fn watch(registry: &Registry, source: &OwnedFd) -> io::Result<()> {
+    registry.register(&mut SourceFd(&source.as_raw_fd()), SIGNALS, Interest::READABLE)
+}
+
+pub(super) fn forget(registry: &Registry, source: &OwnedFd) {
+    if let Err(error) = registry.deregister(&mut SourceFd(&source.as_raw_fd())) {
+        tracing::debug!(target: "exeunt::manager", %error, "a descriptor could not be forgotten");
+    }
 }
 
 impl Signals {

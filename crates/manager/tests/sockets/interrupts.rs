@@ -3,10 +3,13 @@
 use crate::support::{LIMIT, Log, address, client, name, poll_until};
 use exeunt_lifecycle::{Config, Lifecycle};
 use exeunt_manager::{Connection, Event, Manager, Passed, Schedule};
-use std::io::Write as _;
+use std::cell::Cell;
+use std::io::{Read as _, Write as _};
 use std::ops::ControlFlow;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// A manager whose handler wants the thread back after each wakeup, request or notice of the drain.
@@ -119,4 +122,62 @@ fn what_a_signal_handler_writes_ends_the_wait_each_time() {
     assert_eq!(manager.poll(None).unwrap(), Passed::Interrupted);
     // And there is room again.
     assert_eq!(full.write(&[2]).unwrap(), 1);
+}
+
+#[test]
+fn what_comes_at_a_source_of_the_programs_ends_the_wait_of_each_manager() {
+    let (mut one, _log) = interrupting();
+    let (mut other, _log) = interrupting();
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let mut read = ours.try_clone().unwrap();
+    let source = Arc::new(OwnedFd::from(ours));
+    for manager in [&mut one, &mut other] {
+        manager.interrupted_by(&source).unwrap();
+        manager.interrupted_by(&source).unwrap();
+    }
+    for _ in 0..2 {
+        theirs.write_all(b"x").unwrap();
+        assert_eq!(one.poll(None).unwrap(), Passed::Interrupted);
+        assert_eq!(other.poll(None).unwrap(), Passed::Interrupted);
+        assert_eq!(read.read(&mut [0; 8]).unwrap(), 1);
+        assert_eq!(one.poll(Duration::ZERO).unwrap(), Passed::Whole);
+    }
+    // Another takes its place.
+    let (ours, _theirs) = UnixStream::pair().unwrap();
+    one.interrupted_by(&Arc::new(ours.into())).unwrap();
+    theirs.write_all(b"x").unwrap();
+    assert_eq!(one.poll(Duration::ZERO).unwrap(), Passed::Whole);
+    assert_eq!(other.poll(Duration::ZERO).unwrap(), Passed::Interrupted);
+}
+
+#[test]
+fn whoever_embeds_a_manager_is_around_its_waits_and_not_around_its_handlers() {
+    thread_local!(static INSIDE: Cell<bool> = const { Cell::new(false) });
+    let waits = Arc::new(AtomicUsize::new(0));
+    let (count, told) = (Arc::clone(&waits), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&told);
+    let mut manager = Manager::new(move |_, event| {
+        if let Event::Wakeup(_) = event {
+            assert!(!INSIDE.get());
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    assert!(manager.around_waits(move |wait| {
+        INSIDE.set(true);
+        wait();
+        wait();
+        INSIDE.set(false);
+        count.fetch_add(1, Ordering::SeqCst);
+    }));
+    assert!(!manager.around_waits(|_| {}));
+    let listener = manager.listen("tcp://127.0.0.1:0").unwrap();
+    manager.poll(Duration::ZERO).unwrap();
+    assert_eq!(waits.load(Ordering::SeqCst), 0);
+    let (handle, id) = (manager.handle(), listener.id());
+    let waker = std::thread::spawn(move || handle.wakeup(id, "x"));
+    poll_until(&mut manager, "the wakeup", || told.load(Ordering::SeqCst) == 1);
+    assert!(waker.join().unwrap());
+    manager.poll(Duration::from_millis(1)).unwrap();
+    assert!(waits.load(Ordering::SeqCst) > 0);
 }
