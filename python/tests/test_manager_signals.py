@@ -34,7 +34,7 @@ def test_keyboard_interrupt_leaves_a_poll_without_limit() -> None:
             manager.close()
         """
     ) as server:
-        server.wait_for("ready")
+        server.wait_for("ready\n")
         server.kill(signal.SIGINT)
         assert server.end() == (0, "ready\ninterrupted\n")
 
@@ -50,7 +50,7 @@ def test_a_handler_that_raises_nothing_ends_the_poll() -> None:
     print(seen == [signal.SIGUSR1])
         """
     ) as server:
-        server.wait_for("ready")
+        server.wait_for("ready\n")
         server.kill(signal.SIGUSR1)
         assert server.end() == (0, "ready\nTrue\n")
 
@@ -86,7 +86,7 @@ def test_signals_at_any_moment_are_seen() -> None:
                 print("seen", shown)
         """
     ) as server:
-        server.wait_for("ready")
+        server.wait_for("ready\n")
         for number in range(1, 301):
             server.kill(signal.SIGUSR1)
             server.wait_for(f"seen {number}\n")
@@ -112,7 +112,7 @@ def test_a_signal_that_another_thread_gets_ends_the_wait_of_the_main_thread() ->
     print("seen")
         """
     ) as server:
-        server.wait_for("ready")
+        server.wait_for("ready\n")
         server.kill(signal.SIGUSR1)
         assert server.end() == (0, "ready\nseen\n")
 
@@ -201,7 +201,7 @@ def test_an_interrupt_inside_a_handler_leaves_poll_and_the_server_lives_on() -> 
         first.join()
         """
     ) as server:
-        server.wait_for("busy")
+        server.wait_for("busy\n")
         server.kill(signal.SIGINT)
         server.wait_for("[200]")
 
