@@ -179,12 +179,14 @@ pub(super) fn begin(py: Python<'_>, conn: &engine::Connection, options: &TlsOpts
     // PEM is parsed in here, and the system's roots may be read.
     py.detach(|| {
         let failure = match options.tls(conn.is_client()) {
-            Ok(tls) => match conn.start_tls(&tls) {
+            // Said anew, in place of what was said before.
+            Ok(tls) if conn.forget_tls() => match conn.start_tls(&tls) {
                 Ok(()) => return Ok(()),
                 Err(StartTlsError::NotAStream) if conn.accept_tls(&tls) => return Ok(()),
                 Err(StartTlsError::Tls(error)) => error.to_string(),
                 Err(error) => return Err(error.raised()),
             },
+            Ok(_) => return Err(StartTlsError::Begun.raised()),
             Err(why) => why.to_owned(),
         };
         conn.error(&format!("TLS cannot be spoken: {failure}"));

@@ -28,8 +28,7 @@ impl Connection {
     /// never for something that TLS has protected: consume the command that asked for TLS, and nothing behind it. Commands
     /// that somebody has slipped in there fail the handshake.
     ///
-    /// A handshake that fails is told with `Error`, and closes the connection. Until it begins, which is when the handler has
-    /// returned, a further call takes the place of this one.
+    /// A handshake that fails is told with `Error`, and closes the connection.
     ///
     /// # Errors
     ///

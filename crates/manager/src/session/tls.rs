@@ -61,10 +61,8 @@ impl Session {
         }
         match (&self.secrecy, &self.protocol) {
             (_, Protocol::Listener | Protocol::Datagram(_)) => Err(StartTlsError::NotAStream),
-            (Secrecy::Plain | Secrecy::Spoken | Secrecy::Owed | Secrecy::Wanted { .. }, Protocol::Raw(_)) => {
-                Ok(false)
-            }
-            (Secrecy::Plain | Secrecy::Owed | Secrecy::Wanted { .. }, _) => Ok(true),
+            (Secrecy::Plain | Secrecy::Spoken | Secrecy::Owed, Protocol::Raw(_)) => Ok(false),
+            (Secrecy::Plain | Secrecy::Owed, _) => Ok(true),
             (Secrecy::Spoken, _) => Err(StartTlsError::Spoken),
             _ => Err(StartTlsError::Begun),
         }
@@ -77,8 +75,6 @@ impl Session {
     pub(crate) fn start_tls(&mut self, opening: Box<Opening>) -> Result<(), StartTlsError> {
         self.may_start_tls()?;
         let (plain, before) = match self.secrecy {
-            // Said anew, in place of what was said before.
-            Secrecy::Wanted { plain, before, .. } => (plain, before),
             Secrecy::Spoken => (self.buffers.send.len(), Before::Spoken),
             // Of what is TLS from the first byte on nothing goes in plain, whenever it was written.
             Secrecy::Owed => (0, Before::Owed),

@@ -3,7 +3,9 @@
 use crate::certificates::{
     TlsClient, authority, client_config, localhost, tls_asking, tls_over, tls_read_to, tls_to_end,
 };
-use crate::support::{GET, LAST, Log, Polled, address, client, hello, name, poll_until, wait_until};
+use crate::support::{
+    GET, LAST, Log, Polled, address, asking, client, hello, name, poll_until, to_end, wait_until,
+};
 use exeunt_manager::{Connection, Event, Limits, Listen, Manager, StartTlsError, Tls, TlsError};
 use std::io::{Read as _, Write as _};
 use std::time::{Duration, Instant};
@@ -55,6 +57,51 @@ fn a_handler_says_how_in_accept() {
         assert!(tls_to_end(tls_asking(address, LAST)).ends_with("hello"));
         assert!(log.all().is_empty(), "{:?}", log.all());
     }
+}
+
+#[test]
+fn what_was_said_of_tls_can_be_taken_back_until_it_begins() {
+    let other = authority().sign(&["other.example"]).tls();
+    let own = localhost().tls();
+    let log = Log::default();
+    let told = log.clone();
+    let polled = Polled::new(move |conn: &Connection, event: Event<'_>| {
+        match event {
+            Event::Accept => {
+                assert!(conn.forget_tls(), "there is nothing to take back");
+                conn.start_tls(&other).unwrap();
+                assert!(conn.forget_tls() && conn.is_tls(), "the URL says so still");
+                conn.start_tls(&own).unwrap();
+            }
+            Event::TlsHandshake => assert!(!conn.forget_tls() && conn.is_tls()),
+            Event::Error(text) => told.push(text),
+            _ => {}
+        }
+        hello(conn, event);
+    });
+    let address = polled.listen_with("https://127.0.0.1:0", Listen::new());
+    assert!(tls_to_end(tls_asking(address, LAST)).ends_with("hello"));
+    assert!(log.all().is_empty(), "{:?}", log.all());
+}
+
+#[test]
+fn a_listener_is_told_of_tls_later() {
+    let mut manager = Manager::new(hello);
+    let listener = manager.listen("http://127.0.0.1:0").unwrap();
+    let address = address(&listener);
+    let stream = manager.listen("udp://127.0.0.1:0").unwrap();
+    assert!(!stream.accept_tls(&localhost().tls()) && !stream.is_tls());
+    assert!(listener.accept_tls(&localhost().tls()) && listener.is_tls() && listener.is_listening());
+    let asked = std::thread::spawn(move || tls_to_end(tls_asking(address, LAST)));
+    poll_until(&mut manager, "the answer", || asked.is_finished());
+    assert!(asked.join().unwrap().ends_with("hello"));
+    assert!(listener.forget_tls() && !listener.is_tls() && listener.is_listening());
+    let asked = std::thread::spawn(move || to_end(asking(address, LAST)));
+    poll_until(&mut manager, "the answer", || asked.is_finished());
+    assert!(asked.join().unwrap().ends_with("hello"));
+    listener.close();
+    manager.poll(Duration::ZERO).unwrap();
+    assert!(!listener.accept_tls(&localhost().tls()) && listener.forget_tls());
 }
 
 #[test]
@@ -212,7 +259,7 @@ fn starttls_goes_on_in_secret_behind_what_was_said_in_plain() {
         rustls::ClientConnection::new(client_config().into(), "localhost".try_into().unwrap()).unwrap();
     let mut first = b"STARTTLS\r\n".to_vec();
     session.write_tls(&mut first).unwrap();
-    let mut plain = crate::support::asking(address, &first);
+    let mut plain = asking(address, &first);
     // No more than that: the server's handshake follows at once.
     plain.read_exact(&mut [0; b"220 hello\r\n220 go on\r\n".len()]).unwrap();
     let mut client = TlsClient::new(session, plain);
@@ -222,7 +269,7 @@ fn starttls_goes_on_in_secret_behind_what_was_said_in_plain() {
 
     // Somebody has slipped a command in behind it: it is neither obeyed nor taken for a protected one.
     log.clear();
-    let mut plain = crate::support::asking(address, "STARTTLS\r\nMAIL FROM evil\r\n");
+    let mut plain = asking(address, "STARTTLS\r\nMAIL FROM evil\r\n");
     let mut all = Vec::new();
     _ = plain.read_to_end(&mut all);
     assert!(!String::from_utf8_lossy(&all).contains("250"), "{all:?}");
@@ -242,6 +289,6 @@ fn http_that_was_spoken_in_plain_stays_so() {
         hello(conn, event);
     });
     let address = polled.listen("http://127.0.0.1:0");
-    assert!(crate::support::to_end(crate::support::asking(address, LAST)).ends_with("hello"));
+    assert!(to_end(asking(address, LAST)).ends_with("hello"));
     assert_eq!(log.all(), ["Err(Spoken)"]);
 }
