@@ -9,8 +9,10 @@ from importlib import import_module
 # rest.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ._app import App as App
     from ._bell import StopEvent as StopEvent
     from ._delayed import DelayedKeyboardInterrupt as DelayedKeyboardInterrupt
+    from ._group import TaskGroup as TaskGroup
     from ._jobs import Job as Job
     from ._jobs import PoolStopped as PoolStopped
     from ._jobs import RunningJob as RunningJob
@@ -21,10 +23,19 @@ if TYPE_CHECKING:
     from ._lifecycle import Report as Report
     from ._lifecycle import Watch as Watch
     from ._lifecycle import Work as Work
+    from ._run import arun as arun
+    from ._run import last_report as last_report
+    from ._run import lifespan as lifespan
+    from ._run import run as run
+    from ._run import spawn as spawn
+    from ._stop import Stop as Stop
+    from ._stopping import StopFailed as StopFailed
+    from ._stopping import Stopping as Stopping
     from ._threads import ThreadPool as ThreadPool
     from ._version import __version__ as __version__
 
 __all__ = [
+    "App",
     "CutWork",
     "DelayedKeyboardInterrupt",
     "Job",
@@ -33,15 +44,25 @@ __all__ = [
     "PoolStopped",
     "Report",
     "RunningJob",
+    "Stop",
     "StopEvent",
+    "StopFailed",
+    "Stopping",
+    "TaskGroup",
     "ThreadPool",
     "ThreadPoolReport",
     "Watch",
     "Work",
     "__version__",
+    "arun",
+    "last_report",
+    "lifespan",
+    "run",
+    "spawn",
 ]
 
 _HOME = {
+    "App": "._app",
     "CutWork": "._lifecycle",
     "DelayedKeyboardInterrupt": "._delayed",
     "Job": "._jobs",
@@ -50,12 +71,21 @@ _HOME = {
     "PoolStopped": "._jobs",
     "Report": "._lifecycle",
     "RunningJob": "._jobs",
+    "Stop": "._stop",
     "StopEvent": "._bell",
+    "StopFailed": "._stopping",
+    "Stopping": "._stopping",
+    "TaskGroup": "._group",
     "ThreadPool": "._threads",
     "ThreadPoolReport": "._jobs",
     "Watch": "._lifecycle",
     "Work": "._lifecycle",
     "__version__": "._version",
+    "arun": "._run",
+    "last_report": "._run",
+    "lifespan": "._run",
+    "run": "._run",
+    "spawn": "._run",
 }
 
 

@@ -18,7 +18,7 @@ use pyo3::prelude::*;
 mod _native {
     #[cfg(unix)]
     #[pymodule_export]
-    use crate::lifecycle::{CutWork, Lifecycle, Report, Watch, Work};
+    use crate::lifecycle::{Component, CutWork, Lifecycle, Report, Watch, Work};
     #[cfg(unix)]
     #[pymodule_export]
     use crate::mongoose::{Connection, HttpMessage, Manager, Timer, TlsOpts, WsMessage};

@@ -3,6 +3,7 @@
 //! Nothing here takes the GIL by itself: signals, deadlines and phases move on in threads of the engine, and whoever waits
 //! in Python is woken by a descriptor.
 
+mod component;
 mod config;
 mod names;
 mod owner;
@@ -11,6 +12,7 @@ mod site;
 mod watch;
 mod work;
 
+pub(crate) use component::Component;
 pub(crate) use owner::Lifecycle;
 pub(crate) use report::{CutWork, Report};
 pub(crate) use watch::Watch;
