@@ -116,8 +116,9 @@ def test_addresses_are_text_port_and_whether_that_is_ipv6() -> None:
             at.until(lambda: len(at.manager.connections) == 2)
             accepted = at.manager.connections[1]
             assert accepted.local_addr == ("127.0.0.1", port, False)
-            assert accepted.remote_addr == ("127.0.0.1", sock.getsockname()[1], False)
-            assert type(accepted.remote_addr[2]) is bool
+            peer = accepted.remote_addr
+            assert peer == ("127.0.0.1", sock.getsockname()[1], False)
+            assert type(peer[2]) is bool
 
 
 def test_addresses_of_ipv6() -> None:
