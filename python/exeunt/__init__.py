@@ -28,6 +28,17 @@ if TYPE_CHECKING:
     from ._run import lifespan as lifespan
     from ._run import run as run
     from ._run import spawn as spawn
+    from ._server.limits import ServerLimits as ServerLimits
+    from ._server.report import ServerReport as ServerReport
+    from ._server.request import Request as Request
+    from ._server.response import EventStream as EventStream
+    from ._server.response import Response as Response
+    from ._server.response import ServerSentEvent as ServerSentEvent
+    from ._server.server import Server as Server
+    from ._server.server import serve as serve
+    from ._server.websocket import ConnectionClosedError as ConnectionClosedError
+    from ._server.websocket import UpgradeError as UpgradeError
+    from ._server.websocket import WebSocket as WebSocket
     from ._stop import Stop as Stop
     from ._stopping import StopFailed as StopFailed
     from ._stopping import Stopping as Stopping
@@ -36,14 +47,22 @@ if TYPE_CHECKING:
 
 __all__ = [
     "App",
+    "ConnectionClosedError",
     "CutWork",
     "DelayedKeyboardInterrupt",
+    "EventStream",
     "Job",
     "Lifecycle",
     "Phase",
     "PoolStopped",
     "Report",
+    "Request",
+    "Response",
     "RunningJob",
+    "Server",
+    "ServerLimits",
+    "ServerReport",
+    "ServerSentEvent",
     "Stop",
     "StopEvent",
     "StopFailed",
@@ -51,26 +70,37 @@ __all__ = [
     "TaskGroup",
     "ThreadPool",
     "ThreadPoolReport",
+    "UpgradeError",
     "Watch",
+    "WebSocket",
     "Work",
     "__version__",
     "arun",
     "last_report",
     "lifespan",
     "run",
+    "serve",
     "spawn",
 ]
 
 _HOME = {
     "App": "._app",
+    "ConnectionClosedError": "._server.websocket",
     "CutWork": "._lifecycle",
     "DelayedKeyboardInterrupt": "._delayed",
+    "EventStream": "._server.response",
     "Job": "._jobs",
     "Lifecycle": "._lifecycle",
     "Phase": "._lifecycle",
     "PoolStopped": "._jobs",
     "Report": "._lifecycle",
+    "Request": "._server.request",
+    "Response": "._server.response",
     "RunningJob": "._jobs",
+    "Server": "._server.server",
+    "ServerLimits": "._server.limits",
+    "ServerReport": "._server.report",
+    "ServerSentEvent": "._server.response",
     "Stop": "._stop",
     "StopEvent": "._bell",
     "StopFailed": "._stopping",
@@ -78,13 +108,16 @@ _HOME = {
     "TaskGroup": "._group",
     "ThreadPool": "._threads",
     "ThreadPoolReport": "._jobs",
+    "UpgradeError": "._server.websocket",
     "Watch": "._lifecycle",
+    "WebSocket": "._server.websocket",
     "Work": "._lifecycle",
     "__version__": "._version",
     "arun": "._run",
     "last_report": "._run",
     "lifespan": "._run",
     "run": "._run",
+    "serve": "._server.server",
     "spawn": "._run",
 }
 

@@ -5,6 +5,8 @@
 //! `exeunt` and `exeunt.mongoose`.
 
 #[cfg(unix)]
+mod embedded;
+#[cfg(unix)]
 mod fork;
 #[cfg(unix)]
 mod lifecycle;
@@ -16,6 +18,9 @@ use pyo3::prelude::*;
 /// Everything that the package takes from Rust.
 #[pymodule]
 mod _native {
+    #[cfg(unix)]
+    #[pymodule_export]
+    use crate::embedded::{Embedded, Exchange};
     #[cfg(unix)]
     #[pymodule_export]
     use crate::lifecycle::{Component, CutWork, Lifecycle, Report, Watch, Work};

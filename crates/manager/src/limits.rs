@@ -26,6 +26,10 @@ pub struct Limits {
     /// answer not begun is a 408, one begun is reset, and `Close` is told. Whoever ends his side may still read, or be gone:
     /// only writing tells the two apart. It is shorter than a drain, so that whoever has gone holds none up to its deadline.
     pub half_closed: Duration,
+    /// Whether such a client is sent `100 Continue`, once, while it waits for an answer to HTTP/1.1: who has gone answers that
+    /// with a reset, and `Close` comes within a round trip; who still reads is to skip it, though it did not ask for it
+    /// (RFC 9110 §15.2). Default no, for programs that talk to clients that know no interim answers.
+    pub probe_half_closed: bool,
     /// How long a TLS handshake may take, from its beginning on, in the drain, too. Default 10 s: two round trips and some
     /// arithmetic, so that this bounds only peers that say nothing, or trickle.
     pub handshake: Duration,
@@ -70,6 +74,7 @@ impl Default for Limits {
             answer: None,
             response: None,
             half_closed: Duration::from_secs(10),
+            probe_half_closed: false,
             handshake: Duration::from_secs(10),
             receive_bytes: MIB,
             send_pause: MIB,

@@ -78,4 +78,21 @@ impl Manager {
         }
         Ok(Some(self.end_drain()))
     }
+
+    /// Ends a drain at once, though something is left: what is in flight is cut and reported, as at the deadline, and nothing
+    /// is waited for, neither what is ready nor that anybody reads what the cut says.
+    ///
+    /// # Errors
+    ///
+    /// As for [`drain`](Self::drain).
+    pub fn drain_now(&mut self) -> Result<DrainReport, PollError> {
+        if self.drain_began.is_none() {
+            self.begin_drain()?;
+        }
+        if self.core.stage() < Stage::Cut {
+            self.reactor()?.cut();
+        }
+        self.reactor()?.end_cut();
+        Ok(self.end_drain())
+    }
 }

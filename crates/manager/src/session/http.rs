@@ -35,6 +35,8 @@ pub(crate) struct Http {
     swallows: bool,
     /// The connection ends behind what is being sent.
     closes: bool,
+    /// A client that has ended its side was asked whether it is there.
+    probed: bool,
     /// Work that has come to its end, and is to be dropped outside of the lock.
     over: Option<Over>,
     /// The time of the last thing that happened.
@@ -115,6 +117,7 @@ impl Http {
             requests: 0,
             swallows: false,
             closes: false,
+            probed: false,
             over: None,
             seen: now,
         }

@@ -1,6 +1,6 @@
 //! A manager that another event loop turns.
 
-use crate::support::{GET, LIMIT, Log, address, asking, client, hello, name, to_end};
+use crate::support::{GET, LIMIT, Log, address, asking, client, hello, name, poll_until, to_end};
 use exeunt_manager::{Connection, DrainReport, Event, Limits, Manager, Schedule};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -194,4 +194,25 @@ fn a_deadline_may_come_sooner_than_it_was() {
     assert!(host.manager.drain_poll(began + LIMIT, Duration::ZERO).unwrap().is_none());
     assert_eq!(host.drain(began).cut_count, 1);
     assert!(began.elapsed() < LIMIT / 2 && to_end(asks).starts_with("HTTP/1.1 503 "));
+}
+
+#[test]
+fn a_drain_may_be_ended_at_once_and_tells_what_was_cut() {
+    for cut_before in [false, true] {
+        let mut manager = Manager::new(|_: &Connection, _: Event<'_>| ());
+        let listener = manager.listen("http://127.0.0.1:0").unwrap();
+        let asks = asking(address(&listener), GET);
+        let handle = manager.handle();
+        poll_until(&mut manager, "the client", || handle.connections().len() == 2);
+        let now = Instant::now();
+        if cut_before {
+            // Its 503 is sent, and its end awaited.
+            assert!(manager.drain_poll(now, Duration::ZERO).unwrap().is_none());
+        }
+        let report = manager.drain_now().unwrap();
+        let requests: Vec<_> = report.cut.iter().filter(|cut| cut.kind == "request").collect();
+        assert_eq!((requests.len(), requests[0].name.as_str()), (1, "GET /"));
+        assert!(now.elapsed() < LIMIT / 2 && handle.connections().is_empty());
+        assert!(to_end(asks).starts_with("HTTP/1.1 503 "), "{cut_before}");
+    }
 }

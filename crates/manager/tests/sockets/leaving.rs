@@ -36,6 +36,28 @@ fn who_left_behind_a_request_that_is_never_answered_is_let_go() {
 }
 
 #[test]
+fn who_left_is_found_out_at_once_by_a_probe_and_who_still_reads_has_his_answer() {
+    let log = Log::default();
+    let told = log.clone();
+    let mut limits = half_closed(LIMIT * 10);
+    limits.probe_half_closed = true;
+    let polled = Polled::of(Manager::with_limits(limits, move |_: &Connection, event: Event<'_>| {
+        told.push(name(&event));
+    }));
+    let address = polled.listen("http://127.0.0.1:0");
+    for _ in 0..20 {
+        drop(asking(address, GET));
+    }
+    wait_until("their ends", || log.count("close") == 20);
+    let mut half = asking(address, GET);
+    half.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(read_to(&mut half, "\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+    wait_until("his request", || log.count("message") == 21);
+    polled.handle.connections().pop().unwrap().reply(200, &[], "late");
+    assert!(to_end(half).ends_with("late"));
+}
+
+#[test]
 fn who_left_does_not_hold_the_drain_to_its_deadline() {
     let limits = half_closed(Duration::from_millis(300));
     let mut manager = Manager::with_limits(limits, |_, _| {});

@@ -2,6 +2,7 @@
 
 use super::{Answer, Http, Reading};
 use crate::core::{Core, Stage};
+use crate::http::Version;
 use crate::session::{Buffers, Next, Over};
 use exeunt_drain::{Effect, Input};
 use exeunt_lifecycle::CutWork;
@@ -60,10 +61,21 @@ impl Http {
             }
             return if self.is_cut_short(buffers) { Next::Abort } else { self.finish(now) };
         }
+        if buffers.ended && core.limits.probe_half_closed {
+            self.probe(buffers);
+        }
         if buffers.ended || matches!(self.reading, Reading::Over) {
             return Next::Wait;
         }
         self.read(core, buffers)
+    }
+
+    /// Says something that means nothing, once: the kernel of a client that has gone answers with a reset.
+    fn probe(&mut self, buffers: &mut Buffers) {
+        let takes_it = self.asked.as_ref().is_some_and(|asked| asked.version == Version::Http11);
+        if takes_it && matches!(self.answer, Answer::Owed) && !std::mem::replace(&mut self.probed, true) {
+            buffers.send.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
     }
 
     fn read(&self, core: &Core, buffers: &Buffers) -> Next {

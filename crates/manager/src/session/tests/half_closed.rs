@@ -25,6 +25,29 @@ fn an_answer_that_comes_in_time_is_sent() {
 }
 
 #[test]
+fn who_may_have_gone_is_asked_once_if_that_is_wished() {
+    const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+    let limits = Limits { probe_half_closed: true, ..Limits::default() };
+    let mut bench = Bench::with_limits(limits.clone(), silent);
+    bench.arrives(GET).peer_ends().at(1000).does(|_, _| {});
+    assert_eq!((bench.wire.as_slice(), bench.end), (CONTINUE, None));
+    bench.does(|session, core| session.reply(core, 200, &[], b"here").unwrap());
+    assert!(bench.wire[CONTINUE.len()..].starts_with(b"HTTP/1.1 200 "));
+    assert_eq!(bench.end, Some(End::Closed));
+    let mut gone = Bench::with_limits(limits.clone(), silent);
+    gone.arrives(GET).peer_ends().breaks(true);
+    assert_eq!(gone.told.last().map(String::as_str), Some("close"));
+    // Nobody is asked who has his answer, who has not, and knows no interim answers, or whose program does not wish it.
+    let mut begun = Bench::with_limits(limits.clone(), silent);
+    begun.arrives(GET).does(|session, core| session.reply(core, 200, STREAMS, b"one").unwrap()).peer_ends();
+    let mut old = Bench::with_limits(limits, silent);
+    old.arrives("GET /a HTTP/1.0\r\n\r\n").peer_ends();
+    for bench in [begun, old, ended_at(0)] {
+        assert!(!bench.wire.windows(4).any(|bytes| bytes == b" 100"), "{:?}", bench.wire);
+    }
+}
+
+#[test]
 fn one_that_never_comes_is_408_in_the_programs_place() {
     for draining in [false, true] {
         let mut bench = ended_at(1000);
