@@ -37,11 +37,11 @@ impl Shared {
             Event::Write(_) => (events::WRITE, None),
             Event::HttpHeaders(request) => {
                 object.get().asks(conn);
-                (events::HTTP_HDRS, Some(View::of_request(py, conn, request)?))
+                (events::HTTP_HDRS, Some(View::of_request_in(py, &self.spare, conn, request)?))
             }
             Event::HttpMessage(request) => {
                 object.get().asks(conn);
-                (events::HTTP_MSG, Some(View::of_request(py, conn, request)?))
+                (events::HTTP_MSG, Some(View::of_request_in(py, &self.spare, conn, request)?))
             }
             Event::HttpResponseHeaders(response) => {
                 (events::HTTP_HDRS, Some(View::of_response(py, conn, response)?))
@@ -71,7 +71,7 @@ impl Shared {
             object.get().has_asked();
         }
         if let Some(view) = view {
-            view.end();
+            view.end(py, &self.spare);
         }
         told
     }

@@ -37,6 +37,9 @@ impl<'py> Headers<'py> {
         content_type: Option<&str>,
         with: impl FnOnce(&[(&str, &str)]) -> T,
     ) -> PyResult<T> {
+        if self.fields.is_empty() {
+            return Ok(with(content_type.map(|given| ("Content-Type", given)).as_slice()));
+        }
         let mut all = Vec::with_capacity(self.fields.len() + 1);
         for (name, value) in &self.fields {
             all.push((name.to_str()?, value.to_str()?));

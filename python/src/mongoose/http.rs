@@ -42,6 +42,13 @@ impl HttpMessage {
         Self { view: Mutex::new(Some(View { connection: connection.clone(), message })) }
     }
 
+    /// From now on it shows this request; nobody else has it.
+    pub(super) fn begin(&self, connection: &engine::Connection, request: &engine::Request) {
+        let view = View { connection: connection.clone(), message: Message::Request(request.clone()) };
+        let before = lock(&self.view).replace(view);
+        drop(before);
+    }
+
     /// The handler has returned.
     pub(super) fn end(&self) {
         let view = lock(&self.view).take();

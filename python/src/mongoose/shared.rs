@@ -4,12 +4,14 @@
 //! fork finds them open.
 
 use super::connection::Connection;
+use super::http::HttpMessage;
 use crate::fork::Origin;
 use exeunt_manager as engine;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Held by the manager's Python object; the engine's handler looks for it there.
@@ -19,7 +21,9 @@ pub(super) struct Shared {
     pub(super) handler: Mutex<Option<Py<PyAny>>>,
     pub(super) error_handler: Mutex<Option<Py<PyAny>>>,
     /// The one Python object of each open connection: from its first event to its last.
-    connections: Mutex<HashMap<u64, Py<Connection>>>,
+    connections: Mutex<HashMap<u64, Py<Connection>, BuildHasherDefault<Ids>>>,
+    /// A view that nobody has kept, for the next request.
+    pub(super) spare: Mutex<Option<Py<HttpMessage>>>,
     /// What timers call.
     pub(super) callbacks: Mutex<Callbacks>,
     /// What a handler raised that is no `Exception`: it leaves `poll`.
@@ -51,6 +55,7 @@ impl Shared {
             handler: Mutex::new(handler),
             error_handler: Mutex::new(error_handler),
             connections: Mutex::default(),
+            spare: Mutex::default(),
             callbacks: Mutex::default(),
             raised: Mutex::default(),
         }
@@ -160,6 +165,27 @@ impl Callbacks {
     /// Takes it out, for the caller to drop outside of the lock.
     pub(super) fn forget(&mut self, key: u64) -> Option<Py<PyAny>> {
         self.kept.remove(&key)
+    }
+}
+
+/// Of ids, which are numbers in order: nobody can choose them so that they would collide.
+#[derive(Default)]
+struct Ids(u64);
+
+impl Hasher for Ids {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(self.0 ^ u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        // Fibonacci hashing: the table takes its place from the low bits, and a tag from the high ones.
+        self.0 = id.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 

@@ -1,10 +1,12 @@
 //! What a handler is shown, and nobody afterwards.
 
 use super::http::HttpMessage;
+use super::shared::lock;
 use super::websocket::WsMessage;
 use exeunt_manager as engine;
 use exeunt_manager::WsHandshake;
 use pyo3::prelude::*;
+use std::sync::Mutex;
 
 pub(super) enum View {
     Http(Py<HttpMessage>),
@@ -18,6 +20,18 @@ impl View {
         request: &engine::Request,
     ) -> PyResult<Self> {
         Py::new(py, HttpMessage::of_request(conn, request)).map(Self::Http)
+    }
+
+    /// The same, by one that nobody has kept, if there is any.
+    pub(super) fn of_request_in(
+        py: Python<'_>,
+        spare: &Mutex<Option<Py<HttpMessage>>>,
+        conn: &engine::Connection,
+        request: &engine::Request,
+    ) -> PyResult<Self> {
+        let Some(view) = lock(spare).take() else { return Self::of_request(py, conn, request) };
+        view.get().begin(conn, request);
+        Ok(Self::Http(view))
     }
 
     pub(super) fn of_response(
@@ -51,10 +65,20 @@ impl View {
         }
     }
 
-    /// Whoever keeps it sees nothing in it from now on.
-    pub(super) fn end(&self) {
+    /// Whoever keeps it sees nothing in it from now on. If nobody does, the next request is shown in it.
+    #[expect(
+        deprecated,
+        reason = "the count may be old where there is no GIL, and the stable ABI of this module has one"
+    )]
+    pub(super) fn end(self, py: Python<'_>, spare: &Mutex<Option<Py<HttpMessage>>>) {
         match self {
-            Self::Http(view) => view.get().end(),
+            Self::Http(view) => {
+                view.get().end();
+                if view.bind(py).get_refcnt() == 1 {
+                    let before = lock(spare).replace(view);
+                    drop(before);
+                }
+            }
             Self::WebSocket(view) => view.get().end(),
         }
     }
