@@ -37,3 +37,32 @@ fn take(number: RawFd) -> io::Result<OwnedFd> {
     // code of this process owns it; and `TAKEN` makes sure that it is given an owner once.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
+
+/// For a forked child: in place of an epoll instance of its parent's, and of all that it watches, the child has
+/// `/dev/null` from here on, under the same numbers.
+///
+/// Sockets and their epoll instance are shared with the parent: whoever watches, shuts down or sets something in the child
+/// does so to the parent, and whoever merely keeps them open keeps the parent's peers waiting for an end. So they are
+/// closed, and nothing is told to anybody. The numbers stay taken, so that code of ours that is under way in the child, or
+/// drops what it owns, meets nobody else's files. Descriptors are found in `/proc` (proc_pid_fdinfo(5)).
+///
+/// # Errors
+///
+/// `/proc` or `/dev/null` is not to be had; nothing is replaced then.
+#[cfg(target_os = "linux")]
+pub fn leave(epoll: RawFd) -> io::Result<()> {
+    use std::os::fd::AsRawFd as _;
+
+    let known = std::fs::read_to_string(format!("/proc/self/fdinfo/{epoll}"))?;
+    let nothing = std::fs::File::options().read(true).write(true).open("/dev/null")?;
+    let watched =
+        known.lines().filter_map(|line| line.strip_prefix("tfd:")?.split_whitespace().next()?.parse().ok());
+    for number in watched.chain([epoll]) {
+        // SAFETY: touches no memory. The number stays open, so that its owner owns a descriptor still, of a file that takes
+        // and gives nothing. That it is ours to replace is known from the epoll instance, which is our caller's.
+        if unsafe { libc::dup3(nothing.as_raw_fd(), number, libc::O_CLOEXEC) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}

@@ -6,6 +6,7 @@ use super::shared::{Shared, lock};
 use super::view::View;
 use exeunt_manager as engine;
 use exeunt_manager::Event;
+use exeunt_sys_python::call;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
@@ -13,6 +14,10 @@ use pyo3::types::{PyBytes, PyString};
 impl Shared {
     /// Tells the program. Called by the engine, by any thread, without the GIL or with it.
     pub(super) fn told(&self, conn: &engine::Connection, event: Event<'_>) {
+        if !self.origin.is_here() {
+            // A handler of the parent's has forked, and returned in the child, to a loop that has nothing to do here.
+            return;
+        }
         Python::attach(|py| {
             // What failed then is not the program's: no memory for an object, mostly.
             if let Err(error) = self.tell(py, conn, event) {
@@ -86,7 +91,8 @@ impl Shared {
         let own = object.get().handler(py);
         let handler = own.or_else(|| lock(&self.handler).as_ref().map(|handler| handler.clone_ref(py)));
         let Some(handler) = handler else { return Ok(()) };
-        if let Err(error) = handler.bind(py).call1((object, number, data)) {
+        let told = (object, number, data).into_pyobject(py)?;
+        if let Err(error) = call(handler.bind(py), &told) {
             self.failed(py, error, &handler);
         }
         Ok(())
@@ -100,7 +106,8 @@ impl Shared {
         }
         let error_handler = lock(&self.error_handler).as_ref().map(|handler| handler.clone_ref(py));
         let Some(error_handler) = error_handler else { return error.display(py) };
-        let Err(further) = error_handler.bind(py).call1((error.value(py),)) else { return };
+        let told = (error.value(py),).into_pyobject(py);
+        let Err(further) = told.and_then(|told| call(error_handler.bind(py), &told)) else { return };
         if !further.is_instance_of::<PyException>(py) {
             return self.raise(py, further, &error_handler);
         }

@@ -5,9 +5,11 @@ use super::numbers::Milliseconds;
 use super::shared::Shared;
 use super::signals;
 use super::timer::Timer;
+use crate::fork;
 use exeunt_manager as engine;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::PyTuple;
 use pyo3::{PyTraverseError, PyVisit};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
@@ -40,7 +42,8 @@ impl Manager {
         // The engine's handler is made before there is an engine to be told of.
         let told: Arc<OnceLock<Weak<Shared>>> = Arc::default();
         let tell = Arc::clone(&told);
-        let made = engine::Manager::new(move |conn, event| {
+        is_finalizing(py);
+        let mut made = engine::Manager::new(move |conn, event| {
             if let Some(shared) = tell.get().and_then(Weak::upgrade) {
                 shared.told(conn, event);
             }
@@ -49,6 +52,9 @@ impl Manager {
         let shared = Arc::new(Shared::new(made.handle(), handler, error_handler));
         _ = told.set(Arc::downgrade(&shared));
         signals::opened(py)?;
+        if let Ok(queue) = made.raw_fd() {
+            fork::begins(queue);
+        }
         let engine = Mutex::new(Some(made));
         Ok(Self { engine, shared, wakeups: enable_wakeup })
     }
@@ -143,6 +149,8 @@ impl Manager {
         if let Some(raised) = self.shared.take_raised() {
             return Err(raised);
         }
+        // A handler may have forked, and this be the child.
+        self.shared.origin.check("Manager")?;
         py.check_signals()?;
         polled.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
         Ok(())
@@ -200,7 +208,7 @@ impl Manager {
         };
         let Some(engine) = engine else { return Ok(()) };
         // Handlers are told, and raise what they raise.
-        drop(engine);
+        end(engine);
         self.shared.clear();
         let closed = signals::closed(py);
         if let Some(raised) = self.shared.take_raised() {
@@ -216,8 +224,9 @@ impl Manager {
         Ok(self.shared.handle.is_closed())
     }
 
-    fn __enter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
-        slf
+    fn __enter__(slf: PyRef<'_, Self>) -> PyResult<PyRef<'_, Self>> {
+        slf.open()?;
+        Ok(slf)
     }
 
     #[pyo3(signature = (*_exception))]
@@ -246,7 +255,11 @@ impl Drop for Manager {
         Python::attach(|py| {
             // Whoever drops the last reference may be about to raise something.
             let pending = PyErr::take(py);
-            drop(engine);
+            if is_finalizing(py) {
+                // Modules are gone that handlers use.
+                self.shared.clear();
+            }
+            end(engine);
             let raised = self.shared.take_raised().map_or_else(|| signals::closed(py), Err);
             if let Err(raised) = raised {
                 raised.write_unraisable(py, None);
@@ -275,6 +288,21 @@ impl Manager {
             )),
         }
     }
+}
+
+fn end(mut engine: engine::Manager) {
+    if let Ok(queue) = engine.raw_fd() {
+        fork::ends(queue);
+    }
+    drop(engine);
+}
+
+fn is_finalizing(py: Python<'_>) -> bool {
+    static ASK: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    // Looked up in good time, by the first manager.
+    let ask =
+        ASK.get_or_try_init(py, || Ok::<_, PyErr>(py.import("sys")?.getattr("is_finalizing")?.unbind()));
+    ask.and_then(|ask| ask.bind(py).call0()?.is_truthy()).unwrap_or(true)
 }
 
 fn freed() -> PyErr {

@@ -3,7 +3,9 @@
 use super::shared::{Shared, lock};
 use crate::fork::Origin;
 use exeunt_manager as engine;
+use exeunt_sys_python::call;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 use std::sync::{Arc, Weak};
 
 /// A timer of a manager. Dropping it changes nothing: it goes on until it has fired, is cancelled, or the manager closes.
@@ -56,11 +58,11 @@ impl Kept {
     }
 
     fn fire(&self) {
-        let Some(shared) = self.shared.upgrade() else { return };
+        let Some(shared) = self.shared.upgrade().filter(|shared| shared.origin.is_here()) else { return };
         Python::attach(|py| {
             let callback = lock(&shared.callbacks).of(py, self.key);
             let Some(callback) = callback else { return };
-            if let Err(error) = callback.bind(py).call0() {
+            if let Err(error) = call(callback.bind(py), &PyTuple::empty(py)) {
                 shared.failed(py, error, &callback);
             }
         });

@@ -1,0 +1,55 @@
+//! What the Python module of Exeunt cannot do safely by PyO3 alone.
+
+use pyo3::ffi::PyObject;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+use std::mem;
+use std::ptr;
+use std::time::Duration;
+
+mod raw {
+    use pyo3::ffi::PyObject;
+
+    unsafe extern "C-unwind" {
+        pub(crate) fn PyObject_Call(
+            callable: *mut PyObject,
+            arguments: *mut PyObject,
+            named: *mut PyObject,
+        ) -> *mut PyObject;
+    }
+}
+
+/// Calls `callable`, as `callable.call1(arguments)` does, for whoever may be at it when the interpreter is finalized.
+///
+/// Before 3.14, CPython ends a thread that wants the GIL back then by `pthread_exit`, wherever it is in Python
+/// (`Py_FinalizeEx`, "daemon threads"). That unwinds the thread's stack, which Rust's frames do not allow: the process
+/// aborts. So the thread stays here for ever in place of that, as from 3.14 on in CPython itself; the process ends over it.
+///
+/// # Errors
+///
+/// What was raised.
+pub fn call<'py>(
+    callable: &Bound<'py, PyAny>,
+    arguments: &Bound<'py, PyTuple>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let stays = Stays;
+    // SAFETY: two objects that live as long as their borrows, the second a tuple, in a thread that is attached, as `'py`
+    // shows; no named arguments are null (`PyObject_Call` says so). What it unwinds ends at `stays`.
+    let result: *mut PyObject =
+        unsafe { raw::PyObject_Call(callable.as_ptr(), arguments.as_ptr(), ptr::null_mut()) };
+    mem::forget(stays);
+    // SAFETY: a reference of our own, or null with an exception set.
+    unsafe { Bound::from_owned_ptr_or_err(callable.py(), result) }
+}
+
+/// Dropped by an unwinding stack alone.
+struct Stays;
+
+impl Drop for Stays {
+    fn drop(&mut self) {
+        // Not parked: that looks for the thread's own data, which may be gone.
+        loop {
+            std::thread::sleep(Duration::from_secs(3600));
+        }
+    }
+}
