@@ -1,7 +1,6 @@
-"""The end of the interpreter with managers alive: no hang, no abort, no other status, not a word on stderr."""
+"""The interpreter ends with managers alive: no hang, no abort, its own status, no word on stderr."""
 
 import pytest
-
 from running import program
 
 START = """
