@@ -1,4 +1,4 @@
-"""The interpreter ends with managers alive: no hang, no abort, its own status, no word on stderr."""
+"""The interpreter ends with managers alive: no hang, no abort, its own status, not a word."""
 
 import pytest
 from running import program
