@@ -11,10 +11,12 @@ __all__ = [
     "Component",
     "Connection",
     "CutWork",
+    "DrainReport",
     "Embedded",
     "Exchange",
     "HttpMessage",
     "Lifecycle",
+    "ListenerReport",
     "Manager",
     "Report",
     "Timer",
@@ -22,14 +24,25 @@ __all__ = [
     "Watch",
     "Work",
     "WsMessage",
+    "_Nudge",
     "__version__",
+    "_drain_poll",
+    "_follow",
+    "_interrupt",
     "_matches",
+    "_nudge_when_over",
+    "_run_poll",
     "_scan_multipart",
 ]
 
 __version__: str
 
 def _matches(text: str, pattern: str) -> list[str] | None: ...
+def _follow(manager: Manager, lifecycle: Lifecycle) -> None: ...
+def _run_poll(manager: Manager, lifecycle: Lifecycle, timeout_ms: float) -> DrainReport | None: ...
+def _drain_poll(manager: Manager, left: float, end: float) -> DrainReport | None: ...
+def _interrupt(manager: Manager) -> None: ...
+def _nudge_when_over(lifecycle: Lifecycle, signal: int) -> _Nudge: ...
 def _scan_multipart(body: bytes, offset: int) -> tuple[int, str, str, bytes] | None: ...
 
 @final
@@ -350,6 +363,8 @@ class Report:
     @property
     def left_behind_count(self) -> int: ...
     @property
+    def unfinished(self) -> tuple[str, ...]: ...
+    @property
     def failures(self) -> tuple[tuple[str, str], ...]: ...
     @property
     def attempts(self) -> int: ...
@@ -422,6 +437,7 @@ class Lifecycle:
         signals: Sequence[int] | None = None,
         force: Literal["notify", "exit"] = "notify",
         chain: bool = False,
+        chain_on_main_thread: bool = False,
         terminate_on_hup: bool = True,
         stop_on_stdin_end: bool = False,
         notify: bool = True,
@@ -452,3 +468,33 @@ class Lifecycle:
     def close(self) -> Report: ...
     def __enter__(self) -> Self: ...
     def __exit__(self, *_error: object) -> None: ...
+
+@final
+class ListenerReport:
+    @property
+    def duration(self) -> float: ...
+    @property
+    def accepted(self) -> int: ...
+    @property
+    def limit_hit(self) -> bool: ...
+    @property
+    def failure(self) -> str | None: ...
+
+@final
+class DrainReport:
+    @property
+    def duration(self) -> float: ...
+    @property
+    def listeners(self) -> tuple[ListenerReport, ...]: ...
+    @property
+    def cut(self) -> tuple[CutWork, ...]: ...
+    @property
+    def cut_count(self) -> int: ...
+    @property
+    def panics(self) -> tuple[str, ...]: ...
+    @property
+    def is_clean(self) -> bool: ...
+
+@final
+class _Nudge:
+    def close(self) -> None: ...

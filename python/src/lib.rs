@@ -29,6 +29,12 @@ mod _native {
     use crate::mongoose::{Connection, HttpMessage, Manager, Timer, TlsOpts, WsMessage};
     #[cfg(unix)]
     #[pymodule_export]
+    use crate::mongoose::{DrainReport, ListenerReport};
+    #[cfg(unix)]
+    #[pymodule_export]
+    use crate::mongoose::{Nudge, drain_poll, follow, interrupt, nudge_when_over, run_poll};
+    #[cfg(unix)]
+    #[pymodule_export]
     use crate::mongoose::{matches, scan_multipart};
 
     use pyo3::prelude::*;

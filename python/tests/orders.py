@@ -102,7 +102,7 @@ CALLS: dict[str, dict[str, tuple[Any, ...]]] = {
         "connect": (st.one_of(PEER, URL), HANDLER),
         "ws_connect": (st.one_of(PEER, URL), HANDLER),
         "poll": (st.sampled_from([0, 1, 5]),),
-        "close": (),
+        "close": (st.sampled_from([0, 0.01, 0.1]),),
         "wakeup": (st.integers(-1, 40), BODY),
         "timer_add": (st.sampled_from([0, 1, 3, 50, -1]), HANDLER),
         "drain": (st.sampled_from([0, 0.01, 0.05, -1]),),

@@ -174,7 +174,8 @@ class World:
         manager = self.pick("manager", index)
         if manager is None or not hasattr(manager, "run"):
             return
-        with contextlib.suppress(*DOCUMENTED, PlannedEnd):
+        # The third signal forces the end, and says so.
+        with contextlib.suppress(*DOCUMENTED, PlannedEnd, SystemExit):
             timer = manager.timer_add(5, lambda: os.kill(os.getpid(), signal.SIGTERM), repeat=True)
             try:
                 manager.run()
@@ -202,11 +203,11 @@ class World:
             try:
                 # A plan may have left its thread polling.
                 if hasattr(manager, "stop"):
-                    with contextlib.suppress(*DOCUMENTED):
+                    with contextlib.suppress(*DOCUMENTED, PlannedEnd):
                         manager.stop(PATIENCE_S)
                 # What a handler of CLOSE raised leaves it, when all is closed.
                 with contextlib.suppress(PlannedEnd):
-                    manager.close()
+                    manager.close(0.1)
                 assert manager._freed
             except BaseException as error:
                 self.wrong.append(error)

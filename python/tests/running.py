@@ -48,6 +48,15 @@ class Program:
     def kill(self, what: signal.Signals = signal.SIGTERM) -> None:
         self._process.send_signal(what)
 
+    def wait_until_taken(self, what: signal.Signals) -> None:
+        """Until that signal is not pending there any more, or it has ended (proc(5), `ShdPnd`)."""
+        deadline = time.monotonic() + PATIENCE
+        while self.is_running and time.monotonic() < deadline:
+            with open(f"/proc/{self.pid}/status") as status:
+                fields = dict(line.split(":", 1) for line in status)
+            if not int(fields.get("ShdPnd", "0"), 16) & 1 << (what - 1):
+                return
+
     @property
     def is_running(self) -> bool:
         return self._process.poll() is None

@@ -78,7 +78,7 @@ def test_in_close_a_connection_is_still_itself() -> None:
     manager = Manager(handler)
     listeners = [manager.listen("tcp://127.0.0.1:0") for _ in range(3)]
     ids = [listener.id for listener in listeners]
-    manager.close()
+    manager.close(grace=0)
     assert [conn for conn, _, _ in seen] == listeners[::-1]
     assert [number for _, number, _ in seen] == ids[::-1]
     assert seen[0][2] == tuple(listeners)

@@ -240,7 +240,7 @@ def test_what_nobody_can_be_told_is_not_lost() -> None:
         manager = Manager(handler)
         for _ in range(2):
             manager.listen("tcp://127.0.0.1:0")
-        manager.close()
+        manager.close(grace=0)
         """
     ) as server:
         status, said = server.end()

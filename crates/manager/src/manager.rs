@@ -52,20 +52,22 @@ const GLANCE: Duration = Duration::from_millis(1);
 /// Who says when a drain ends.
 enum By<'a> {
     Deadline(Instant),
+    /// And when what the cut leaves is closed at the latest.
+    Deadlines(Instant, Instant),
     Stop(&'a Stop),
 }
 
 impl By<'_> {
     fn is_over(&self, core: &Core, now: Instant) -> bool {
         match self {
-            Self::Deadline(deadline) => *deadline <= now,
+            Self::Deadline(deadline) | Self::Deadlines(deadline, _) => *deadline <= now,
             Self::Stop(_) => core.is_cut(),
         }
     }
 
     fn deadline(&self) -> Option<Instant> {
         match self {
-            Self::Deadline(deadline) => Some(*deadline),
+            Self::Deadline(deadline) | Self::Deadlines(deadline, _) => Some(*deadline),
             Self::Stop(stop) => stop.drain_deadline(),
         }
     }
@@ -73,6 +75,7 @@ impl By<'_> {
     fn hard_deadline(&self) -> Option<Instant> {
         match self {
             Self::Deadline(_) => None,
+            Self::Deadlines(_, end) => Some(*end),
             Self::Stop(stop) => stop.hard_deadline(),
         }
     }
@@ -437,6 +440,8 @@ impl Drop for Manager {
         for callback in callbacks {
             discard(callback);
         }
+        // Last: whoever closes behind this may be in use until here.
+        self.core.count_in(None);
     }
 }
 

@@ -5,7 +5,15 @@
 
 from importlib import import_module
 
-from .._native import Connection, HttpMessage, Manager, Timer, TlsOpts, WsMessage
+from .._native import (
+    Connection,
+    DrainReport,
+    HttpMessage,
+    ListenerReport,
+    Timer,
+    TlsOpts,
+    WsMessage,
+)
 from ._digests import (
     base64_decode,
     base64_encode,
@@ -53,6 +61,7 @@ from ._events import (
 )
 from ._forms import http_parse_multipart, http_var, match
 from ._log import log_get, log_set
+from ._manager import Manager
 from ._urls import (
     url_encode,
     url_host,
@@ -99,8 +108,10 @@ __all__ = [
     "WEBSOCKET_OP_PONG",
     "WEBSOCKET_OP_TEXT",
     "Connection",
+    "DrainReport",
     "Event",
     "HttpMessage",
+    "ListenerReport",
     "Manager",
     "Timer",
     "TlsOpts",

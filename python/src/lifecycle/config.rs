@@ -15,6 +15,7 @@ pub(super) struct Arguments {
     pub(super) signals: Option<Vec<i32>>,
     pub(super) force: String,
     pub(super) chain: bool,
+    pub(super) chain_on_main_thread: bool,
     pub(super) terminate_on_hup: bool,
     pub(super) stop_on_stdin_end: bool,
     pub(super) notify: bool,
@@ -37,6 +38,7 @@ impl Arguments {
                 }
             })
             .chain(self.chain)
+            .chain_on_main_thread(self.chain_on_main_thread)
             .terminate_on_hup(self.terminate_on_hup)
             .stop_on_stdin_end(self.stop_on_stdin_end)
             .notify(self.notify);

@@ -27,8 +27,8 @@ use std::time::{Duration, Instant};
 /// `grace` is the time from the stop request to the hard deadline, of which the smaller of 5 s and 20 % is kept for
 /// closing: work in flight before that is cut. `lame_duck` is how long to go on accepting first. The signal number
 /// `max_attempts` forces the end. `force="exit"` ends the process, half a second after the stop is over, if nobody has
-/// called `close`. `chain` has the handlers that were there before called after ours. `report_file` is where the
-/// report goes, as JSON.
+/// called `close`. `chain` has the handlers that were there before called after ours, `chain_on_main_thread` as Python
+/// wants it: in the main thread, whose waits end for it. `report_file` is where the report goes, as JSON.
 ///
 /// Raises `ValueError` for values that cannot be, `OSError` without descriptors or threads, `RuntimeError` in a forked
 /// child.
@@ -56,6 +56,10 @@ impl Lifecycle {
         engine.ok_or_else(|| PyRuntimeError::new_err("this Lifecycle is closed; make another"))
     }
 
+    pub(crate) fn stop(&self) -> &engine::Stop {
+        &self.stop
+    }
+
     /// In a forked child, locks may be held by threads that are not there: this comes first.
     fn check(&self) -> PyResult<()> {
         if self.process == std::process::id() {
@@ -72,6 +76,12 @@ impl Lifecycle {
     fn wait_for(&self, py: Python<'_>, phase: Phase, deadline: Option<Instant>) -> PyResult<bool> {
         if self.stop.phase() >= phase {
             return Ok(true);
+        }
+        if !is_main_thread(py)? {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let reached = py.detach(|| self.stop.wait_for(phase, left.unwrap_or(Duration::MAX)));
+            self.check()?;
+            return Ok(reached.unwrap_or(false));
         }
         let descriptor = Descriptor::new(&self.stop)?;
         while self.stop.phase() < phase {
@@ -97,7 +107,7 @@ impl Lifecycle {
 impl Lifecycle {
     #[new]
     #[pyo3(signature = (*, grace = 25.0, lame_duck = 0.0, max_attempts = 3, hard_limit = 90.0, signals = None,
-                        force = "notify", chain = false, terminate_on_hup = true, stop_on_stdin_end = false,
+                        force = "notify", chain = false, chain_on_main_thread = false, terminate_on_hup = true, stop_on_stdin_end = false,
                         notify = true, report_file = None))]
     #[expect(clippy::too_many_arguments, reason = "they are Python's keyword arguments")]
     fn new(
@@ -109,6 +119,7 @@ impl Lifecycle {
         signals: Option<Vec<i32>>,
         force: &str,
         chain: bool,
+        chain_on_main_thread: bool,
         terminate_on_hup: bool,
         stop_on_stdin_end: bool,
         notify: bool,
@@ -123,6 +134,7 @@ impl Lifecycle {
             signals,
             force,
             chain,
+            chain_on_main_thread,
             terminate_on_hup,
             stop_on_stdin_end,
             notify,
@@ -303,6 +315,14 @@ impl Lifecycle {
     fn __repr__(&self) -> String {
         format!("<Lifecycle {}>", self.stop.phase())
     }
+}
+
+/// Signals are handled there alone.
+fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
+    static MAIN: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static PRESENT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let main = MAIN.import(py, "threading", "main_thread")?.call0()?.getattr("ident")?;
+    main.eq(PRESENT.import(py, "threading", "get_ident")?.call0()?)
 }
 
 /// That moment, as `time.monotonic()` has it: the same clock, with another beginning.

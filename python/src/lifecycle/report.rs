@@ -165,6 +165,13 @@ impl Report {
         self.sum(|scope| scope.left)
     }
 
+    /// Scopes that still had work, or might have got some, when the stop was over.
+    #[getter]
+    fn unfinished<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let unfinished = self.report.scopes.iter().filter(|scope| scope.held.is_none());
+        PyTuple::new(py, unfinished.map(|scope| &scope.name).collect::<Vec<_>>())
+    }
+
     /// Everything that failed, as pairs of a name and an error.
     #[getter]
     fn failures<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {

@@ -102,14 +102,14 @@ impl Shared {
     /// to stderr as a traceback. `raised_by`: what was called.
     pub(super) fn failed(&self, py: Python<'_>, error: PyErr, raised_by: &Py<PyAny>) {
         if !error.is_instance_of::<PyException>(py) {
-            return self.raise(py, error, raised_by);
+            return self.raise(py, error, Some(raised_by));
         }
         let error_handler = lock(&self.error_handler).as_ref().map(|handler| handler.clone_ref(py));
         let Some(error_handler) = error_handler else { return error.display(py) };
         let told = (error.value(py),).into_pyobject(py);
         let Err(further) = told.and_then(|told| call(error_handler.bind(py), &told)) else { return };
         if !further.is_instance_of::<PyException>(py) {
-            return self.raise(py, further, &error_handler);
+            return self.raise(py, further, Some(&error_handler));
         }
         error.display(py);
         further.display(py);

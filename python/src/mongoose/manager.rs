@@ -48,7 +48,17 @@ impl Manager {
                 shared.told(conn, event);
             }
         });
-        made.around_waits(|wait| Python::attach(|py| py.detach(wait)));
+        let raise = Arc::clone(&told);
+        made.around_waits(move |wait| {
+            Python::attach(|py| {
+                py.detach(wait);
+                // Here, and not in the next handler, which what they raise would be taken for a fault of.
+                if let (Err(raised), Some(shared)) = (py.check_signals(), raise.get().and_then(Weak::upgrade))
+                {
+                    shared.raise(py, raised, None);
+                }
+            });
+        });
         let shared = Arc::new(Shared::new(made.handle(), handler, error_handler));
         _ = told.set(Arc::downgrade(&shared));
         signals::opened(py)?;
@@ -129,31 +139,11 @@ impl Manager {
     /// it, and returns.
     #[pyo3(signature = (timeout_ms = Milliseconds::ZERO), text_signature = "($self, timeout_ms=0)")]
     fn poll(&self, py: Python<'_>, timeout_ms: Milliseconds) -> PyResult<()> {
-        self.shared.origin.check("Manager")?;
         let timeout = timeout_ms.timeout();
-        let polled = {
-            let mut engine = self.turn()?;
-            let Some(engine) = &mut *engine else { return Err(freed()) };
-            let listening = if timeout == Some(Duration::ZERO) { None } else { signals::begin(py)? };
-            let polled = match &listening {
-                Some(listening) => {
-                    engine.interrupted_by(listening.source()).and_then(|()| engine.poll(timeout))
-                }
-                None => engine.poll(timeout),
-            };
-            if let Some(listening) = listening {
-                listening.end(py, !matches!(polled, Ok(engine::Passed::Whole)))?;
-            }
-            polled
-        };
-        if let Some(raised) = self.shared.take_raised() {
-            return Err(raised);
-        }
-        // A handler may have forked, and this be the child.
-        self.shared.origin.check("Manager")?;
-        py.check_signals()?;
-        polled.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
-        Ok(())
+        self.turned(py, timeout, |engine| {
+            let passed = engine.poll(timeout)?;
+            Ok(((), passed))
+        })
     }
 
     /// An id to wake `poll` by, with `wakeup`, and nothing else; 0 if the manager was made without `enable_wakeup`.
@@ -276,6 +266,44 @@ impl Manager {
     fn open(&self) -> PyResult<()> {
         self.shared.origin.check("Manager")?;
         if self.shared.handle.is_closed() { Err(freed()) } else { Ok(()) }
+    }
+
+    /// Has the engine turned by this thread, for a pass that may take that long; what a handler raises that is no
+    /// `Exception`, or a signal's handler, leaves.
+    pub(super) fn turned<T>(
+        &self,
+        py: Python<'_>,
+        timeout: Option<Duration>,
+        pass: impl FnOnce(&mut engine::Manager) -> Result<(T, engine::Passed), engine::PollError>,
+    ) -> PyResult<T> {
+        self.shared.origin.check("Manager")?;
+        let turned = {
+            let mut engine = self.turn()?;
+            let Some(engine) = &mut *engine else { return Err(freed()) };
+            let listening = if timeout == Some(Duration::ZERO) { None } else { signals::begin(py)? };
+            let turned = match &listening {
+                Some(listening) => engine.interrupted_by(listening.source()).and_then(|()| pass(engine)),
+                None => pass(engine),
+            };
+            if let Some(listening) = listening {
+                listening.end(py, !matches!(turned, Ok((_, engine::Passed::Whole))))?;
+            }
+            turned
+        };
+        if let Some(raised) = self.shared.take_raised() {
+            return Err(raised);
+        }
+        // A handler may have forked, and this be the child.
+        self.shared.origin.check("Manager")?;
+        py.check_signals()?;
+        turned.map(|(value, _)| value).map_err(|error| PyRuntimeError::new_err(error.to_string()))
+    }
+
+    /// Has whoever turns it return soon.
+    pub(super) fn interrupt(&self) -> PyResult<()> {
+        self.shared.origin.check("Manager")?;
+        self.shared.handle.interrupt();
+        Ok(())
     }
 
     /// The engine, for the thread that turns it.

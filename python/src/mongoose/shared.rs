@@ -110,12 +110,12 @@ impl Shared {
 
     /// Keeps what is to leave `poll`, and has it return soon. One call raises one: a second goes where Python sends what
     /// nobody can be told (`sys.unraisablehook`).
-    pub(super) fn raise(&self, py: Python<'_>, error: PyErr, raised_by: &Py<PyAny>) {
+    pub(super) fn raise(&self, py: Python<'_>, error: PyErr, raised_by: Option<&Py<PyAny>>) {
         let mut raised = lock(&self.raised);
         let rest = if raised.is_none() { raised.replace(error) } else { Some(error) };
         drop(raised);
         if let Some(rest) = rest {
-            rest.write_unraisable(py, Some(raised_by.bind(py)));
+            rest.write_unraisable(py, raised_by.map(|by| by.bind(py)));
         }
         self.handle.interrupt();
     }

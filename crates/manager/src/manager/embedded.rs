@@ -4,6 +4,7 @@ use super::{By, Manager};
 use crate::core::Stage;
 use crate::error::PollError;
 use crate::stop::DrainReport;
+use exeunt_lifecycle::{Phase, Scope, Stop};
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
@@ -66,12 +67,60 @@ impl Manager {
         deadline: Instant,
         timeout: impl Into<Option<Duration>>,
     ) -> Result<Option<DrainReport>, PollError> {
+        self.drain_step(&By::Deadline(deadline), timeout.into())
+    }
+
+    /// As [`drain_poll`](Self::drain_poll), for whoever has to be done by `end`: what the cut leaves is closed within half of
+    /// the time from `deadline` to then, where `drain.linger` is more.
+    ///
+    /// # Errors
+    ///
+    /// As for [`drain`](Self::drain).
+    pub fn drain_poll_until(
+        &mut self,
+        deadline: Instant,
+        end: Instant,
+        timeout: impl Into<Option<Duration>>,
+    ) -> Result<Option<DrainReport>, PollError> {
+        self.drain_step(&By::Deadlines(deadline, end), timeout.into())
+    }
+
+    /// [Follows](Self::follow) that scope's stop, and counts requests as its work while they are in flight. The scope is
+    /// busy until this manager is closed: what the handlers of `Close` use is there as long as they are.
+    pub fn count_in(&mut self, scope: Scope) {
+        self.follow(&scope.stop());
+        self.core.count_in(Some(scope));
+    }
+
+    /// One pass of a [`run`](Self::run) that was begun by [`count_in`](Self::count_in), which waits for `timeout` at most,
+    /// and without limit (but the stop's) if that is `None`: in place of [`poll`](Self::poll), until there is a report.
+    ///
+    /// # Errors
+    ///
+    /// See [`PollError`].
+    pub fn run_poll(
+        &mut self,
+        stop: &Stop,
+        timeout: impl Into<Option<Duration>>,
+    ) -> Result<Option<DrainReport>, PollError> {
+        if stop.phase() < Phase::Draining {
+            self.poll(timeout)?;
+            return Ok(None);
+        }
+        self.drain_step(&By::Stop(stop), timeout.into())
+    }
+
+    fn drain_step(
+        &mut self,
+        by: &By<'_>,
+        timeout: Option<Duration>,
+    ) -> Result<Option<DrainReport>, PollError> {
         if self.drain_began.is_none() {
             self.begin_drain()?;
         }
-        self.drain_ends = Some(deadline);
+        self.drain_ends = by.deadline();
         if !self.reactor()?.is_drained() {
-            self.drain_pass(&By::Deadline(deadline), timeout.into())?;
+            self.drain_pass(by, timeout)?;
         }
         if !self.reactor()?.is_drained() {
             return Ok(None);

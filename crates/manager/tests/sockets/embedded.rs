@@ -1,6 +1,7 @@
 //! A manager that another event loop turns.
 
 use crate::support::{GET, LIMIT, Log, address, asking, client, hello, name, poll_until, to_end};
+use exeunt_lifecycle::{Config, Lifecycle, Phase};
 use exeunt_manager::{Connection, DrainReport, Event, Limits, Manager, Schedule};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -215,4 +216,37 @@ fn a_drain_may_be_ended_at_once_and_tells_what_was_cut() {
         assert!(now.elapsed() < LIMIT / 2 && handle.connections().is_empty());
         assert!(to_end(asks).starts_with("HTTP/1.1 503 "), "{cut_before}");
     }
+}
+
+#[test]
+fn a_run_in_steps_keeps_its_scope_busy_until_the_manager_is_closed() {
+    let lifecycle = Lifecycle::install(Config::default()).unwrap();
+    let stop = lifecycle.stop();
+    let (say, closed_in) = channel();
+    let theirs = stop.clone();
+    let mut manager = Manager::new(move |conn: &Connection, event: Event<'_>| match event {
+        Event::Close if conn.is_listening() => say.send(theirs.phase()).unwrap(),
+        event => {
+            if let Event::HttpMessage(_) = event {
+                theirs.request_stop("the test is over");
+            }
+            hello(conn, event);
+        }
+    });
+    let listener = manager.listen("http://127.0.0.1:0").unwrap();
+    manager.count_in(lifecycle.scope("manager"));
+    lifecycle.ready();
+    let client = asking(address(&listener), GET);
+    let (mut report, began) = (None, Instant::now());
+    while report.is_none() {
+        assert!(began.elapsed() < LIMIT, "the run does not end");
+        report = manager.run_poll(&stop, LIMIT).unwrap();
+    }
+    assert!(report.unwrap().is_clean());
+    assert!(to_end(client).contains("Connection: close"));
+    assert_eq!(closed_in.recv_timeout(LIMIT), Ok(Phase::Draining));
+    assert_eq!(stop.phase(), Phase::Draining);
+    drop(manager);
+    let report = lifecycle.close();
+    assert_eq!((report.exit_status(), report.scopes[0].in_flight_at_stop), (0, 1));
 }
