@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ._server.limits import ServerLimits as ServerLimits
     from ._server.report import ServerReport as ServerReport
     from ._server.request import Request as Request
+    from ._server.response import Answer as Answer
     from ._server.response import EventStream as EventStream
     from ._server.response import Response as Response
     from ._server.response import ServerSentEvent as ServerSentEvent
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from ._version import __version__ as __version__
 
 __all__ = [
+    "Answer",
     "App",
     "ConnectionClosedError",
     "CutWork",
@@ -84,6 +86,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "Answer": "._server.response",
     "App": "._app",
     "ConnectionClosedError": "._server.websocket",
     "CutWork": "._lifecycle",
