@@ -42,6 +42,12 @@ mod _native {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         #[cfg(unix)]
+        if !exeunt_sys_python::is_main_interpreter(module.py()) {
+            return Err(pyo3::exceptions::PyImportError::new_err(
+                "module exeunt._native does not support loading in subinterpreters",
+            ));
+        }
+        #[cfg(unix)]
         crate::fork::watch(module)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }

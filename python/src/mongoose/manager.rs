@@ -86,9 +86,7 @@ impl Manager {
         }
         let handler = callable(handler, "handler")?;
         let handle = &self.shared.handle;
-        let listening = self.shared.with_handler(handler, || py.detach(|| handle.listen_with(url, how)));
-        let listener = listening.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
-        self.shared.object(py, &listener)
+        self.shared.make(py, handler, || py.detach(|| handle.listen_with(url, how)))
     }
 
     /// Connects to a URL, without waiting for it: `CONNECT` follows, or `ERROR` and `CLOSE`.
@@ -107,9 +105,7 @@ impl Manager {
         }
         let handler = callable(handler, "handler")?;
         let handle = &self.shared.handle;
-        let connecting = self.shared.with_handler(handler, || py.detach(|| handle.connect_with(url, how)));
-        let connection = connecting.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
-        self.shared.object(py, &connection)
+        self.shared.make(py, handler, || py.detach(|| handle.connect_with(url, how)))
     }
 
     /// Connects to a URL and asks for a WebSocket there: `WS_OPEN` follows, or `ERROR` and `CLOSE`.
@@ -123,9 +119,7 @@ impl Manager {
         self.open()?;
         let handler = callable(handler, "handler")?;
         let handle = &self.shared.handle;
-        let connecting = self.shared.with_handler(handler, || py.detach(|| handle.ws_connect(url, &[])));
-        let connection = connecting.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
-        self.shared.object(py, &connection)
+        self.shared.make(py, handler, || py.detach(|| handle.ws_connect(url, &[])))
     }
 
     /// The open connections, listeners among them, oldest first.

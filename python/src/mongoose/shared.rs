@@ -7,10 +7,12 @@ use super::connection::Connection;
 use super::http::HttpMessage;
 use crate::fork::Origin;
 use exeunt_manager as engine;
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -41,6 +43,9 @@ thread_local! {
     /// The handler of the connection that this thread is about to make: its first event is told before the call returns
     /// that makes it.
     static COMING: RefCell<Option<Py<PyAny>>> = const { RefCell::new(None) };
+    /// The object of the connection that this thread has made, for that call to return: by then another thread may have
+    /// closed it.
+    static MADE: RefCell<Option<Py<Connection>>> = const { RefCell::new(None) };
 }
 
 impl Shared {
@@ -80,18 +85,28 @@ impl Shared {
             None => COMING.take(),
         };
         let made = Py::new(py, Connection::new(of.clone(), handler))?;
+        if of.accepted_by().is_none() {
+            MADE.set(Some(made.clone_ref(py)));
+        }
         lock(&self.connections).insert(of.id(), made.clone_ref(py));
         Ok(made)
     }
 
-    /// Makes a connection that has this handler from its first event on.
-    pub(super) fn with_handler<T>(&self, handler: Option<Py<PyAny>>, make: impl FnOnce() -> T) -> T {
-        let before = COMING.replace(handler);
+    /// Makes a connection that has this handler from its first event on; its object.
+    pub(super) fn make<E: Display>(
+        &self,
+        py: Python<'_>,
+        handler: Option<Py<PyAny>>,
+        make: impl FnOnce() -> Result<engine::Connection, E>,
+    ) -> PyResult<Py<Connection>> {
+        // In a handler of another's first event there is somebody else's.
+        let before = (COMING.replace(handler), MADE.take());
         let made = make();
-        // It is there still if none was made.
-        let unused = COMING.replace(before);
+        // The handler is there still if nothing was made.
+        let (unused, object) = (COMING.replace(before.0), MADE.replace(before.1));
         drop(unused);
-        made
+        let made = made.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+        object.map_or_else(|| self.object(py, &made), Ok)
     }
 
     pub(super) fn forget(&self, id: u64) {

@@ -1,6 +1,6 @@
 //! What the Python module of Exeunt cannot do safely by PyO3 alone.
 
-use pyo3::ffi::PyObject;
+use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use std::mem;
@@ -40,6 +40,16 @@ pub fn call<'py>(
     mem::forget(stays);
     // SAFETY: a reference of our own, or null with an exception set.
     unsafe { Bound::from_owned_ptr_or_err(callable.py(), result) }
+}
+
+/// Whether this is the main interpreter. CPython itself refuses modules such as ours in others from 3.12 on only.
+#[must_use]
+pub fn is_main_interpreter(_attached: Python<'_>) -> bool {
+    // SAFETY: the thread is attached to an interpreter, which this gives.
+    let this = unsafe { ffi::PyInterpreterState_Get() };
+    // SAFETY: that interpreter lives as long as the thread is attached. Its number is 0 for the main one
+    // (`PyInterpreterState_GetID`).
+    unsafe { ffi::PyInterpreterState_GetID(this) == 0 }
 }
 
 /// Dropped by an unwinding stack alone.
