@@ -23,6 +23,15 @@ if TYPE_CHECKING:
     from ._lifecycle import Report as Report
     from ._lifecycle import Watch as Watch
     from ._lifecycle import Work as Work
+    from ._processes._errors import CallTimedOut as CallTimedOut
+    from ._processes._errors import PoolBroken as PoolBroken
+    from ._processes._errors import RemoteError as RemoteError
+    from ._processes._errors import WorkerDied as WorkerDied
+    from ._processes._errors import WorkerError as WorkerError
+    from ._processes._errors import WorkerStartError as WorkerStartError
+    from ._processes._pool import ProcessPool as ProcessPool
+    from ._processes._report import ProcessPoolReport as ProcessPoolReport
+    from ._processes._report import WorkerEnd as WorkerEnd
     from ._run import arun as arun
     from ._run import last_report as last_report
     from ._run import lifespan as lifespan
@@ -49,6 +58,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Answer",
     "App",
+    "CallTimedOut",
     "ConnectionClosedError",
     "CutWork",
     "DelayedKeyboardInterrupt",
@@ -56,7 +66,11 @@ __all__ = [
     "Job",
     "Lifecycle",
     "Phase",
+    "PoolBroken",
     "PoolStopped",
+    "ProcessPool",
+    "ProcessPoolReport",
+    "RemoteError",
     "Report",
     "Request",
     "Response",
@@ -76,6 +90,10 @@ __all__ = [
     "Watch",
     "WebSocket",
     "Work",
+    "WorkerDied",
+    "WorkerEnd",
+    "WorkerError",
+    "WorkerStartError",
     "__version__",
     "arun",
     "last_report",
@@ -88,6 +106,7 @@ __all__ = [
 _HOME = {
     "Answer": "._server.response",
     "App": "._app",
+    "CallTimedOut": "._processes._errors",
     "ConnectionClosedError": "._server.websocket",
     "CutWork": "._lifecycle",
     "DelayedKeyboardInterrupt": "._delayed",
@@ -95,7 +114,11 @@ _HOME = {
     "Job": "._jobs",
     "Lifecycle": "._lifecycle",
     "Phase": "._lifecycle",
+    "PoolBroken": "._processes._errors",
     "PoolStopped": "._jobs",
+    "ProcessPool": "._processes._pool",
+    "ProcessPoolReport": "._processes._report",
+    "RemoteError": "._processes._errors",
     "Report": "._lifecycle",
     "Request": "._server.request",
     "Response": "._server.response",
@@ -115,6 +138,10 @@ _HOME = {
     "Watch": "._lifecycle",
     "WebSocket": "._server.websocket",
     "Work": "._lifecycle",
+    "WorkerDied": "._processes._errors",
+    "WorkerEnd": "._processes._report",
+    "WorkerError": "._processes._errors",
+    "WorkerStartError": "._processes._errors",
     "__version__": "._version",
     "arun": "._run",
     "last_report": "._run",

@@ -1,6 +1,5 @@
 """A pool of threads that stops without a free worker."""
 
-import atexit
 import itertools
 import logging
 import math
@@ -16,6 +15,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, TypeVar
 
+from . import _exits
 from ._bell import Bell, StopEvent
 from ._futures import Settler, cancel
 from ._jobs import (
@@ -128,7 +128,7 @@ class ThreadPool(Executor):
         """
         core = self._core
         core.ask(drain=drain)
-        core.wait(core.stop_timeout if timeout is None else timeout)
+        core.wait(timeout)
         return core.settle_up()
 
     async def astop(self, timeout: float | None = None, *, drain: bool = True) -> ThreadPoolReport:
@@ -209,10 +209,11 @@ class _Core:
         self._numbers = itertools.count()
         self.settler = Settler(name)
         self._workers = [_Worker(self, number) for number in range(1, workers + 1)]
+        self._unended = {"unended": True}
         self._unstarted = dict.fromkeys(range(workers))
 
     def start(self) -> None:
-        _at_exit[id(self)] = self
+        _exits.register(self)
         self.settler.start()
         for index, worker in enumerate(self._workers):
             worker.thread.start()
@@ -242,8 +243,8 @@ class _Core:
         if self._stopping:
             raise PoolStopped(f"{self.name} is stopped, and takes no more jobs")
 
-    def ask(self, *, drain: bool) -> None:
-        """Asks for the stop; waits for nothing and nobody."""
+    def ask(self, *, drain: bool, timeout: float = math.inf) -> None:
+        """Asks for the stop; waits for nothing and nobody. The time is for who waits."""
         if self.pid != os.getpid():
             return
         if not self._stopping:
@@ -260,7 +261,7 @@ class _Core:
         if self.is_over():
             self._end()
 
-    def wait(self, timeout: float) -> None:
+    def wait(self, timeout: float | None) -> None:
         """Waits until no worker is left but those whose jobs wait for this themselves."""
         if self.pid != os.getpid():
             return
@@ -305,7 +306,8 @@ class _Core:
         )
         self.report = report
         self.settler.flush(1.0)
-        self.settler.later(partial(_tell, self.name, report))
+        if running:
+            self.settler.later(partial(_tell, self.name, running))
         return report
 
     def _running(self, me: int) -> list[RunningJob]:
@@ -362,12 +364,17 @@ class _Core:
         worker.task = None
 
     def _end(self) -> None:
-        _at_exit.pop(id(self), None)
+        if not self._unended.pop("unended", None):
+            return
+        if self._handed_back:
+            text = "%s: handed back %d jobs"
+            self.settler.later(partial(_log.info, text, self.name, len(self._handed_back)))
         self.settler.end()
+        _exits.forget(self)
 
 
-def _tell(name: str, report: ThreadPoolReport) -> None:
-    for job in report.still_running:
+def _tell(name: str, running: tuple[RunningJob, ...]) -> None:
+    for job in running:
         _log.warning(
             "%s: %s did not end in time: %s has been in it for %.1f s, at %s",
             name,
@@ -376,30 +383,3 @@ def _tell(name: str, report: ThreadPoolReport) -> None:
             job.age,
             job.where or "an unknown place",
         )
-    if report.handed_back:
-        _log.info("%s: handed back %d jobs", name, len(report.handed_back))
-
-
-# Pools with threads. Operations on it are single, and so atomic.
-_at_exit: dict[int, _Core] = {}
-
-
-def _stop_all() -> None:
-    """At the end of the process: asks all pools, then waits for each, all at the same time."""
-    cores = [core for core in list(_at_exit.values()) if core.pid == os.getpid()]
-    unstopped = [core for core in cores if core.report is None]
-    began = time.monotonic()
-    for core in unstopped:
-        core.ask(drain=True)
-    for core in unstopped:
-        try:
-            core.wait(max(0.0, core.stop_timeout - (time.monotonic() - began)))
-        except KeyboardInterrupt:
-            # Who asks a second time does not want to wait.
-            began = -math.inf
-        core.settle_up()
-    for core in cores:
-        core.settler.flush(1.0)  # what is to be told
-
-
-atexit.register(_stop_all)

@@ -12,6 +12,8 @@ mod fork;
 mod lifecycle;
 #[cfg(unix)]
 mod mongoose;
+#[cfg(unix)]
+mod parent;
 
 use pyo3::prelude::*;
 
@@ -36,6 +38,10 @@ mod _native {
     #[cfg(unix)]
     #[pymodule_export]
     use crate::mongoose::{matches, scan_multipart};
+
+    #[cfg(unix)]
+    #[pymodule_export]
+    use crate::parent::die_with_parent;
 
     use pyo3::prelude::*;
 

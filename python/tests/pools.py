@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 LONG = 30.0
 """Seconds that nothing takes; who waits so long has failed."""
@@ -62,3 +63,14 @@ def run_script(script: str, *args: str) -> subprocess.CompletedProcess[str]:
         check=False,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
     )
+
+
+def children() -> list[int]:
+    """The children of this process, zombies included, but for multiprocessing's tracker."""
+    found = []
+    for task in Path("/proc/self/task").iterdir():
+        for pid in (task / "children").read_text().split():
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            if b"resource_tracker" not in command:
+                found.append(int(pid))
+    return found
