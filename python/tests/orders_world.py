@@ -1,8 +1,4 @@
-"""What calls in any order are made on: managers, connections, timers, views and clients.
-
-Everything is found by a number (modulo how many there are), so that what is drawn never depends on
-what has happened: a state machine whose draws did could not be replayed.
-"""
+"""What calls in any order are made on: managers, connections, timers, views and clients."""
 
 import contextlib
 import gc
@@ -11,19 +7,21 @@ import signal
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from random import Random
 from typing import Any
+
+from orders_calls import SENT, Call, any_call, likely_answer
 
 from exeunt import mongoose
 
 # What any call may raise, whatever it is given and whenever.
 DOCUMENTED = (RuntimeError, ValueError, TypeError, OverflowError)
-# One that an order begins, and an order ends.
+# For what an order begins, and another must end.
 PATIENCE_S = 60
 
 
-class Planned(Exception):  # noqa: N818 - it is no error, but what the test wants to be raised
+class PlannedError(Exception):
     """Raised by a handler, since that was drawn."""
 
 
@@ -31,21 +29,16 @@ class PlannedEnd(BaseException):
     """The same of what is no `Exception`: it leaves `poll`."""
 
 
-@dataclass(frozen=True)
-class Call:
-    """One call: of what, which of them, what, with what."""
-
-    kind: str
-    index: int
-    name: str
-    arguments: tuple[Any, ...] = ()
-
-
 class World:
-    """Everything that was made, with the calls that handlers have yet to make."""
+    """Everything that was made, with the calls that handlers have yet to make.
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
+    Things are found by a number, modulo how many there are: what is drawn never depends on what
+    has happened, so that it can be replayed as far as threads and sockets can.
+    """
+
+    def __init__(self, tell: Callable[[str], None], seed: int) -> None:
         self.tell = tell
+        self.random = Random(seed)
         self.managers: list[Any] = []
         self.connections: deque[Any] = deque(maxlen=40)
         self.listeners: deque[Any] = deque(maxlen=10)
@@ -58,68 +51,79 @@ class World:
 
     def pick(self, kind: str, index: int) -> Any:
         """None if there is none of that kind."""
-        those = {
-            "manager": self.managers,
-            "connection": self.connections,
-            "timer": self.timers,
-            "view": self.views,
-            "client": self.clients,
-        }[kind]
-        return those[index % len(those)] if those else None
+        those = getattr(self, f"{kind}s")
+        # Another thread may have taken the last one out meanwhile.
+        with contextlib.suppress(IndexError, ZeroDivisionError):
+            return those[index % len(those)]
+        return None
 
     def handler(self, conn: Any, ev: int, data: Any) -> None:
-        """Keeps what it is given, and makes the next call that is planned."""
-        self.connections.append(conn)
+        """Keeps what it is given, and makes the next call that is planned, mostly on that."""
+        if self.random.random() < 0.2 or not self.connections:
+            self.connections.append(conn)
         if data is not None:
             self.views.append(data)
-        if self.plans:
-            self.call(self.plans.popleft(), within=f"event {ev}")
+        if self.plans and self.random.random() < 0.7:
+            plan = self.plans.popleft()
+            here = plan.kind in ("connection", "view") and self.random.random() < 0.8
+            on = (conn if plan.kind == "connection" else data) if here else None
+            self.call(plan, f"event {ev}", on, data)
+        elif ev == mongoose.MG_EV_HTTP_MSG:
+            self.call(likely_answer(self.random), f"event {ev}", conn, data)
 
-    def callback(self) -> None:
+    def callback(self, *_: object) -> None:
         """A timer's."""
         if self.plans:
-            self.call(self.plans.popleft(), within="timer")
+            self.call(self.plans.popleft(), "timer")
 
     def raising(self, *_: object) -> None:
-        raise Planned("as drawn")
+        raise PlannedError("as drawn")
 
     def ending(self, *_: object) -> None:
         raise PlannedEnd("as drawn")
 
-    def resolve(self, argument: Any) -> Any:
+    def resolve(self, argument: Any, data: Any) -> Any:
         """What stands for something of the world, as that."""
-        if isinstance(argument, Call):
-            if argument.kind == "self":
-                return getattr(self, argument.name)
-            if argument.kind == "url":
-                return self.url_of_listener(argument.index, argument.name)
-            return self.pick(argument.kind, argument.index)
-        return argument
+        if not isinstance(argument, Call):
+            return argument
+        if argument.kind == "self":
+            return getattr(self, argument.name)
+        if argument.kind == "url":
+            return f"{argument.name}://127.0.0.1:{self.port(argument.index)}"
+        if argument.kind == "view" and data is not None:
+            return data
+        return self.pick(argument.kind, self.random.randrange(40))
 
-    def url_of_listener(self, index: int, scheme: str) -> str:
-        found = list(self.listeners)
-        address = found[index % len(found)].local_addr if found else None
-        # That of nobody, where there is none or it is closed.
-        return f"{scheme}://127.0.0.1:{address[1] if address else 9}"
+    def port(self, index: int) -> int:
+        """Of a listener; that of nobody (discard, RFC 863), where there is none or it is closed."""
+        listener = self.pick("listener", index)
+        address = listener.local_addr if listener is not None else None
+        return address[1] if address else 9
 
-    def call(self, call: Call, within: str = "the test") -> None:
+    def call(self, call: Call, within: str = "the test", on: Any = None, data: Any = None) -> None:
         """Makes it; whatever is raised that is not documented is kept."""
-        target = self.pick(call.kind, call.index)
-        if target is None or (call.kind != "client" and not hasattr(type(target), call.name)):
+        target = on if on is not None else self.pick(call.kind, call.index)
+        # The data of an event may be a number, text or bytes.
+        if target is None or (call.kind == "view" and not hasattr(type(target), call.name)):
             return
-        self.tell(f"{within}: {call.kind}[{call.index}].{call.name}{call.arguments!r:.300}")
+        self.tell(f"{within}: {call.kind} {call.index} {call.name}{call.arguments!r:.300}")
         try:
             found = getattr(target, call.name)
-            result = found(*map(self.resolve, call.arguments)) if callable(found) else found
-        except (*DOCUMENTED, Planned, PlannedEnd) as error:
+            arguments = [self.resolve(argument, data) for argument in call.arguments]
+            result = found(*arguments) if callable(found) else found
+        except (*DOCUMENTED, PlannedError, PlannedEnd) as error:
             self.tell(f"  {type(error).__name__}: {error!s:.200}")
+        except AttributeError as error:
+            if call.name != "__setattr__":
+                self.wrong.append(error)
         except OSError as error:
-            # Of a client's socket; the package's own are RuntimeErrors.
-            if call.kind != "client":
+            # Of a client's socket, or that a stop was held up: nothing else is one.
+            if call.kind != "client" and not isinstance(error, TimeoutError):
                 self.wrong.append(error)
         except BaseException as error:
             self.wrong.append(error)
         else:
+            self.tell(f"  gave {type(result).__name__}")
             self.keep(call.name, result)
 
     def keep(self, name: str, result: Any) -> None:
@@ -127,28 +131,50 @@ class World:
             self.connections.append(result)
             if name == "listen":
                 self.listeners.append(result)
-        elif type(result).__name__ == "Timer":
+        elif isinstance(result, mongoose.Timer):
             self.timers.append(result)
 
-    def make(self, arguments: Sequence[Any]) -> None:
+    def calls(self, count: int, within: str = "the test") -> None:
+        for _ in range(count):
+            self.call(any_call(self.random), within)
+
+    def make(self, handler: Any, enable_wakeup: bool, error_handler: Any) -> None:
         with contextlib.suppress(*DOCUMENTED):
-            self.managers.append(mongoose.Manager(*map(self.resolve, arguments)))
+            given = (handler, enable_wakeup, error_handler)
+            made = mongoose.Manager(*(self.resolve(argument, None) for argument in given))
+            self.managers.append(made)
+
+    def serve(self, scheme: str) -> None:
+        """One that is in use: it listens, has a client, and was asked by another."""
+        self.make(Call("self", 0, "handler"), True, None)
+        last = len(self.managers) - 1
+        self.call(Call("manager", last, "listen", (f"{scheme}://127.0.0.1:0",)))
+        self.call(Call("manager", last, "connect", (Call("url", -1, scheme),)))
+        self.connect_client(-1)
+        self.turn(last, 4)
+
+    def turn(self, index: int, times: int) -> None:
+        for _ in range(times):
+            self.call(Call("manager", index, "poll", (1,)))
 
     def connect_client(self, index: int) -> None:
-        url = self.url_of_listener(index, "tcp")
         client = socket.socket()
         client.settimeout(1)
         with contextlib.suppress(OSError):
-            client.connect(("127.0.0.1", int(url.rpartition(":")[2])))
+            client.connect(("127.0.0.1", self.port(index)))
             client.setblocking(False)
+            if len(self.clients) == self.clients.maxlen:
+                self.clients.popleft().close()
             self.clients.append(client)
+            # Mostly what is understood.
+            client.send(self.random.choice(SENT[: self.random.choice([4, 11])]))
             return
         client.close()
 
-    def in_thread(self, call: Call) -> None:
+    def in_thread(self, count: int) -> None:
         if len(self.threads) >= 6:
             self.join(self.threads.pop(0))
-        thread = threading.Thread(target=self.call, args=(call, "a thread"), daemon=True)
+        thread = threading.Thread(target=self.calls, args=(count, "a thread"), daemon=True)
         thread.start()
         self.threads.append(thread)
 
@@ -160,7 +186,7 @@ class World:
     def poll_without_limit(self, index: int) -> None:
         """Ends by a timer that goes on firing, whoever polls."""
         manager = self.pick("manager", index)
-        if manager is None or not hasattr(manager, "timer_add"):
+        if manager is None:
             return
         with contextlib.suppress(*DOCUMENTED, PlannedEnd):
             timer = manager.timer_add(1, self.callback, repeat=True)
@@ -172,7 +198,7 @@ class World:
     def run(self, index: int) -> None:
         """Ends by a signal that goes on coming."""
         manager = self.pick("manager", index)
-        if manager is None or not hasattr(manager, "run"):
+        if manager is None:
             return
         # The third signal forces the end, and says so.
         with contextlib.suppress(*DOCUMENTED, PlannedEnd, SystemExit):
@@ -186,10 +212,8 @@ class World:
         """Drops a manager that nobody has closed, with all that may hold it."""
         if self.managers:
             del self.managers[index % len(self.managers)]
-        self.connections.clear()
-        self.listeners.clear()
-        self.timers.clear()
-        self.views.clear()
+        for those in (self.connections, self.listeners, self.timers, self.views):
+            those.clear()
         gc.collect()
 
     def end(self) -> None:
@@ -202,9 +226,8 @@ class World:
         for manager in self.managers:
             try:
                 # A plan may have left its thread polling.
-                if hasattr(manager, "stop"):
-                    with contextlib.suppress(*DOCUMENTED, PlannedEnd):
-                        manager.stop(PATIENCE_S)
+                with contextlib.suppress(*DOCUMENTED, PlannedEnd):
+                    manager.stop(PATIENCE_S)
                 # What a handler of CLOSE raised leaves it, when all is closed.
                 with contextlib.suppress(PlannedEnd):
                     manager.close(0.1)

@@ -117,6 +117,7 @@ def test_addresses_are_text_port_and_whether_that_is_ipv6() -> None:
             accepted = at.manager.connections[1]
             assert accepted.local_addr == ("127.0.0.1", port, False)
             peer = accepted.remote_addr
+            assert peer is not None
             assert peer == ("127.0.0.1", sock.getsockname()[1], False)
             assert type(peer[2]) is bool
 
