@@ -79,7 +79,6 @@ FUNCTIONS = {
 }
 # Of the names that such programs import, those that are not there yet.
 LATER = {
-    "AsyncManager",
     "MqttMessage",
     "Rpc",
     "RpcReq",

@@ -75,6 +75,7 @@ from ._urls import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._event import Event as Event
+    from .aio import AsyncManager as AsyncManager
 
 __all__ = [
     "MG_EV_ACCEPT",
@@ -107,6 +108,7 @@ __all__ = [
     "WEBSOCKET_OP_PING",
     "WEBSOCKET_OP_PONG",
     "WEBSOCKET_OP_TEXT",
+    "AsyncManager",
     "Connection",
     "DrainReport",
     "Event",
@@ -142,6 +144,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "AsyncManager": ".aio",
     "Event": "._event",
 }
 
