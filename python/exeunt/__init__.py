@@ -49,6 +49,9 @@ if TYPE_CHECKING:
     from ._server.websocket import ConnectionClosedError as ConnectionClosedError
     from ._server.websocket import UpgradeError as UpgradeError
     from ._server.websocket import WebSocket as WebSocket
+    from ._shields import ShutdownProtection as ShutdownProtection
+    from ._shields import configure_shutdown_manager as configure_shutdown_manager
+    from ._shields import shield as shield
     from ._stop import Stop as Stop
     from ._stopping import StopFailed as StopFailed
     from ._stopping import Stopping as Stopping
@@ -79,6 +82,7 @@ __all__ = [
     "ServerLimits",
     "ServerReport",
     "ServerSentEvent",
+    "ShutdownProtection",
     "Stop",
     "StopEvent",
     "StopFailed",
@@ -96,10 +100,12 @@ __all__ = [
     "WorkerStartError",
     "__version__",
     "arun",
+    "configure_shutdown_manager",
     "last_report",
     "lifespan",
     "run",
     "serve",
+    "shield",
     "spawn",
 ]
 
@@ -127,6 +133,7 @@ _HOME = {
     "ServerLimits": "._server.limits",
     "ServerReport": "._server.report",
     "ServerSentEvent": "._server.response",
+    "ShutdownProtection": "._shields",
     "Stop": "._stop",
     "StopEvent": "._bell",
     "StopFailed": "._stopping",
@@ -144,10 +151,12 @@ _HOME = {
     "WorkerStartError": "._processes._errors",
     "__version__": "._version",
     "arun": "._run",
+    "configure_shutdown_manager": "._shields",
     "last_report": "._run",
     "lifespan": "._run",
     "run": "._run",
     "serve": "._server.server",
+    "shield": "._shields",
     "spawn": "._run",
 }
 

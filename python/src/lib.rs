@@ -14,6 +14,7 @@ mod lifecycle;
 mod mongoose;
 #[cfg(unix)]
 mod parent;
+mod shields;
 
 use pyo3::prelude::*;
 
@@ -42,6 +43,8 @@ mod _native {
     #[cfg(unix)]
     #[pymodule_export]
     use crate::parent::die_with_parent;
+    #[pymodule_export]
+    use crate::shields::{Shields, ShutdownProtection};
 
     use pyo3::prelude::*;
 

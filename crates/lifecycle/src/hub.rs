@@ -163,6 +163,17 @@ pub(crate) fn settle(timeout: Duration) -> bool {
 }
 
 impl Membership {
+    /// Puts the handler of a signal that it handles back over another; true if it had to.
+    pub(crate) fn renew(&self, signal: Signal) -> Result<bool, InstallError> {
+        if sys::is_forked() {
+            return Err(InstallError::Forked);
+        }
+        match lock(&CONTROL).handlers.get_mut(&signal) {
+            Some(registration) => registration.renew().map_err(|error| failed(signal, error)),
+            None => Ok(false),
+        }
+    }
+
     /// Changes which signals stop it, and whether the end of a session does.
     pub(crate) fn change(&self, stopping: Vec<Signal>, logoff: bool) {
         if sys::is_forked() {

@@ -311,6 +311,29 @@ impl Lifecycle {
         matches!(self.driver, Driver::Hub { .. }) && hub::settle(timeout)
     }
 
+    /// Puts our handler of `signal` back over one that somebody has put over it since; true if it had to. For a handler
+    /// that does not call ours, as with [`chain_on_main_thread`](Config::chain_on_main_thread). What came meanwhile is not
+    /// known here.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, Signal};
+    /// let lifecycle = Lifecycle::install(Config::default().chain_on_main_thread(true))?;
+    /// assert!(!lifecycle.renew(Signal::TERMINATE)?);
+    /// # assert_eq!(lifecycle.close().exit_status(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The system refuses it; nothing has changed then. A forked child.
+    pub fn renew(&self, signal: Signal) -> Result<bool, InstallError> {
+        match &self.driver {
+            Driver::Hub { membership, .. } => membership.renew(signal),
+            #[cfg(feature = "tokio")]
+            Driver::Task(_) => Ok(false),
+        }
+    }
+
     /// The outermost group of components; clone it to hand it on.
     ///
     /// ```

@@ -138,27 +138,27 @@ impl Registration {
         }
     }
 
-    /// Puts our handler over the one that somebody has put over it, which is the one before it from now on. Only for
-    /// one that does not call ours: the two would call each other for ever.
+    /// Puts our handler over the one that somebody has put over it, which is the one before it from now on; true if
+    /// there was one. Only for one that does not call ours: the two would call each other for ever.
     ///
     /// # Errors
     ///
     /// The system refuses it; nothing has been changed then.
-    pub fn renew(&mut self) -> Result<(), SignalError> {
+    pub fn renew(&mut self) -> Result<bool, SignalError> {
         if is_forked() {
             return Err(SignalError::Forked);
         }
         let _changing = CHANGING.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(slot) = slot(self.signal) else { return Ok(()) };
+        let Some(slot) = slot(self.signal) else { return Ok(false) };
         let error = || refused(self.signal, io::Error::last_os_error());
         let above = disposition(self.signal).ok_or_else(error)?;
         if above.sa_sigaction == address() || above.sa_sigaction == libc::SIG_IGN {
-            return Ok(());
+            return Ok(false);
         }
         slot.previous.store(Box::into_raw(Box::new(above)), Ordering::Release);
         put(self.signal, &above)?;
         self.before = above;
-        Ok(())
+        Ok(true)
     }
 
     /// Whether the end of a Windows session is taken: nothing to do here, where there is none.

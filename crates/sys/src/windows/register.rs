@@ -101,8 +101,8 @@ impl Registration {
     /// # Errors
     ///
     /// None here.
-    pub fn renew(&mut self) -> Result<(), SignalError> {
-        Ok(())
+    pub fn renew(&mut self) -> Result<bool, SignalError> {
+        Ok(false)
     }
 
     /// Whether a logoff is taken, as it is unless told otherwise. If not, nothing comes of it: a service outlives its
