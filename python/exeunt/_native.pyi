@@ -502,6 +502,8 @@ class DrainReport:
 @final
 class _Nudge:
     def close(self) -> None: ...
+
+@final
 class ShutdownProtection:
     def __new__(
         cls, max_exec_time: float | None = None, run_at_exit: bool = False
