@@ -126,7 +126,8 @@ def test_while_a_poll_waits_all_others_are_refused_at_once() -> None:
                 manager.poll(0)
             except RuntimeError:
                 refusals += 1
-        for call in (manager.close, lambda: manager.poll(-1)):
+        refused: tuple[Callable[[], None], ...] = (manager.close, lambda: manager.poll(-1))
+        for call in refused:
             with pytest.raises(RuntimeError, match=r"not reentrant|being polled"):
                 call()
         assert manager.wakeup(manager.wakeup_id)
