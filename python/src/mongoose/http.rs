@@ -110,21 +110,21 @@ impl HttpMessage {
 
     /// The method of a request ("GET"); of a response its version.
     #[getter]
-    fn method(&self) -> String {
+    fn method<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
         match self.message() {
-            Some(Message::Request(request)) => request.method().to_owned(),
-            Some(Message::Response(response)) => response.version().to_string(),
-            None => String::new(),
+            Some(Message::Request(request)) => PyString::new(py, request.method()),
+            Some(Message::Response(response)) => PyString::new(py, &response.version().to_string()),
+            None => PyString::new(py, ""),
         }
     }
 
     /// The path as it was sent, not decoded and without the query; of CONNECT "host:port". Of a response its status.
     #[getter]
-    fn uri(&self) -> String {
+    fn uri<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
         match self.message() {
-            Some(Message::Request(request)) => request.uri().to_owned(),
-            Some(Message::Response(response)) => response.status().to_string(),
-            None => String::new(),
+            Some(Message::Request(request)) => PyString::new(py, request.uri()),
+            Some(Message::Response(response)) => PyString::new(py, &response.status().to_string()),
+            None => PyString::new(py, ""),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::errors::{Raised, closed};
 use super::shared::lock;
+use crate::fork::Origin;
 use exeunt_manager as engine;
 use exeunt_manager::{StartTlsError, Tls};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
@@ -32,7 +33,7 @@ struct Given {
     name: Vec<u8>,
     skip_verification: bool,
     /// What was made of it, for a server and for a client.
-    made: [Option<Tls>; 2],
+    made: [Option<(Origin, Tls)>; 2],
 }
 
 impl TlsOpts {
@@ -41,7 +42,10 @@ impl TlsOpts {
         let Given { ca, cert, key, name, skip_verification, made } = &mut *given;
         let [server_made, client_made] = made;
         let place = if client { client_made } else { server_made };
-        if let Some(made) = place {
+        // Of one that was made before a fork, some lock may be held for ever by a thread that is not here.
+        if let Some((origin, made)) = place
+            && origin.is_here()
+        {
             return Ok(made.clone());
         }
         let mut tls = Tls::new();
@@ -57,7 +61,7 @@ impl TlsOpts {
         if *skip_verification {
             tls = tls.skip_verification();
         }
-        *place = Some(tls.clone());
+        *place = Some((Origin::here(), tls.clone()));
         Ok(tls)
     }
 
@@ -176,9 +180,10 @@ pub(super) fn begin(py: Python<'_>, conn: &engine::Connection, options: &TlsOpts
     if !conn.is_open() {
         return Err(closed());
     }
+    let tls = options.tls(conn.is_client());
     // PEM is parsed in here, and the system's roots may be read.
     py.detach(|| {
-        let failure = match options.tls(conn.is_client()) {
+        let failure = match tls {
             // Said anew, in place of what was said before.
             Ok(tls) if conn.forget_tls() => match conn.start_tls(&tls) {
                 Ok(()) => return Ok(()),

@@ -99,6 +99,11 @@ impl Outgoing {
         self.progress
     }
 
+    /// Whether the reply's head has said that chunks follow.
+    pub(crate) fn is_chunked(&self) -> bool {
+        matches!(self.state, State::Chunked(_))
+    }
+
     /// The beginning of a head, which is held back.
     pub(crate) fn held(&self) -> &[u8] {
         match &self.state {

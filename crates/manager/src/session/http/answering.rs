@@ -159,6 +159,12 @@ impl Http {
         data: &str,
     ) -> Result<(), AnswerError> {
         let text = sse(event, data)?;
+        if let Answer::Raw(outgoing) = &self.answer
+            && !outgoing.is_chunked()
+        {
+            // The program has begun a stream that ends with the connection: its events have no frames.
+            return Ok(self.send(core, buffers, &text)?);
+        }
         if matches!(self.answer, Answer::Owed) {
             let headers = [
                 ("Content-Type", "text/event-stream"),

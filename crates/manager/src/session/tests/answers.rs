@@ -95,6 +95,21 @@ fn events_begin_their_own_answer() {
 }
 
 #[test]
+fn events_behind_a_head_in_the_programs_own_words_have_the_frames_that_it_says() {
+    for (head, event) in [
+        ("HTTP/1.1 200 OK\r\n\r\n", "data: one\n\n"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "b\r\ndata: one\n\n\r\n"),
+    ] {
+        let mut bench = asked(GET);
+        bench.does(|session, core| {
+            session.send(core, head.as_bytes()).unwrap();
+            session.sse(core, "", "one").unwrap();
+        });
+        assert_eq!(body(&bench), event);
+    }
+}
+
+#[test]
 fn answers_in_the_programs_own_words_are_followed() {
     let table = [
         ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", false),
