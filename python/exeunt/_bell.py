@@ -12,6 +12,7 @@ import threading
 import time
 from _thread import allocate_lock
 from collections.abc import Callable
+from contextlib import suppress
 
 # Where waiting for a lock cannot be interrupted, Ctrl-C has to wait for the end of one slice.
 _SLICE = 0.1 if sys.platform == "win32" else threading.TIMEOUT_MAX
@@ -63,22 +64,28 @@ class Bell:
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
                 return False
-            woken = asyncio.Event()
+            woken: asyncio.Future[None] = loop.create_future()
 
-            def wake(woken: asyncio.Event = woken) -> None:
+            def wake(woken: asyncio.Future[None] = woken) -> None:
                 # A loop that is closed has nobody left to wake.
-                if not loop.is_closed():
-                    loop.call_soon_threadsafe(woken.set)
+                with suppress(RuntimeError):
+                    loop.call_soon_threadsafe(_wake, woken)
 
             self._sleepers[id(woken)] = wake
             try:
                 if not condition():
-                    await asyncio.wait_for(woken.wait(), left)
+                    # A future, and so no task: those that nobody knows are cancelled in a stop.
+                    await asyncio.wait_for(woken, left)
             except asyncio.TimeoutError:
                 return condition()
             finally:
                 self._sleepers.pop(id(woken), None)
         return True
+
+
+def _wake(woken: asyncio.Future[None]) -> None:
+    if not woken.done():
+        woken.set_result(None)
 
 
 class StopEvent:

@@ -25,4 +25,6 @@ chapters! {
     Reload: "reload.md";
     Signals: "signals.md";
     ServiceManagers: "service-managers.md";
+    PythonAsyncioServer: "python-asyncio-server.md";
+    PythonWorkers: "python-workers.md";
 }

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from . import _wire
+from ._guard import block
 from ._worker import Target, Worker
 
 _PACKAGE = str(Path(__file__).resolve().parents[2])
@@ -144,6 +145,8 @@ def spawn_interpreter(module: str, mask: list[int]) -> Launched:
     program = (
         f"import sys; sys.path.append({_PACKAGE!r}); from {module} import main; main(*{arguments})"
     )
+    # Whoever starts the tracker has SIGINT and SIGTERM unblocked afterwards.
+    block()
     try:
         started = subprocess.Popen(
             [os.fsdecode(spawn.get_executable()), *_flags(), "-c", program],
