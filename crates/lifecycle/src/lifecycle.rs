@@ -284,8 +284,12 @@ impl Lifecycle {
     /// A configuration that cannot be. Nothing has changed then.
     pub fn adjust(&self, config: &Config) -> Result<(), ConfigError> {
         config.validate()?;
-        if let Driver::Hub { membership, .. } = &self.driver {
-            membership.change(config.stopping(), config.terminate_on_logoff);
+        match &self.driver {
+            Driver::Hub { membership, .. } => {
+                membership.change(config.stopping(), config.terminate_on_logoff);
+            }
+            #[cfg(feature = "tokio")]
+            Driver::Task(_) => {}
         }
         self.core.limit(config.limits);
         Ok(())
