@@ -104,7 +104,7 @@ def test_a_drain_answers_what_is_in_flight() -> None:
     report = slow.manager.drain()
     assert answer.result() == Answer(200, b"late", "close")
     assert (report.is_clean, report.cut, report.cut_count, report.panics) == (True, (), 0, ())
-    assert report.duration >= 0.02
+    assert report.duration > 0
     assert [it.limit_hit for it in report.listeners] == [False]
     assert str(report).startswith("drained in ")
     assert slow.manager.drain_report is report
