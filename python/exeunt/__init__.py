@@ -10,6 +10,8 @@ from importlib import import_module
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._app import App as App
+    from ._application import Application as Application
+    from ._application import Service as Service
     from ._bell import StopEvent as StopEvent
     from ._delayed import DelayedKeyboardInterrupt as DelayedKeyboardInterrupt
     from ._group import TaskGroup as TaskGroup
@@ -55,17 +57,21 @@ if TYPE_CHECKING:
     from ._stop import Stop as Stop
     from ._stopping import StopFailed as StopFailed
     from ._stopping import Stopping as Stopping
+    from ._streams import GracefulServer as GracefulServer
+    from ._streams import StreamsReport as StreamsReport
     from ._threads import ThreadPool as ThreadPool
     from ._version import __version__ as __version__
 
 __all__ = [
     "Answer",
     "App",
+    "Application",
     "CallTimedOut",
     "ConnectionClosedError",
     "CutWork",
     "DelayedKeyboardInterrupt",
     "EventStream",
+    "GracefulServer",
     "Job",
     "Lifecycle",
     "Phase",
@@ -82,11 +88,13 @@ __all__ = [
     "ServerLimits",
     "ServerReport",
     "ServerSentEvent",
+    "Service",
     "ShutdownProtection",
     "Stop",
     "StopEvent",
     "StopFailed",
     "Stopping",
+    "StreamsReport",
     "TaskGroup",
     "ThreadPool",
     "ThreadPoolReport",
@@ -112,11 +120,13 @@ __all__ = [
 _HOME = {
     "Answer": "._server.response",
     "App": "._app",
+    "Application": "._application",
     "CallTimedOut": "._processes._errors",
     "ConnectionClosedError": "._server.websocket",
     "CutWork": "._lifecycle",
     "DelayedKeyboardInterrupt": "._delayed",
     "EventStream": "._server.response",
+    "GracefulServer": "._streams",
     "Job": "._jobs",
     "Lifecycle": "._lifecycle",
     "Phase": "._lifecycle",
@@ -133,11 +143,13 @@ _HOME = {
     "ServerLimits": "._server.limits",
     "ServerReport": "._server.report",
     "ServerSentEvent": "._server.response",
+    "Service": "._application",
     "ShutdownProtection": "._shields",
     "Stop": "._stop",
     "StopEvent": "._bell",
     "StopFailed": "._stopping",
     "Stopping": "._stopping",
+    "StreamsReport": "._streams",
     "TaskGroup": "._group",
     "ThreadPool": "._threads",
     "ThreadPoolReport": "._jobs",

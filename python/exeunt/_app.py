@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from ._components import Components
 from ._group import TaskGroup
@@ -79,15 +79,35 @@ class App:
         """Counts a piece of work that is no task: `with app.work("import"): ...`."""
         return self.lifecycle.work(name, kind)
 
+    @overload
     async def component(
         self,
         name: str,
-        start: Callable[[], Awaitable[_T]] | Callable[[], _T] | Awaitable[_T],
+        start: Callable[[], Awaitable[_T]] | Awaitable[_T],
+        close: Callable[..., Any] | None = ...,
+        *,
+        start_timeout: float = ...,
+        timeout: float | None = ...,
+    ) -> _T: ...
+    @overload
+    async def component(
+        self,
+        name: str,
+        start: Callable[[], _T],
+        close: Callable[..., Any] | None = ...,
+        *,
+        start_timeout: float = ...,
+        timeout: float | None = ...,
+    ) -> _T: ...
+    async def component(
+        self,
+        name: str,
+        start: Callable[[], Any] | Awaitable[Any],
         close: Callable[..., Any] | None = None,
         *,
         start_timeout: float = 60.0,
         timeout: float | None = None,
-    ) -> _T:
+    ) -> Any:
         """Starts something that closes in the end, once all work is done, in reverse order.
 
         `start` is called (or awaited), and what it gives is returned; `close` is called with that,
@@ -102,8 +122,7 @@ class App:
         Raises `Stopping` if a stop was requested before, `TimeoutError` if the start took too long,
         and what `start` raises.
         """
-        value: _T = await self._components.start(name, start, close, start_timeout, timeout)
-        return value
+        return await self._components.start(name, start, close, start_timeout, timeout)
 
     def resource(
         self,

@@ -12,7 +12,7 @@ from ._lifecycle import Lifecycle
 from ._native import Component
 from ._stopping import Stopping
 
-__all__ = ["Components", "call"]
+__all__ = ["Components", "call", "wants_value"]
 
 _log = logging.getLogger("exeunt")
 
@@ -163,17 +163,18 @@ def _close(close: Callable[..., Any] | None, value: Any) -> Any:
 
 
 def call(function: Callable[..., Any], value: Any) -> Any:
-    """Calls it with `value`, if it wants something."""
+    """Calls it with `value`, if it wants one."""
+    return function(value) if wants_value(function) else function()
+
+
+def wants_value(function: Callable[..., Any]) -> bool:
+    """Whether it has a parameter that needs a value."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
-        return function(value)
-    wants = any(
-        each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
-        and each.default is each.empty
-        for each in parameters
-    )
-    return function(value) if wants else function()
+        return True
+    positional = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return any(each.kind in positional and each.default is each.empty for each in parameters)
 
 
 def _words(error: BaseException) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from ._held import is_blocking
 from ._leave import end_process
 from ._lifecycle import Lifecycle, Phase
 from ._native import Component
@@ -82,7 +83,7 @@ class Guard:
     def _nudged(self, _number: int, _frame: object) -> None:
         stuck = self._stuck
         error = stuck() if stuck is not None else None
-        if error is not None:
+        if error is not None and not is_blocking():
             self._stuck = None
             raise error
 

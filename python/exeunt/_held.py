@@ -16,10 +16,14 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-__all__ = ["SIGNALS", "Block", "enter", "is_held", "leave"]
+from ._native import _is_handled
+
+__all__ = ["SIGNALS", "Block", "enter", "is_blocking", "is_held", "leave"]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """The signals that are held back."""
+
+_CAN_BLOCK = hasattr(signal, "pthread_sigmask")
 
 
 class Block:
@@ -37,7 +41,7 @@ class Block:
 _blocks: list[Block] = []
 # By signal, the handler that ours has replaced.
 _before: dict[int, Any] = {}
-_held: deque[tuple[int, int, FrameType | None]] = deque()
+_held: deque[tuple[int, FrameType | None]] = deque()
 
 
 def enter(propagate: bool | None) -> Block:
@@ -75,23 +79,42 @@ def leave(block: Block, error: BaseException | None) -> None:
         _put_back_all(error)
 
 
+def is_blocking() -> bool:
+    """Whether anybody is in a block."""
+    return bool(_blocks)
+
+
 def is_held(number: int) -> bool:
     """Whether that signal is held back now."""
     return number in _before and bool(_blocks)
 
 
 def _put_back_all(error: BaseException | None) -> None:
-    """A signal that comes in between acts, or is held still, and then acts too."""
+    """A signal that comes meanwhile is blocked: CPython forgets one whose handler is changed."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS) if _CAN_BLOCK else None
     try:
-        _put_back(signal.SIGTERM)
+        if error is not None:
+            _held.extend((number, None) for number in _take_pending())
+        for number in SIGNALS:
+            _put_back(number)
+        if error is None:
+            _act_on_held()
+        elif _held:
+            _send_again()
     finally:
-        try:
-            _put_back(signal.SIGINT)
-        finally:
-            if error is None:
-                _act_on_held()
-            elif _held:
-                _send_again()
+        if mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _take_pending() -> list[int]:
+    """What is blocked, and would call a handler: it is not pending any more."""
+    if not _CAN_BLOCK:
+        return []
+    pending = signal.sigpending()
+    taken = [int(each) for each in SIGNALS if each in pending and callable(_before.get(each))]
+    for number in taken:
+        signal.sigwait({number})
+    return taken
 
 
 def _install(number: int) -> None:
@@ -99,11 +122,17 @@ def _install(number: int) -> None:
     # None: whoever handles it is not Python, and puts back what he found, not what we leave.
     if before is None or before is signal.SIG_IGN or before is _hold:
         return
+    if _is_handled(number):
+        # A lifecycle has it, and raises nothing in a block; a handler of ours would make it deaf.
+        return
     _before[number] = before
     signal.signal(number, _hold)
 
 
 def _put_back(number: int) -> None:
+    if number in _before and _is_handled(number):
+        # By a lifecycle that came later. Once it has gone, ours is back, and hands on.
+        return
     before = _before.pop(number, None)
     if before is not None and signal.getsignal(number) is _hold:
         signal.signal(number, before)
@@ -111,10 +140,10 @@ def _put_back(number: int) -> None:
 
 def _hold(number: int, frame: FrameType | None) -> None:
     if _blocks:
-        _held.append((number, os.getpid(), frame))
+        _held.append((number, frame))
     elif _is_here(frame):
         # What a hook of a fork raises would be printed and forgotten.
-        _held.append((number, os.getpid(), frame))
+        _held.append((number, frame))
         _send_again()
     else:
         # A thread's block was the last, and threads cannot put handlers back.
@@ -128,7 +157,7 @@ def _act_on_held() -> None:
     raised: BaseException | None = None
     last: list[int] = []
     while _held:
-        number, _, frame = _held.popleft()
+        number, frame = _held.popleft()
         before = _before.get(number)
         if before is None:
             before = signal.getsignal(number)
@@ -160,8 +189,13 @@ def _send_again() -> None:
 
     Sent from here, they would raise here, and mask the exception that is on its way.
     """
-    numbers = [number for number, _, _ in _held]
-    _held.clear()
+    numbers = []
+    while _held:
+        numbers.append(_held.popleft()[0])
+    _send_later(numbers)
+
+
+def _send_later(numbers: list[int]) -> None:
     threading.Thread(target=_send, args=(numbers,), name="exeunt-send-again", daemon=True).start()
 
 
@@ -215,30 +249,24 @@ def _unmask() -> None:
 
 
 def _forked() -> None:
-    """In a forked child: what was begun in the parent ends, unless it was to go on (L17)."""
-    if not _before:
-        _blocks.clear()
-        return
-    # While the blocks are there: what this lets in is held, and raises nothing in here.
-    _unmask()
+    """In a forked child: what was begun in the parent ends, unless it was to go on (L17).
+
+    Until the last line signals are blocked. CPython would forget one that came while its handler
+    is changed, and one that raised in here would be printed and forgotten.
+    """
+    _held.clear()
     here = threading.get_ident()
     quiet = bool(_blocks) and _blocks[-1].propagate is None and _is_starting_worker()
-    going_on = [block for block in _blocks if block.propagate and block.thread == here]
-    for held in [held for held in _held if held[1] != os.getpid()]:
-        _held.remove(held)
-    _blocks[:] = going_on
-    if going_on:
-        return
-    if quiet:
-        _end_quietly_until_it_runs()
-    for number in {number for number, _, _ in _held}:
-        if _before.get(number) is signal.SIG_DFL:
+    _blocks[:] = [block for block in _blocks if block.propagate and block.thread == here]
+    if not _blocks and _before:
+        if quiet:
+            _end_quietly_until_it_runs()
+        again = _take_pending()
+        for number in SIGNALS:
             _put_back(number)
-            os.kill(os.getpid(), number)
-    if _held:
-        _send_again()
-    _put_back(signal.SIGTERM)
-    _put_back(signal.SIGINT)
+        if again:
+            _send_later(again)
+    _unmask()
 
 
 def _is_starting_worker() -> bool:

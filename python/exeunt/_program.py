@@ -4,10 +4,10 @@ import asyncio
 import inspect
 import logging
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from typing import Any
+from contextlib import ExitStack, suppress
+from typing import Any, TypeVar
 
 from ._app import App
 from ._components import call
@@ -17,9 +17,14 @@ from ._embed import remember
 from ._guard import Guard
 from ._leave import end_process, holding_threads, where
 from ._lifecycle import Lifecycle, Report, Work
-from ._stopping import is_by_stop
+from ._stopping import Stopping, is_by_stop
+from ._sync import run_sync
 
 __all__ = ["Program"]
+
+_T = TypeVar("_T")
+_Main = Callable[..., Any] | Coroutine[Any, Any, Any]
+_Prepare = Callable[[App], Awaitable[None]]
 
 _log = logging.getLogger("exeunt")
 
@@ -43,76 +48,119 @@ class Program:
         self._loop_factory = loop_factory or asyncio.new_event_loop
         self._known = frozenset(threading.enumerate())
         self._executor = ThreadPoolExecutor(thread_name_prefix="asyncio")
-        self._leaving: BaseException | None = None
+        self._value: Any = None
+        self._raised: BaseException | None = None
+        self._was_cut = False
         self._left: list[str] = []
         self._ended_itself = False
 
-    def run(self, main: Callable[..., Any] | Coroutine[Any, Any, Any]) -> Any:
-        """Runs it: what main returns, or the exception that says otherwise."""
+    def run(
+        self,
+        main: _Main,
+        prepare: _Prepare | None = None,
+    ) -> Any:
+        """Runs it: what main returns, or the exception that says otherwise.
+
+        `prepare` starts what main needs; a stop that comes meanwhile is main's, too.
+        """
         loop = self._loop_factory()
         with ExitStack() as stack:
             stack.callback(self._end_loop, loop)
             asyncio.set_event_loop(loop)
             loop.set_default_executor(self._executor)
             lifecycle = Lifecycle(**self._options)
-            if self._owns:
-                self._guard = stack.enter_context(Guard(lifecycle, self._say))
+            guard = Guard(lifecycle, self._say) if self._owns else None
+            if guard is not None:
+                stack.enter_context(guard)
             # Behind a close the guard's wait is over.
             stack.callback(lifecycle.close)
-            app = App(lifecycle, loop, self._guard if self._owns else None)
-            program = loop.create_task(self._run(app, loop, main), name="exeunt")
-            app._ours.add(program)
-            while not program.done():
-                try:
-                    loop.run_until_complete(program)
-                except (SystemExit, KeyboardInterrupt) as error:
-                    # Of a task: it leaves the loop at once, and the loop can go on.
-                    self._leaving = self._leaving or error
-                    lifecycle.request_stop(f"{type(error).__name__} in a task")
-            body = program.result()
+            app = App(lifecycle, loop, guard)
+            stack.callback(APP.reset, APP.set(app))
+            driver = self._through(loop, app, self._begin(app, loop))
+            if _is_async(main):
+                self._through(loop, app, self._run(app, driver, prepare, main))
+            else:
+                self._through(loop, app, self._run(app, driver, prepare, None))
+                if not (self._raised or self._was_cut or lifecycle.is_stopping):
+                    assert callable(main)
+                    self._value, self._raised = run_sync(app, guard, main)
+                    if inspect.iscoroutine(self._value):
+                        self._through(loop, app, self._run(app, driver, None, self._value))
+            self._ended_itself = lifecycle.request_stop("main has ended")
+            self._through(loop, app, self._finish(app, guard, driver))
             report = remember(lifecycle.close())
             if self._owns and (self._left or report.left_behind_count):
                 end_process(report.exit_status or 3, self._say)
-        return self._outcome(body, report)
+        return self._outcome(report)
 
-    async def _run(
-        self,
-        app: App,
-        loop: asyncio.AbstractEventLoop,
-        main: Callable[..., Any] | Coroutine[Any, Any, Any],
-    ) -> "asyncio.Task[Any]":
-        APP.set(app)
+    def _through(
+        self, loop: asyncio.AbstractEventLoop, app: App, stage: Coroutine[Any, Any, _T]
+    ) -> _T:
+        """Runs a part of the program in the loop, to its end."""
+        task = loop.create_task(stage, name="exeunt")
+        app._ours.add(task)
+        while not task.done():
+            try:
+                loop.run_until_complete(task)
+            except (SystemExit, KeyboardInterrupt) as error:
+                # Of another task: it leaves the loop at once, and the loop can go on.
+                self._raised = self._raised or error
+                app.request_stop(f"{type(error).__name__} in a task")
+        app._ours.discard(task)
+        return task.result()
+
+    async def _begin(self, app: App, loop: asyncio.AbstractEventLoop) -> Driver:
         driver = Driver(app, loop, lambda: app._tasks.sweep(app._ours | app._components.tasks()))
-        lifecycle = app.lifecycle
         if self._owns:
             # Started first, so that it closes last.
-            await app.component("threads", lambda: None, lambda: self._await_threads(app))
-        body = loop.create_task(self._body(app, main), name="main")
+            with suppress(Stopping):
+                await app.component("threads", lambda: None, lambda: self._await_threads(app))
+        return driver
+
+    async def _run(
+        self, app: App, driver: Driver, prepare: _Prepare | None, main: _Main | None
+    ) -> None:
+        body = asyncio.ensure_future(self._body(app, prepare, main))
+        body.set_name("main")
         app._bodies.add(body)
         app._tasks.count(body, "body", essential=True)
         await asyncio.wait({body, driver.finished}, return_when=asyncio.FIRST_COMPLETED)
-        self._ended_itself = lifecycle.request_stop("main has ended")
+        # One that was cut has a moment to unwind.
+        await asyncio.wait({body}, timeout=_UNWINDING)
+        if not body.done() or body.cancelled():
+            self._was_cut = True
+        elif (error := body.exception()) is None:
+            self._value = body.result()
+        elif not is_by_stop(error):
+            self._raised = self._raised or error
+
+    async def _body(self, app: App, prepare: _Prepare | None, main: _Main | None) -> Any:
+        try:
+            if prepare is not None:
+                await prepare(app)
+            if main is None or (prepare is not None and app.lifecycle.is_stopping):
+                return None
+            result = call(main, app) if callable(main) else main
+            return await result if inspect.isawaitable(result) else result
+        except (SystemExit, KeyboardInterrupt) as error:
+            # They would leave the loop, and the rest of the program with it.
+            self._raised = self._raised or error
+            return None
+        finally:
+            if inspect.iscoroutine(main):
+                main.close()
+
+    async def _finish(self, app: App, guard: Guard | None, driver: Driver) -> None:
         await driver.finished
-        if self._owns:
-            self._guard.noticed()
-        rest = asyncio.all_tasks() - {
-            program for program in app._ours if program.get_name() == "exeunt"
-        }
+        if guard is not None:
+            guard.noticed()
+        rest = {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
         for task in rest:
             task.cancel()
         if rest:
             _, rest = await asyncio.wait(rest, timeout=_UNWINDING)
         self._left += [f"task {task.get_name()}" for task in rest]
         driver.end()
-        return body
-
-    async def _body(self, app: App, main: Callable[..., Any] | Coroutine[Any, Any, Any]) -> Any:
-        try:
-            result = main if inspect.iscoroutine(main) else call(main, app)  # type: ignore[arg-type]
-            return await result if inspect.isawaitable(result) else result
-        except (SystemExit, KeyboardInterrupt) as error:
-            self._leaving = error
-            return None
 
     async def _await_threads(self, app: App) -> None:
         """Counts the threads that would hold up the interpreter's end, until they are over."""
@@ -132,18 +180,12 @@ class Program:
         left = [*self._left, *(f"thread {name}" for name in threads)]
         _log.error("the process ends; still there: %s", "; ".join(left) or "the main thread")
 
-    def _outcome(self, body: "asyncio.Task[Any]", report: Report) -> Any:
-        if self._leaving is not None and report.verdict in ("clean", "failed"):
-            raise self._leaving
-        if report.verdict in ("clean", "failed") and body.done() and not body.cancelled():
-            error = body.exception()
-            if error is not None and not is_by_stop(error):
-                raise error
+    def _outcome(self, report: Report) -> Any:
+        if self._raised is not None and report.verdict in ("clean", "failed"):
+            raise self._raised
         if not report.is_clean:
             raise SystemExit(report.exit_status)
-        if not body.done() or body.cancelled() or body.exception() is not None:
-            return None
-        return body.result()
+        return self._value
 
     def _end_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
@@ -163,3 +205,9 @@ async def _watch(work: dict[threading.Thread, Work], known: frozenset[threading.
         await asyncio.sleep(_LOOK)
         for thread in set(work) - set(holding_threads(known)):
             work.pop(thread).done()
+
+
+def _is_async(main: _Main) -> bool:
+    if inspect.iscoroutine(main) or inspect.iscoroutinefunction(main):
+        return True
+    return inspect.iscoroutinefunction(type(main).__call__)

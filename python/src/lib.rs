@@ -26,6 +26,9 @@ mod _native {
     use crate::embedded::{Embedded, Exchange};
     #[cfg(unix)]
     #[pymodule_export]
+    use crate::lifecycle::is_handled;
+    #[cfg(unix)]
+    #[pymodule_export]
     use crate::lifecycle::{Component, CutWork, Lifecycle, Report, Watch, Work};
     #[cfg(unix)]
     #[pymodule_export]

@@ -59,6 +59,10 @@ class Program:
         while text not in self.output:
             assert self._read(deadline), f"{text!r} never came:\n{self.output}"
 
+    def pause(self) -> None:
+        """Lets two signals be two: the kernel merges what is pending (signal(7))."""
+        time.sleep(0.02)
+
     def end(self) -> int:
         """Reads to the end; the exit status, negative for a signal."""
         deadline = time.monotonic() + PATIENCE

@@ -130,6 +130,12 @@ pub(crate) fn join(core: Arc<Core>, wishes: Wishes) -> Result<Membership, Instal
 }
 
 /// Takes a member out. It may be the last to have its core, whose values are foreign code: dropped without a lock.
+/// Whether a handler of ours is there for that signal.
+pub(crate) fn handles(signal: Signal) -> bool {
+    // In a forked child the lock may be held by a thread that is not there.
+    !sys::is_forked() && lock(&CONTROL).handlers.contains_key(&signal)
+}
+
 fn leave(id: u64) {
     let gone = lock(&CONTROL).leave(id);
     _ = foreign(|| drop(gone));

@@ -76,6 +76,22 @@ impl Signal {
         exeunt_sys::signal::end_by(self.0)
     }
 
+    /// Whether a lifecycle of this process handles it now. Whoever puts a handler of its own there meanwhile takes it away
+    /// from that lifecycle (L11). False in a forked child.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, Signal};
+    /// let lifecycle = Lifecycle::install(Config::default().signals([Signal::TERMINATE]))?;
+    /// assert!(Signal::TERMINATE.is_handled() && !Signal::INTERRUPT.is_handled());
+    /// drop(lifecycle);
+    /// assert!(!Signal::TERMINATE.is_handled());
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    #[must_use]
+    pub fn is_handled(self) -> bool {
+        crate::hub::handles(self)
+    }
+
     /// Has the main thread call the handler that this signal had before ours, without a delivery that would count: see
     /// [`Config::chain_on_main_thread`](crate::Config::chain_on_main_thread), without which this does nothing. False if
     /// that is not possible: our handler is not in force, this is another system than Linux, or a forked child.

@@ -5,6 +5,7 @@
 
 mod component;
 mod config;
+mod handled;
 mod names;
 mod owner;
 mod report;
@@ -13,6 +14,7 @@ mod watch;
 mod work;
 
 pub(crate) use component::Component;
+pub(crate) use handled::is_handled;
 pub(crate) use owner::Lifecycle;
 pub(crate) use report::{CutWork, Report};
 pub(crate) use watch::Watch;
