@@ -215,7 +215,9 @@ async def _aexit(block: ShutdownProtection, error: BaseException | None) -> None
     if not block._leaves():
         raise asyncio.CancelledError
     if pending == 2:
-        raise block._exception()
+        raised = block._exception()
+        raised.__context__ = error
+        raise raised
 
 
 def _at_exit(requested: bool) -> None:

@@ -191,6 +191,9 @@ impl ShutdownProtection {
     /// A safe point during a stop.
     #[cold]
     fn safe_point(&self, py: Python<'_>) -> PyResult<()> {
+        if Conductor::installed().is_none() {
+            return Ok(());
+        }
         let (thread, task) = {
             let state = lock(&self.state);
             let Some(live) = &state.live else { return Ok(()) };
@@ -221,7 +224,9 @@ impl ShutdownProtection {
         let Some(Live { shield, work, at, thread, task, told, .. }) = live else {
             return Ok(Pending::Nothing);
         };
-        drop((live::remove(at), shield, work));
+        // In a forked child the lock may be held by a thread that is not there.
+        let kept = Conductor::installed().and_then(|_| live::remove(at));
+        drop((kept, shield, work));
         let Some(conductor) = Conductor::installed().filter(|conductor| conductor.stop.is_requested()) else {
             return Ok(Pending::Nothing);
         };
@@ -255,7 +260,12 @@ impl ShutdownProtection {
         if self.is_inside(py, thread, task, Others::Around) {
             return Ok(Pending::Nothing);
         }
-        Err(self.exception(py, true)?)
+        let exception = self.exception(py, true)?;
+        if !error.is_none() {
+            // As `raise` would do it.
+            exception.value(py).setattr("__context__", error)?;
+        }
+        Err(exception)
     }
 }
 
