@@ -187,27 +187,26 @@ def test_p46_only_exit_work_begins_outside_a_block_after_the_signal() -> None:
     text = """
     import threading
     from exeunt import ShutdownProtection
-    done = threading.Event()
-    def work():
-        with ShutdownProtection(run_at_exit=True) as block:
-            block.allow_break()
-            print("exit work")
+    done = threading.Semaphore(0)
+    def late(run_at_exit):
         try:
-            with ShutdownProtection():
-                print("never")
+            with ShutdownProtection(run_at_exit=run_at_exit) as block:
+                block.allow_break()
+                print("late", run_at_exit)
         finally:
-            done.set()
+            done.release()
     with ShutdownProtection():
         print("inside")
         input()
-        threading.Thread(target=work).start()
-        done.wait()
+        for run_at_exit in (True, False):
+            threading.Thread(target=late, args=(run_at_exit,)).start()
+            done.acquire()
     """
     with shielded(text) as running:
         running.wait_for("inside\n")
         running.kill(TERM)
         running.say("\n")
-        assert running.end() == (1, "inside\nexit work\n")
+        assert running.end() == (1, "inside\nlate True\n")
 
 
 def test_p40_an_error_of_the_block_is_the_context_of_the_exception() -> None:
