@@ -309,10 +309,16 @@ print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)
 
 def test_a_timer_and_another_thread_may_request_the_stop() -> None:
     text = f"""{HEAD}
-for ask in ["timer", "thread"]:
+def ask():
+    while True:
+        try:
+            return manager.request_stop("a thread")
+        except RuntimeError:
+            pass  # It does not run yet.
+for begin in [lambda: manager.timer_add(10, lambda: manager.request_stop("a timer")),
+              threading.Thread(target=ask).start]:
     manager = serve(hello)
-    manager.timer_add(10, lambda: manager.request_stop("a timer")) if ask == "timer" else \\
-        threading.Timer(0.01, lambda: manager.request_stop("a thread")).start()
+    begin()
     manager.run()
     print(manager.report.cause)
 """

@@ -186,6 +186,33 @@ def test_close_in_a_handler_or_beside_a_poll_is_refused() -> None:
     manager.close()
 
 
+def test_several_threads_may_close_it_while_it_drains() -> None:
+    slow = Slow()
+    answer = slow.ask()
+    closers = [ASKING.submit(slow.manager.close, 20) for _ in range(4)]
+    slow.answer()
+    assert [closer.result() for closer in closers] == [None] * 4
+    assert slow.manager._freed
+    assert answer.result().body == b"late"
+
+
+def test_close_in_a_handler_of_its_own_drain_is_refused() -> None:
+    errors: list[str] = []
+
+    def handler(conn: Connection, ev: int, data: object) -> None:
+        if ev == MG_EV_CLOSE:
+            try:
+                manager.close()
+            except RuntimeError as error:
+                errors.append(str(error))
+
+    manager = Manager(handler)
+    listening(manager)
+    manager.close()
+    assert "is being polled" in errors[0]
+    assert manager._freed
+
+
 def test_what_leaves_a_block_is_not_swallowed() -> None:
     manager = Manager(hello)
     with pytest.raises(KeyError), manager:

@@ -1,5 +1,6 @@
 """`Manager`: the native one, and its stop as a Python programmer would rather write it."""
 
+from _thread import allocate_lock, get_ident
 from time import monotonic
 
 from .._native import DrainReport, Report, _drain_poll
@@ -28,6 +29,7 @@ class Manager(NativeManager):
     """
 
     _run: "Run | None" = None
+    _closed_by: int | None = None
     _report: Report | None = None
     _drained: DrainReport | None = None
     _background: "Background | None" = None
@@ -162,6 +164,20 @@ class Manager(NativeManager):
         polls.
         """
         self._no_thread("close")
+        here = get_ident()
+        if self._closed_by == here:
+            # In a handler of the drain below, or of a signal that came meanwhile.
+            return super().close()
+        # Several threads may close it: one does, and the others return when that is done.
+        with self.__dict__.setdefault("_closing", allocate_lock()):
+            self._closed_by = here
+            try:
+                self._close(grace)
+            finally:
+                self._closed_by = None
+        return None
+
+    def _close(self, grace: float) -> None:
         try:
             if grace > 0 and not self._freed and self.connections:
                 self._drain(grace)
