@@ -7,9 +7,12 @@ from asyncio import iscoroutinefunction
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._futures import JobFuture
+
+if TYPE_CHECKING:
+    from ._lifecycle import Work
 
 
 class PoolStopped(RuntimeError):  # noqa: N818 - it says what happened
@@ -67,7 +70,7 @@ class ThreadPoolReport:
 class Task:
     """A job in the pool: what is called, its future, and since when it runs."""
 
-    __slots__ = ("args", "began", "fn", "future", "kwargs", "name", "number")
+    __slots__ = ("args", "began", "fn", "future", "kwargs", "name", "number", "work")
 
     def __init__(
         self,
@@ -84,6 +87,14 @@ class Task:
         self.kwargs = kwargs
         self.future: JobFuture[Any] = JobFuture()
         self.began = 0.0
+        self.work: Work | None = None
+        """As which a lifecycle counts it."""
+
+    def over(self, *, cut: bool = False) -> None:
+        """Counts it no more."""
+        work, self.work = self.work, None
+        if work is not None:
+            work.cut() if cut else work.done()
 
     def handed_back(self) -> Job:
         return Job(self.name, self.fn, self.args, self.kwargs)

@@ -13,9 +13,10 @@ from concurrent.futures import Executor, Future
 from functools import partial
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _exits
+from ._attached import Attachment
 from ._bell import Bell, StopEvent
 from ._futures import Settler, cancel
 from ._jobs import (
@@ -28,6 +29,10 @@ from ._jobs import (
     wants_stop,
     where_is,
 )
+
+if TYPE_CHECKING:
+    from ._app import App
+    from ._lifecycle import Lifecycle
 
 T = TypeVar("T")
 _log = logging.getLogger("exeunt")
@@ -58,20 +63,28 @@ class ThreadPool(Executor):
         name: str | None = None,
         stop_timeout: float = 20.0,
         job_name: Callable[..., str] | None = None,
+        lifecycle: "Lifecycle | App | None" = None,
+        hand_back: bool = False,
     ) -> None:
         """Starts the threads.
 
         `workers` threads are called `name-1`, `name-2`, …. `stop_timeout` is how many seconds a
         stop waits unless it is told otherwise. `job_name(fn, *args, **kwargs)` says what a job is
-        called in reports; by default it is the function's name. Raises RuntimeError if the system
-        has no room for the threads.
+        called in reports; by default it is the function's name.
+
+        With a `lifecycle`, or the app of `exeunt.run`, each job is counted as its work, and the
+        pool stops when that drains: it finishes its queue, or hands it back (`hand_back`); what the
+        drain deadline finds in the queue is handed back and reported as cut.
+
+        Raises RuntimeError if the system has no room for the threads.
         """
         if workers < 1:
             raise ValueError(f"a pool needs a worker at least, and workers={workers}")
         if not stop_timeout >= 0:
             raise ValueError(f"stop_timeout is a time in seconds, 0 or more, not {stop_timeout}")
         name = f"pool-{next(_numbers)}" if name is None else name
-        self._core = _Core(name, workers, stop_timeout)
+        attached = None if lifecycle is None else Attachment(lifecycle, "job", hand_back=hand_back)
+        self._core = _Core(name, workers, stop_timeout, attached)
         self._job_name = job_name
         try:
             self._core.start()
@@ -193,8 +206,11 @@ class _Core:
       was accepted.
     """
 
-    def __init__(self, name: str, workers: int, stop_timeout: float) -> None:
+    def __init__(
+        self, name: str, workers: int, stop_timeout: float, attached: Attachment | None
+    ) -> None:
         self.name = name
+        self._attached = attached
         self.stop_timeout = stop_timeout
         self.stop_event = StopEvent()
         self.bell = Bell()
@@ -218,6 +234,8 @@ class _Core:
         for index, worker in enumerate(self._workers):
             worker.thread.start()
             del self._unstarted[index]
+        if self._attached is not None:
+            self._attached.follow(self)
 
     def submit(
         self, name: str, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -227,10 +245,12 @@ class _Core:
             kwargs["stop"] = self.stop_event
         number = next(self._numbers)
         task = Task(number, name, fn, args, kwargs)
-        task.future._withdraw = partial(self._pending.pop, number, None)
+        task.future._withdraw = partial(self._withdraw, number)
+        if self._attached is not None:
+            task.work = self._attached.work(name, self.name)
         self._pending[number] = task
         self._queue.put(task)
-        if self._stopping and self._pending.pop(number, None) is not None:
+        if self._stopping and self._withdraw(number) is not None:
             self._check_open()
         return task.future
 
@@ -286,8 +306,8 @@ class _Core:
     def _calls_stop(self, worker: _Worker) -> bool:
         return self._stopping_jobs.get(worker.thread.ident or 0, 0) > 0
 
-    def settle_up(self) -> ThreadPoolReport:
-        """Hands back what is left, and says what became of all."""
+    def settle_up(self, *, cut: bool = False) -> ThreadPoolReport:
+        """Hands back what is left, as cut or not, and says what became of all."""
         if self.pid != os.getpid():
             return ThreadPoolReport(0, (), ())
         me = get_ident()
@@ -295,7 +315,7 @@ class _Core:
         # With workers left only in jobs that wait for the stop, what is queued is done behind
         # those.
         if any(not self._calls_stop(each) and each.thread.ident != me for each in left):
-            self._hand_back()
+            self._hand_back(cut=cut)
         running = tuple(self._running(me))
         handed_back = tuple(task.handed_back() for _, task in sorted(self._handed_back.items()))
         report = ThreadPoolReport(
@@ -321,11 +341,18 @@ class _Core:
     def _finished(self) -> int:
         return sum(worker.finished for worker in self._workers)
 
-    def _hand_back(self) -> None:
+    def _withdraw(self, number: int) -> Task | None:
+        task = self._pending.pop(number, None)
+        if task is not None:
+            task.over()
+        return task
+
+    def _hand_back(self, *, cut: bool = False) -> None:
         for number in sorted(self._pending):
             task = self._pending.pop(number, None)
             if task is not None:
                 self._handed_back[number] = task
+                task.over(cut=cut)
                 self.settler.later(partial(cancel, task.future))
 
     def state(self) -> str:
@@ -362,6 +389,7 @@ class _Core:
             del value
         worker.finished += 1
         worker.task = None
+        task.over()
 
     def _end(self) -> None:
         if not self._unended.pop("unended", None):
@@ -370,6 +398,8 @@ class _Core:
             text = "%s: handed back %d jobs"
             self.settler.later(partial(_log.info, text, self.name, len(self._handed_back)))
         self.settler.end()
+        if self._attached is not None:
+            self._attached.end()
         _exits.forget(self)
 
 

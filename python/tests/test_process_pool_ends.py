@@ -307,6 +307,7 @@ def test_asyncio_starts_and_stops() -> None:
             assert await pool.acall("scale", 2) == 2
             with pytest.raises(WorkerDied):
                 await pool.acall("end", 1)
+            await asyncio.to_thread(until, lambda: len(pool.pids) == 2)
         with pytest.raises(WorkerStartError):
             await forked(w.FailingInit, "raise").astart()
         return pool.report

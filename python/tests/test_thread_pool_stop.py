@@ -165,11 +165,11 @@ def test_what_holds_a_stop_up_is_named_in_the_log(caplog: pytest.LogCaptureFixtu
     pool.submit(int)
     with caplog.at_level(logging.INFO, "exeunt"):
         pool.stop(0.01)
-        until(lambda: len(caplog.messages) >= 2, "the log")
-    assert "Gate did not end in time: resize-1 has been in it for" in caplog.messages[0]
-    assert caplog.messages[1] == "resize: handed back 1 jobs"
-    gate.open()
-    pool.stop(LONG)
+        until(lambda: caplog.messages, "the log")
+        assert "Gate did not end in time: resize-1 has been in it for" in caplog.messages[0]
+        gate.open()
+        pool.stop(LONG)
+        until(lambda: caplog.messages[1:] == ["resize: handed back 1 jobs"], "the log")
 
 
 STUCK = """

@@ -12,6 +12,7 @@ from multiprocessing.reduction import ForkingPickler
 from typing import Any, Literal
 
 from .. import _exits
+from .._attached import Attachment
 from .._bell import Bell
 from .._futures import JobFuture, Settler, cancel
 from .._jobs import PoolStopped, RunningJob, Task
@@ -74,9 +75,11 @@ class Core:
         call_limit: float | None,
         max_restarts: int,
         keep_updates: Literal["last", "all"],
+        attached: Attachment | None,
     ) -> None:
         self.name = name
         self.plan = plan
+        self._attached = attached
         self.launcher = launcher
         self.stop_timeout = stop_timeout
         self.call_limit = call_limit
@@ -118,6 +121,8 @@ class Core:
 
     def settle_start(self) -> None:
         self.started = True
+        if self._attached is not None:
+            self._attached.follow(self)
         for slot in self.slots:
             if slot.ended and slot.error is not None:
                 self.ask(drain=False, timeout=self.stop_timeout)
@@ -152,12 +157,14 @@ class Core:
     ) -> JobFuture[Any]:
         self._check_open()
         call = Call(next(self._numbers), name, method, args, kwargs)
-        call.future._withdraw = partial(self._pending.pop, call.number, None)
+        call.future._withdraw = partial(self._withdraw, call.number)
+        if self._attached is not None:
+            call.work = self._attached.work(name, self.name)
         self._pending[call.number] = call
         self._queue.append(call)
         self.poke()
         closed = self.stopping or self._all_ended()
-        if closed and self._pending.pop(call.number, None) is not None:
+        if closed and self._withdraw(call.number) is not None:
             self._check_open()
         return call.future
 
@@ -232,8 +239,8 @@ class Core:
         timeout = self.stop_timeout if timeout is None else timeout
         return None if timeout == math.inf else timeout + _MARGIN
 
-    def settle_up(self) -> ProcessPoolReport:
-        """Says what has become of all."""
+    def settle_up(self, *, cut: bool = False) -> ProcessPoolReport:
+        """Says what has become of all; what is left in the queue is handed back, as cut or not."""
         if self.pid != os.getpid():
             return ProcessPoolReport(0, (), (), (), 0)
         handed_back = tuple(task.handed_back() for _, task in sorted(self._handed_back.items()))
@@ -264,24 +271,35 @@ class Core:
         if not self._unended.pop("unended", None):
             return
         if self.stopping:
-            self._hand_back()
+            late = self.terminate_at
+            self._hand_back(cut=late is not None and time.monotonic() >= late)
             if self._handed_back:
                 self.log(_log.info, "%s: handed back %d calls", self.name, len(self._handed_back))
         else:
             for number in sorted(self._pending):
                 call = self._pending.pop(number, None)
                 if call is not None:
+                    call.over()
                     self.settler.later(partial(call.future.set_exception, self._broken()))
         self.launcher.close()
         self.settler.end()
+        if self._attached is not None:
+            self._attached.end()
         _exits.forget(self)
         self._over = True
 
-    def _hand_back(self) -> None:
+    def _withdraw(self, number: int) -> Call | None:
+        call = self._pending.pop(number, None)
+        if call is not None:
+            call.over()
+        return call
+
+    def _hand_back(self, *, cut: bool = False) -> None:
         for number in sorted(self._pending):
             call = self._pending.pop(number, None)
             if call is not None:
                 self._handed_back[number] = call
+                call.over(cut=cut)
                 self.settler.later(partial(cancel, call.future))
 
     def _finished(self) -> int:

@@ -11,14 +11,19 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from multiprocessing.reduction import ForkingPickler
 from types import TracebackType
-from typing import Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
+from .._attached import Attachment
 from .._jobs import PoolStopped, check_callable, name_of
 from . import _worker
 from ._core import Core, pickled
 from ._launch import ForkLauncher, Launcher, Plan, SpawnLauncher, preparation
 from ._report import ProcessPoolReport
 from ._template import TemplateLauncher
+
+if TYPE_CHECKING:
+    from .._app import App
+    from .._lifecycle import Lifecycle
 
 T = TypeVar("T")
 _numbers = itertools.count(1)
@@ -59,6 +64,8 @@ class ProcessPool(Executor):
         call_limit: float | None = None,
         max_restarts: int = 5,
         keep_updates: Literal["last", "all"] = "last",
+        lifecycle: "Lifecycle | App | None" = None,
+        hand_back: bool = False,
     ) -> None:
         """Starts nothing yet.
 
@@ -71,6 +78,10 @@ class ProcessPool(Executor):
         fails with `CallTimedOut`. A worker that dies more than `max_restarts` times in a row, each
         time within 10 s, is given up. `keep_updates` says whether a new worker does the last update
         alone, or all that there were.
+
+        With a `lifecycle`, or the app of `exeunt.run`, each call is counted as its work, and the
+        pool stops when that drains: it finishes its queue, or hands it back (`hand_back`), and what
+        the drain deadline finds is cut.
         """
         if sys.platform == "win32":
             raise NotImplementedError("exeunt.ProcessPool needs a POSIX system")
@@ -101,6 +112,7 @@ class ProcessPool(Executor):
             "max_restarts": max_restarts,
             "keep_updates": keep_updates,
         }
+        self._part = (lifecycle, hand_back)
         self._core: Core | None = None
 
     @property
@@ -175,7 +187,9 @@ class ProcessPool(Executor):
             launcher = SpawnLauncher(plan)
         else:
             launcher = TemplateLauncher(plan, self._name)
-        core = Core(self._name, self._workers, plan, launcher, **self._settings)
+        lifecycle, hand_back = self._part
+        attached = None if lifecycle is None else Attachment(lifecycle, "call", hand_back=hand_back)
+        core = Core(self._name, self._workers, plan, launcher, attached=attached, **self._settings)
         self._core = core
         # Whoever lets go of a pool has accepted calls all the same: they are finished.
         weakref.finalize(self, core.ask, drain=True, timeout=math.inf).atexit = False

@@ -137,6 +137,7 @@ class _Occupant:
                 talk.kill()
                 while not talk.ended:
                     talk.listen(slot.wake, None)
+            slot.ready = False
             slot.end = self._how_it_ended()
             self._fail_call()
         return self._told and not talk.killed
@@ -257,6 +258,7 @@ class _Occupant:
         if call is not None:
             self._slot.finished += 1
             self._core.cuts.pop(call.number, None)  # It has still made it.
+            call.over()
             self._settle(call, answer, error)
         return None
 
@@ -327,6 +329,7 @@ class _Occupant:
                 call.name,
             )
         self._slot.error = error
+        call.over(cut=call.number in self._core.cuts)
         future = call.future
         self._core.settler.settle(future, partial(future.set_exception, error))
 
