@@ -308,10 +308,10 @@ def test_a_descriptor_that_a_handler_sets_stays() -> None:
             manager.timer_add(0, lambda: signal.set_wakeup_fd(write.fileno()))
             manager.poll(1000)
             assert wakeup_fd() == write.fileno()
-            # It is closed while we poll: nobody's then, and no error.
-            manager.timer_add(0, write.close)
+            # With a wait, too, which is where it is ours.
+            manager.timer_add(1, lambda: signal.set_wakeup_fd(another.fileno()))
             manager.poll(1000)
-            assert wakeup_fd() == -1
+            assert wakeup_fd() == another.fileno()
     finally:
         signal.set_wakeup_fd(-1)
         for end in (theirs, write, other, another):

@@ -42,7 +42,7 @@ pub(crate) struct Core {
 }
 
 /// What is done around a wait, which it is given, and calls.
-pub(crate) type Around = dyn Fn(&mut (dyn FnMut() + Send)) + Send + Sync;
+pub(crate) type Around = dyn Fn(&mut (dyn FnMut(bool) -> bool + Send)) + Send + Sync;
 
 /// How far the stop has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,14 +107,16 @@ impl Core {
         self.waiting.set(around).is_ok()
     }
 
-    /// Waits, for the kernel or a disk, under no lock. None if whoever is around it did not have it run.
-    pub(crate) fn wait<T: Send>(&self, wait: impl FnOnce() -> T + Send) -> Option<T> {
-        let Some(around) = self.waiting.get() else { return Some(wait()) };
-        let (mut wait, mut waited) = (Some(wait), None);
-        around(&mut || {
-            if let Some(wait) = wait.take() {
-                waited = Some(wait());
+    /// Waits, for the kernel or a disk, under no lock. `wait` is told whether it may, and gives what came of it, if that was
+    /// to be had without. None if whoever is around it did not let it.
+    pub(crate) fn wait<T: Send>(&self, mut wait: impl FnMut(bool) -> Option<T> + Send) -> Option<T> {
+        let Some(around) = self.waiting.get() else { return wait(true) };
+        let mut waited = None;
+        around(&mut |may_wait| {
+            if waited.is_none() {
+                waited = wait(may_wait);
             }
+            waited.is_some()
         });
         waited
     }

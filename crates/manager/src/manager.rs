@@ -231,11 +231,15 @@ impl Manager {
         self.reactor()?.interrupted_by(source).map_err(PollError::Wait)
     }
 
-    /// Has `around` called wherever the thread that polls may wait: for events, or for a file. It calls what it is given,
-    /// once, and may do without something meanwhile that others need, a lock of a language's interpreter; in the rest of
-    /// a pass, between one handler and the next, nothing waits. For whoever embeds this, and once: false if something is
-    /// around waits already.
-    pub fn around_waits(&self, around: impl Fn(&mut (dyn FnMut() + Send)) + Send + Sync + 'static) -> bool {
+    /// Has `around` called wherever the thread that polls may wait: for events, or for a file. What it is given does that,
+    /// and says whether it is done: with `false` it does what can be done without waiting for events, and with `true` the
+    /// rest. Meanwhile `around` may do without something that others need, a lock of a language's interpreter; in the rest
+    /// of a pass, between one handler and the next, nothing waits. For whoever embeds this, and once: false if something
+    /// is around waits already.
+    pub fn around_waits(
+        &self,
+        around: impl Fn(&mut (dyn FnMut(bool) -> bool + Send)) + Send + Sync + 'static,
+    ) -> bool {
         self.core.around_waits(Box::new(around))
     }
 

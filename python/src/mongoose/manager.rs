@@ -51,9 +51,8 @@ impl Manager {
         let raise = Arc::clone(&told);
         made.around_waits(move |wait| {
             Python::attach(|py| {
-                py.detach(wait);
-                // Here, and not in the next handler, which what they raise would be taken for a fault of.
-                if let (Err(raised), Some(shared)) = (py.check_signals(), raise.get().and_then(Weak::upgrade))
+                if let (Err(raised), Some(shared)) =
+                    (signals::around(py, wait), raise.get().and_then(Weak::upgrade))
                 {
                     shared.raise(py, raised, None);
                 }
@@ -274,13 +273,13 @@ impl Manager {
         let turned = {
             let mut engine = self.turn()?;
             let Some(engine) = &mut *engine else { return Err(freed()) };
-            let listening = if timeout == Some(Duration::ZERO) { None } else { signals::begin(py)? };
-            let turned = match &listening {
-                Some(listening) => engine.interrupted_by(listening.source()).and_then(|()| pass(engine)),
+            let heard = if timeout == Some(Duration::ZERO) { None } else { signals::source()? };
+            let turned = match &heard {
+                Some(source) => engine.interrupted_by(source).and_then(|()| pass(engine)),
                 None => pass(engine),
             };
-            if let Some(listening) = listening {
-                listening.end(py, !matches!(turned, Ok((_, engine::Passed::Whole))))?;
+            if heard.is_some() && !matches!(turned, Ok((_, engine::Passed::Whole))) {
+                signals::take()?;
             }
             turned
         };

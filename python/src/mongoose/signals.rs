@@ -31,9 +31,8 @@ struct Pair {
     managers: usize,
 }
 
-/// A poll of the main thread, for whose time the wakeup descriptor is ours.
-pub(super) struct Listening {
-    source: Arc<OwnedFd>,
+/// A wait of the main thread, for whose time the wakeup descriptor is ours.
+struct Listening {
     ours: RawFd,
     /// Whose it was, if it was somebody else's.
     before: Option<RawFd>,
@@ -43,7 +42,7 @@ pub(super) struct Listening {
 pub(super) fn opened(py: Python<'_>) -> PyResult<()> {
     with_pair(|pair| pair.managers += 1)?;
     if let Some(listening) = begin(py)? {
-        listening.end(py, false)?;
+        listening.end(py)?;
     }
     Ok(())
 }
@@ -66,31 +65,39 @@ pub(crate) fn forked(py: Python<'_>) -> PyResult<()> {
     parents.map_or(Ok(()), |parents| withdraw(py, parents.theirs.as_raw_fd()))
 }
 
-/// Before a wait. None off the main thread, where Python's signal handlers do not run.
-pub(super) fn begin(py: Python<'_>) -> PyResult<Option<Listening>> {
+/// Where signals can be heard in this thread, if Python's handlers run in it.
+pub(super) fn source() -> PyResult<Option<Arc<OwnedFd>>> {
+    if may_be_main() { with_pair(|pair| Arc::clone(&pair.ours)).map(Some) } else { Ok(None) }
+}
+
+/// A wait, without the GIL. What signals' handlers raise is its error.
+pub(super) fn around(py: Python<'_>, wait: &mut (dyn FnMut(bool) -> bool + Send)) -> PyResult<()> {
+    // Setting the descriptor costs two system calls: a loop that is busy does without.
+    let done = may_be_main() && py.detach(|| wait(false));
+    if !done {
+        let listening = begin(py)?;
+        py.detach(|| wait(true));
+        listening.map_or(Ok(()), |listening| listening.end(py))?;
+    }
+    // Here, and not in the next handler, which what they raise would be taken for a fault of.
+    py.check_signals()
+}
+
+/// None off the main thread, where Python's signal handlers do not run.
+fn begin(py: Python<'_>) -> PyResult<Option<Listening>> {
     if !may_be_main() {
         return Ok(None);
     }
-    let (source, ours) = with_pair(|pair| (Arc::clone(&pair.ours), pair.theirs.as_raw_fd()))?;
+    let ours = with_pair(|pair| pair.theirs.as_raw_fd())?;
     let Some(before) = exchange(py, ours)? else { return Ok(None) };
     let before = (before != ours && before != -1).then_some(before);
-    Ok(Some(Listening { source, ours, before }))
+    Ok(Some(Listening { ours, before }))
 }
 
 impl Listening {
-    /// Where signals can be heard.
-    pub(super) fn source(&self) -> &Arc<OwnedFd> {
-        &self.source
-    }
-
-    /// Behind the wait: takes what came, if anything may have, and lets whoever was there before have it.
-    pub(super) fn end(self, py: Python<'_>, came: bool) -> PyResult<()> {
-        let Some(before) = self.before else {
-            if came {
-                take()?;
-            }
-            return Ok(());
-        };
+    /// Lets whoever was there before have what came.
+    fn end(self, py: Python<'_>) -> PyResult<()> {
+        let Some(before) = self.before else { return Ok(()) };
         // A handler may have set another meanwhile, which stays.
         let there = exchange(py, -1)?.filter(|there| *there != self.ours && *there != -1).unwrap_or(before);
         put_back(py, there)?;
@@ -154,8 +161,8 @@ fn set(py: Python<'_>, fd: RawFd) -> PyResult<RawFd> {
     set.bind(py).call((fd,), Some(how.bind(py)))?.extract()
 }
 
-/// What came at ours.
-fn take() -> PyResult<Vec<u8>> {
+/// What came at ours, so that only what comes from here on ends the next wait.
+pub(super) fn take() -> PyResult<Vec<u8>> {
     with_pair(|pair| {
         let mut bytes = Vec::new();
         let mut scratch = [0; 256];

@@ -155,7 +155,11 @@ impl Reactor {
         if timeout == Some(Duration::ZERO) {
             return poll.poll(events, timeout);
         }
-        core.wait(|| poll.poll(events, timeout)).unwrap_or(Ok(()))
+        let waited = core.wait(|may_wait| {
+            let looked = poll.poll(events, if may_wait { timeout } else { Some(Duration::ZERO) });
+            (may_wait || looked.is_err() || !events.is_empty()).then_some(looked)
+        });
+        waited.unwrap_or(Ok(()))
     }
 
     /// Whether the pass is to end before the next turn.

@@ -184,7 +184,7 @@ fn advance(
         if *writable && let Some(source) = source {
             // Nobody waits for the lock because the disk is slow.
             drop(session);
-            let pulled = core.wait(|| pull(wire.plain(), &source, scratch));
+            let pulled = core.wait(|_| Some(pull(wire.plain(), &source, scratch)));
             let pulled = pulled.unwrap_or_else(|| Pulled::Torn("the file was not read".to_owned()));
             session = connection.lock();
             match pulled {
