@@ -225,7 +225,10 @@ class World:
             client.close()
         for manager in self.managers:
             try:
-                # A plan may have left its thread polling.
+                # A plan may have left its thread polling. It is given the time that it needs, once
+                # what nobody answers any more is cut.
+                with contextlib.suppress(*DOCUMENTED, PlannedEnd, TimeoutError):
+                    manager.stop(0.5)
                 with contextlib.suppress(*DOCUMENTED, PlannedEnd):
                     manager.stop(PATIENCE_S)
                 # What a handler of CLOSE raised leaves it, when all is closed.

@@ -96,7 +96,11 @@ _operation = st.one_of(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(st.lists(_operation, max_size=25))
 def test_p44_blocks_of_many_threads_do_as_the_model(wanted: list[tuple[str, int]]) -> None:
     model, operations, expected, signals = Model(), [], [], 0

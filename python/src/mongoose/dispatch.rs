@@ -6,7 +6,7 @@ use super::shared::{Shared, lock};
 use super::view::View;
 use exeunt_manager as engine;
 use exeunt_manager::Event;
-use exeunt_sys_python::call;
+use exeunt_sys_python::{call, call3};
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
@@ -91,8 +91,9 @@ impl Shared {
         let own = object.get().handler(py);
         let handler = own.or_else(|| lock(&self.handler).as_ref().map(|handler| handler.clone_ref(py)));
         let Some(handler) = handler else { return Ok(()) };
-        let told = (object, number, data).into_pyobject(py)?;
-        if let Err(error) = call(handler.bind(py), &told) {
+        let number = number.into_pyobject(py)?;
+        let data = data.unwrap_or_else(|| py.None().into_bound(py));
+        if let Err(error) = call3(handler.bind(py), [object.bind(py), &number, &data]) {
             self.failed(py, error, &handler);
         }
         Ok(())

@@ -16,6 +16,7 @@ mod raw {
             arguments: *mut PyObject,
             named: *mut PyObject,
         ) -> *mut PyObject;
+        pub(crate) fn PyObject_CallFunctionObjArgs(callable: *mut PyObject, ...) -> *mut PyObject;
     }
 }
 
@@ -37,6 +38,34 @@ pub fn call<'py>(
     // shows; no named arguments are null (`PyObject_Call` says so). What it unwinds ends at `stays`.
     let result: *mut PyObject =
         unsafe { raw::PyObject_Call(callable.as_ptr(), arguments.as_ptr(), ptr::null_mut()) };
+    mem::forget(stays);
+    // SAFETY: a reference of our own, or null with an exception set.
+    unsafe { Bound::from_owned_ptr_or_err(callable.py(), result) }
+}
+
+/// The same with three arguments, for which no tuple is made.
+///
+/// # Errors
+///
+/// What was raised.
+pub fn call3<'py>(
+    callable: &Bound<'py, PyAny>,
+    [first, second, third]: [&Bound<'py, PyAny>; 3],
+) -> PyResult<Bound<'py, PyAny>> {
+    let stays = Stays;
+    let end: *mut PyObject = ptr::null_mut();
+    // SAFETY: objects that live as long as their borrows, and a null pointer behind the last one, as
+    // `PyObject_CallFunctionObjArgs` wants them, in a thread that is attached, as `'py` shows. What it unwinds ends at
+    // `stays`.
+    let result: *mut PyObject = unsafe {
+        raw::PyObject_CallFunctionObjArgs(
+            callable.as_ptr(),
+            first.as_ptr(),
+            second.as_ptr(),
+            third.as_ptr(),
+            end,
+        )
+    };
     mem::forget(stays);
     // SAFETY: a reference of our own, or null with an exception set.
     unsafe { Bound::from_owned_ptr_or_err(callable.py(), result) }
