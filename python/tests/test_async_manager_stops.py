@@ -73,6 +73,7 @@ def test_a_stuck_handler_is_named_again_and_again_until_it_ends(
         with pytest.warns(RuntimeWarning) as warned:
             await am.__aexit__(None, None, None)
         counting.cancel()
+        await asyncio.wait({counting})
         texts = [str(warning.message) for warning in warned]
         assert len(texts) >= 2
         assert len(set(texts)) == len(texts)

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, suppress
 
 import pytest
 from serving import PATIENCE, URL, Client, Gate, Reply, connected, fetch, refused, run, until
+from test_serve_websockets import upgraded
 
 import exeunt
 from exeunt import Request, ServerReport
@@ -128,8 +129,10 @@ def test_an_exception_leaves_by_a_drain_and_goes_on() -> None:
 
 @pytest.mark.parametrize("cancellations", [1, 2, 3])
 def test_a_cancellation_drains_a_second_one_cuts_and_a_third_waits_for_nothing(
-    cancellations: int,
+    cancellations: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if cancellations == 3:
+        monkeypatch.setattr("exeunt._server.server._HURRY", 1000)
     swallowed = 0
 
     async def stubborn(request: Request) -> str:
@@ -179,6 +182,62 @@ def test_a_cancellation_drains_a_second_one_cuts_and_a_third_waits_for_nothing(
             if left.get_name() == "GET /":
                 left.cancel()
         await until(lambda: server.in_flight == 0)
+
+    run(main)
+
+
+def test_a_cancellation_of_the_drain_alone_leaves_the_block() -> None:
+    async def main() -> None:
+        gate = Gate()
+        server = exeunt.serve(gate, URL)
+        await server.__aenter__()
+        asked = asyncio.create_task(fetch(server.port, "/"))
+        await until(lambda: gate.inside == 1)
+        leaving = asyncio.create_task(server.__aexit__(None, None, None))
+        await until(lambda: server.draining)
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        assert report_of(server).cut_count == 1
+        assert (await asked).status == 503
+
+    run(main)
+
+
+def test_a_websocket_handler_is_cancelled_at_the_deadline() -> None:
+    cancelled = False
+
+    async def handler(request: Request) -> None:
+        nonlocal cancelled
+        ws = await request.websocket()
+        await ws.wait_closed()
+        # Something of its own goes on.
+        try:
+            await asyncio.sleep(1000)
+        except asyncio.CancelledError:
+            cancelled = True
+            raise
+
+    async def main() -> None:
+        async with exeunt.serve(handler, URL, grace=0.5) as server:
+            async with upgraded(server.port) as peer:
+                peer.close(1000)
+                assert await peer.closed() == 1000
+            assert server.in_flight == 1
+        report = report_of(server)
+        assert cancelled
+        assert [name.split(" for ")[0] for name in report.cancelled] == ["GET /ws"]
+        assert not report.is_clean
+
+    run(main)
+
+
+def test_the_loop_forgets_it() -> None:
+    async def main() -> None:
+        async with exeunt.serve(Gate(), URL) as server:
+            assert server._drive is not None
+            watched = server._drive._watched
+        assert not asyncio.get_running_loop().remove_reader(watched)
 
     run(main)
 

@@ -194,7 +194,9 @@ def test_a_handler_whose_future_was_cancelled_is_a_500(caplog: pytest.LogCapture
 
     async def main() -> None:
         async with exeunt.serve(handler, URL) as server:
-            assert (await fetch(server.port, "/")).status in (500, 503)
+            # Before Python 3.11 nobody knows whether the task itself was cancelled.
+            status = 500 if hasattr(asyncio.Task, "cancelling") else 503
+            assert (await fetch(server.port, "/")).status == status
 
     run(main)
 

@@ -132,6 +132,7 @@ class AsyncManager:
                 )
                 poller.wake()
         else:
+            poller.join()
             self._poller = self._manager = None
         if cancelled is not None:
             raise cancelled
@@ -251,6 +252,10 @@ class _Poller:
         """Waits for its end, for that long at most."""
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self.ended.wait(), seconds)
+
+    def join(self) -> None:
+        """Waits for the very end of a thread that has said that it is there."""
+        self._thread.join()
 
     def holds_up(self) -> bool:
         """Whether a handler is at work, and has been since this was asked last."""
