@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -356,6 +356,24 @@ def test_what_a_handler_raises_that_is_no_exception_leaves_stop() -> None:
     assert answer.result().body == b"bye"
     assert manager._freed
     assert manager.drain_report is not None
+
+
+def test_stop_says_what_ended_the_thread_of_a_manager_that_was_closed_since() -> None:
+    def callback() -> None:
+        raise SystemExit(7)
+
+    manager = Manager()
+    manager.timer_add(0, callback)
+    manager.start()
+    deadline = time.monotonic() + PATIENCE
+    while not manager._freed:
+        assert time.monotonic() < deadline
+        with suppress(RuntimeError):
+            # Until its thread has ended.
+            manager.close(0)
+    for _ in range(2):
+        with pytest.raises(SystemExit):
+            manager.stop()
 
 
 def test_the_end_of_a_program_that_does_not_stop_its_thread_drains() -> None:

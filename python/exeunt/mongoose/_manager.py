@@ -149,7 +149,9 @@ class Manager(NativeManager):
                 self._end(background, end)
         finally:
             stopping.release()
-        assert self._drained is not None
+        if self._drained is None:
+            # The thread had ended by itself, and close() was called before this.
+            raise background.error or RuntimeError("Manager has been freed, by close()")
         return self._drained
 
     def close(self, grace: float = 2.0) -> None:
