@@ -209,10 +209,14 @@ def job(n):
     sys.stdout.write(f"{n}\\n")
 for n in range(20):
     pool.submit(job, n)
+def waits(stop):
+    stop.wait()
+    sys.stdout.write("20\\n")
+pool.submit(waits)
 """
 
 
 def test_at_the_end_of_the_process_what_was_accepted_is_finished() -> None:
     ended = run_script(FINISHED)
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert sorted(map(int, ended.stdout.split())) == list(range(20))
+    assert sorted(map(int, ended.stdout.split())) == list(range(21))

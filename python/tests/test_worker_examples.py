@@ -50,10 +50,8 @@ def test_complex(delay: float, signum: int, twice: bool, group: bool) -> None:
 def test_every_5_ms(variant: tuple[int, bool, bool]) -> None:
     for step in range(140):
         delay = step * 0.005
-        check_threads(delay, *variant, "finish")
-        check_threads(delay, *variant, "hand-back")
-        for method in ("spawn", "fork", "forkserver"):
-            check_processes(delay, *variant, method)
+        check_threads(delay, *variant, ("finish", "hand-back")[step % 2])
+        check_processes(delay, *variant, ("spawn", "fork", "forkserver")[step % 3])
         check_complex(delay, *variant)
 
 

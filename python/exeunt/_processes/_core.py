@@ -137,13 +137,15 @@ class Core:
                 f"{self.name} belongs to process {self.pid}, of which this one is a fork: "
                 "make a pool of its own here"
             )
+        # Looked at before the wish that may be why: a signal handler may stop the pool in between.
+        ended = self._all_ended()
         if self.stopping:
             raise PoolStopped(f"{self.name} is stopped, and takes no more calls")
         if not self.started:
             raise PoolStopped(
                 f"{self.name} has not been started: use it in a `with` block, or call `start()`"
             )
-        if self._all_ended():
+        if ended:
             raise self._broken()
 
     def _broken(self) -> PoolBroken:

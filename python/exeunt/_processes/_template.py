@@ -271,6 +271,7 @@ class _Keeper:
     def _finish(self, talk: Conversation) -> None:
         if not talk.ended:
             talk.channel.end.shutdown(socket.SHUT_WR)
+            talk.resume()
         until = time.monotonic() + _FORKED_WITHIN
         while not talk.ended:
             self._hear(talk.listen(self._wake, until))
