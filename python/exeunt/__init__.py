@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ._application import Application as Application
     from ._application import Service as Service
     from ._bell import StopEvent as StopEvent
+    from ._current import current_app as current_app
     from ._delayed import DelayedKeyboardInterrupt as DelayedKeyboardInterrupt
     from ._group import TaskGroup as TaskGroup
     from ._jobs import Job as Job
@@ -109,6 +110,7 @@ __all__ = [
     "__version__",
     "arun",
     "configure_shutdown_manager",
+    "current_app",
     "last_report",
     "lifespan",
     "run",
@@ -164,6 +166,7 @@ _HOME = {
     "__version__": "._version",
     "arun": "._run",
     "configure_shutdown_manager": "._shields",
+    "current_app": "._current",
     "last_report": "._run",
     "lifespan": "._run",
     "run": "._run",

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import logging
+import signal
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from ._current import APP
 from ._driver import Driver
 from ._embed import remember
 from ._guard import Guard
+from ._late import keep_until_exit
 from ._leave import end_process, holding_threads, where
 from ._lifecycle import Lifecycle, Report, Work
 from ._stopping import Stopping, is_by_stop
@@ -88,6 +90,9 @@ class Program:
                         self._through(loop, app, self._run(app, driver, None, self._value))
             self._ended_itself = lifecycle.request_stop("main has ended")
             self._through(loop, app, self._finish(app, guard, driver))
+            if self._owns and (lifecycle.cause or "").startswith("SIG"):
+                # Before the handlers of the lifecycle go: none comes in between.
+                self._keep_signals(lifecycle)
             report = remember(lifecycle.close())
             if self._owns and (self._left or report.left_behind_count):
                 end_process(report.exit_status or 3, self._say)
@@ -174,6 +179,15 @@ class Program:
             }
             task = asyncio.ensure_future(_watch(work, known))
             app._ours.add(task)
+
+    def _keep_signals(self, lifecycle: Lifecycle) -> None:
+        numbers = self._options.get("signals")
+        if numbers is None:
+            names = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM")
+            numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+        ignored = lifecycle.ignored_signals
+        attempts = self._options.get("max_attempts", 3)
+        keep_until_exit([each for each in numbers if each not in ignored], attempts - 1)
 
     def _say(self) -> None:
         threads = [where(thread) for thread in holding_threads(frozenset())]

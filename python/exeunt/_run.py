@@ -59,6 +59,9 @@ def run(
     cannot be told, and is interrupted by `KeyboardInterrupt`, which ends it well; one that does is
     interrupted at the drain deadline.
 
+    Behind a stop by a signal, further ones do nothing until the process ends, but for the third,
+    which does what it would have done without `exeunt`.
+
     A thread that does not end, a task that swallows its cancellation, or code that blocks the loop
     does not keep the process past the hard deadline: it is named in the log, output is flushed, and
     the process ends without running exit handlers. For that it has to be called in the main thread;

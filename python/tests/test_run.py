@@ -172,3 +172,37 @@ def test_nothing_starts_behind_the_stop_request(path: Path) -> None:
     assert status == 0
     assert "never" not in output
     assert "returned None" in output
+
+
+def test_signals_behind_the_stop_do_nothing_but_for_the_third() -> None:
+    with Program("""
+        import asyncio, signal
+        import exeunt
+
+        async def main(app):
+            signal.raise_signal(signal.SIGTERM)
+            await app.stop.wait()
+
+        exeunt.run(main)
+        signal.raise_signal(signal.SIGINT)
+        print("still here")
+        signal.raise_signal(signal.SIGTERM)
+        print("never")
+        """) as program:
+        assert program.end() == -signal.SIGTERM
+        assert program.output == "still here\n"
+
+
+def test_signals_are_as_they_were_behind_a_program_that_ended_by_itself() -> None:
+    with Program("""
+        import signal
+        import exeunt
+
+        async def main():
+            return 5
+
+        assert exeunt.run(main()) == exeunt.run(main) == 5
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        """) as program:
+        assert program.end() == 0, program.output
