@@ -3,10 +3,10 @@
 import inspect
 import sys
 import time
-from asyncio import iscoroutinefunction
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from types import BuiltinFunctionType
 from typing import TYPE_CHECKING, Any
 
 from ._futures import JobFuture
@@ -117,7 +117,8 @@ def name_of(fn: Callable[..., Any] | str) -> str:
 def check_callable(fn: Any) -> None:
     if not callable(fn):
         raise TypeError(f"a job is something to call, and {fn!r} is not")
-    if iscoroutinefunction(fn):
+    code = getattr(fn, "__code__", None)
+    if inspect.iscoroutinefunction(fn) if code is None else code.co_flags & inspect.CO_COROUTINE:
         raise TypeError(
             f"{name_of(fn)} is a coroutine function: a pool's workers call plain functions; "
             "run it as a task of asyncio"
@@ -126,6 +127,8 @@ def check_callable(fn: Any) -> None:
 
 def wants_stop(fn: Callable[..., Any], args: tuple[Any, ...]) -> bool:
     """Whether `fn` has a parameter named `stop` that `args` leave open."""
+    if isinstance(fn, BuiltinFunctionType):
+        return False
     code = getattr(getattr(fn, "__func__", fn), "__code__", None)
     if code is not None and "stop" not in code.co_varnames and not hasattr(fn, "__wrapped__"):
         return False  # the usual case, and much faster than a signature
@@ -141,6 +144,14 @@ def wants_stop(fn: Callable[..., Any], args: tuple[Any, ...]) -> bool:
     if stop.default not in (stop.empty, None):
         return False  # `def crunch(start=0, stop=100)` means another stop
     return stop.kind is stop.KEYWORD_ONLY or list(parameters).index("stop") >= len(args)
+
+
+def attempt(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bool, Any]:
+    """Whether a job returns, and what it returns or raises."""
+    try:
+        return True, fn(*args, **kwargs)
+    except BaseException as error:
+        return False, error
 
 
 def where_is(ident: int | None) -> str:

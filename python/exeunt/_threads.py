@@ -24,6 +24,7 @@ from ._jobs import (
     RunningJob,
     Task,
     ThreadPoolReport,
+    attempt,
     check_callable,
     name_of,
     wants_stop,
@@ -379,17 +380,17 @@ class _Core:
         future._withdraw = None
         task.began = time.monotonic()
         worker.task = task
-        assert callable(task.fn)
-        try:
-            value = task.fn(*task.args, **task.kwargs)
-        except BaseException as error:
-            self.settler.settle(future, partial(future.set_exception, error))
+        ended_well, outcome = attempt(task.fn, task.args, task.kwargs)
+        if ended_well:
+            self.settler.settle(future, partial(future.set_result, outcome))
         else:
-            self.settler.settle(future, partial(future.set_result, value))
-            del value
+            self.settler.settle(future, partial(future.set_exception, outcome))
+        del outcome, future
         worker.finished += 1
         worker.task = None
         task.over()
+        # The traceback of what was raised knows this frame: a cycle.
+        del task
 
     def _end(self) -> None:
         if not self._unended.pop("unended", None):

@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
+from exeunt import ProcessPool
+
 
 class Worker:
     """As a program would have it: a state, two ways of working, an update."""
@@ -188,6 +190,12 @@ def dispositions() -> dict[str, Any]:
         "stdin": sys.stdin.read() if sys.stdin is not None else "",
         "sockets": sockets(),
     }
+
+
+def nested() -> list[int]:
+    """A pool in a worker."""
+    with ProcessPool(workers=1, start_method="fork") as pool:
+        return list(pool.map(double, [1, 2, 3]))
 
 
 def sockets() -> int:

@@ -291,6 +291,21 @@ def test_a_signal_handler_stops_the_pool(drain: bool) -> None:
         assert sum(future.cancelled() for future in futures) == len(reports[0].handed_back)
 
 
+def test_whom_a_future_calls_back_may_stop_the_pool() -> None:
+    pool = forked()
+    pool.start()
+    reports: list[ProcessPoolReport] = []
+    pool.submit("scale", 1).add_done_callback(lambda _: reports.append(pool.stop(LONG)))
+    until(reports.__len__, "the report")
+    assert reports[0].running == 1
+    assert pool.stop(LONG).clean
+
+
+def test_a_worker_has_workers_of_its_own() -> None:
+    with forked(workers=1) as pool:
+        assert pool.call(w.nested) == [2, 4, 6]
+
+
 def test_a_stop_while_the_pool_starts(tmp_path: Path) -> None:
     pool = forked(w.FailingInit, "hang", stop_timeout=0.2)
     stopping = threading.Timer(0.05, pool.stop)

@@ -277,6 +277,22 @@ def test_a_result_is_not_kept_by_the_worker() -> None:
         until(lambda: kept() is None, "the end of the result")
 
 
+def test_what_a_job_raises_keeps_nothing_alive() -> None:
+    def fail() -> None:
+        raise LookupError
+
+    gc.disable()
+    try:
+        with ThreadPool(1) as pool:
+            future = pool.submit(fail)
+            assert isinstance(future.exception(LONG), LookupError)
+            kept = weakref.ref(future)
+            del future
+            until(lambda: kept() is None, "the end of the future")
+    finally:
+        gc.enable()
+
+
 def test_stops_from_everywhere_at_once_agree() -> None:
     for _ in range(8):
         pool = ThreadPool(3)

@@ -5,6 +5,7 @@ import logging
 import math
 import os
 import time
+from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -100,6 +101,7 @@ class Core:
         self._pending: dict[int, Call] = {}
         self._queue: deque[Call] = deque()
         self._idle: dict[int, Slot] = {}
+        self._waiting: dict[int, int] = {}
         self.slots = [Slot(self, index) for index in range(1, workers + 1)]
         self._unended = {"unended": True}
         self._over = False
@@ -234,8 +236,24 @@ class Core:
 
     def wait(self, timeout: float | None) -> None:
         """Waits until all workers have ended."""
-        if self.pid == os.getpid():
+        if self.pid != os.getpid():
+            return
+        me = get_ident()
+        if not any(slot.thread.ident == me for slot in self.slots):
             self.bell.wait_for(self.is_over, self.limit(timeout))
+            return
+        # Whom a future has called back: the thread of that worker, which cannot wait for itself.
+        self._waiting[me] = self._waiting.get(me, 0) + 1
+        self.bell.ring()
+        try:
+            self.bell.wait_for(self._only_callers_left, self.limit(timeout))
+        finally:
+            self._waiting[me] -= 1
+
+    def _only_callers_left(self) -> bool:
+        return self._over or all(
+            slot.ended or self._waiting.get(slot.thread.ident or 0, 0) > 0 for slot in self.slots
+        )
 
     def limit(self, timeout: float | None) -> float | None:
         timeout = self.stop_timeout if timeout is None else timeout
