@@ -77,6 +77,7 @@ HANDLED = [
     Scenario("interrupted.py", signal="SIGINT"),
     *(Scenario("flagged.py", signal=what) for what in BOTH),
     *(Scenario("signal_handlers.py", signal=what) for what in BOTH),
+    *(Scenario("asynchronous.py", signal=what) for what in BOTH),
     *(Scenario("drained.py", signal=what) for what in BOTH),
     *(Scenario("active.py", signal=what) for what in BOTH),
     *(Scenario("workers.py", signal=what) for what in BOTH),

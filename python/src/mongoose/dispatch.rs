@@ -93,9 +93,11 @@ impl Shared {
         let Some(handler) = handler else { return Ok(()) };
         let number = number.into_pyobject(py)?;
         let data = data.unwrap_or_else(|| py.None().into_bound(py));
-        if let Err(error) = call3(handler.bind(py), [object.bind(py), &number, &data]) {
-            self.failed(py, error, &handler);
-        }
+        self.within(py, || {
+            if let Err(error) = call3(handler.bind(py), [object.bind(py), &number, &data]) {
+                self.failed(py, error, &handler);
+            }
+        });
         Ok(())
     }
 

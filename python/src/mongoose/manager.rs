@@ -1,6 +1,7 @@
 //! `Manager`: the loop, turned by whichever thread calls `poll`.
 
 use super::connection::Connection;
+use super::interrupts;
 use super::numbers::Milliseconds;
 use super::shared::Shared;
 use super::signals;
@@ -274,13 +275,16 @@ impl Manager {
             let mut engine = self.turn()?;
             let Some(engine) = &mut *engine else { return Err(freed()) };
             let heard = if timeout == Some(Duration::ZERO) { None } else { signals::source()? };
+            let taken = interrupts::take(py)?;
             let turned = match &heard {
                 Some(source) => engine.interrupted_by(source).and_then(|()| pass(engine)),
                 None => pass(engine),
             };
+            let ended = taken.map_or(Ok(()), |taken| taken.end(py));
             if heard.is_some() && !matches!(turned, Ok((_, engine::Passed::Whole))) {
                 signals::take()?;
             }
+            ended?;
             turned
         };
         if let Some(raised) = self.shared.take_raised() {

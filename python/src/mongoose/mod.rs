@@ -10,6 +10,7 @@ mod events;
 mod files;
 mod headers;
 mod http;
+mod interrupts;
 mod manager;
 mod numbers;
 mod payload;

@@ -132,7 +132,7 @@ thread_local! {
     static ELSEWHERE: Cell<Option<Origin>> = const { Cell::new(None) };
 }
 
-fn may_be_main() -> bool {
+pub(super) fn may_be_main() -> bool {
     !ELSEWHERE.get().is_some_and(Origin::is_here)
 }
 

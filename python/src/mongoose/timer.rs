@@ -62,9 +62,11 @@ impl Kept {
         Python::attach(|py| {
             let callback = lock(&shared.callbacks).of(py, self.key);
             let Some(callback) = callback else { return };
-            if let Err(error) = call(callback.bind(py), &PyTuple::empty(py)) {
-                shared.failed(py, error, &callback);
-            }
+            shared.within(py, || {
+                if let Err(error) = call(callback.bind(py), &PyTuple::empty(py)) {
+                    shared.failed(py, error, &callback);
+                }
+            });
         });
     }
 }

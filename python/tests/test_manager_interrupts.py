@@ -1,0 +1,141 @@
+"""Ctrl-C in the middle of a handler: the request is answered, and then it leaves the poll."""
+
+import http.client
+from contextlib import closing
+
+from running import PATIENCE, program
+
+HEAD = """
+import os, signal, threading, time
+from exeunt.mongoose import Manager, MG_EV_HTTP_MSG, MG_EV_POLL
+
+def interrupt():
+    os.kill(os.getpid(), signal.SIGINT)
+
+def serve(handler):
+    manager = Manager(handler)
+    print(manager.listen("http://127.0.0.1:0").local_addr[1])
+    return manager
+"""
+
+
+def test_a_handler_that_is_interrupted_answers_first() -> None:
+    text = f"""{HEAD}
+def handler(conn, ev, data):
+    if ev == MG_EV_HTTP_MSG:
+        interrupt()
+        for _ in range(1000):
+            pass
+        conn.reply(200, b"whole")
+manager = serve(handler)
+try:
+    while True:
+        manager.poll(-1)
+except KeyboardInterrupt:
+    print("interrupted", signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+finally:
+    manager.close()
+"""
+    with program(text) as run:
+        port = int(run.wait_for("\n"))
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as client:
+            client.request("GET", "/")
+            assert client.getresponse().read() == b"whole"
+        status, out = run.end()
+    assert status == 0, out
+    assert out.endswith("interrupted True\n")
+
+
+def test_a_handler_that_takes_long_is_interrupted_in_it() -> None:
+    text = f"""{HEAD}
+def handler(conn, ev, data):
+    if ev == MG_EV_POLL:
+        interrupt()
+        time.sleep(60)
+manager = serve(handler)
+try:
+    manager.poll(0)
+except KeyboardInterrupt:
+    print("interrupted")
+time.sleep(0.3)
+print("once")
+"""
+    with program(text) as run:
+        status, out = run.end()
+    assert status == 0, out
+    assert out.endswith("interrupted\nonce\n")
+
+
+def test_the_second_interrupts_at_once() -> None:
+    text = f"""{HEAD}
+def handler(conn, ev, data):
+    if ev == MG_EV_POLL:
+        interrupt()
+        began.append(time.monotonic())
+        interrupt()
+        began.append("not reached")
+began = []
+manager = serve(handler)
+try:
+    manager.poll(0)
+except KeyboardInterrupt:
+    print("interrupted", len(began))
+time.sleep(0.3)
+print("once")
+"""
+    with program(text) as run:
+        status, out = run.end()
+    assert status == 0, out
+    assert out.endswith("interrupted 1\nonce\n")
+
+
+def test_each_interrupt_is_raised_once_wherever_it_comes() -> None:
+    text = f"""{HEAD}
+def handler(conn, ev, data):
+    for _ in range(200):
+        pass
+manager = serve(handler)
+raised = 0
+rounds = 300
+for number in range(rounds):
+    try:
+        threading.Timer(number % 7 / 10_000, interrupt).start()
+        while True:
+            manager.poll(0 if number % 2 else 1)
+    except KeyboardInterrupt:
+        raised += 1
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+time.sleep(0.3)
+print("raised", raised == rounds)
+"""
+    with program(text) as run:
+        status, out = run.end()
+    assert status == 0, out
+    assert out.endswith("raised True\n")
+
+
+def test_a_handler_of_the_programs_own_is_left_alone() -> None:
+    text = f"""{HEAD}
+told = []
+def own(number, frame):
+    told.append(number)
+signal.signal(signal.SIGINT, own)
+def handler(conn, ev, data):
+    if ev == MG_EV_POLL:
+        interrupt()
+        assert told == [signal.SIGINT] and signal.getsignal(signal.SIGINT) is own
+        print("told")
+manager = serve(handler)
+manager.poll(0)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+def changing(conn, ev, data):
+    signal.signal(signal.SIGINT, own)
+manager = serve(changing)
+manager.poll(0)
+print(signal.getsignal(signal.SIGINT) is own)
+"""
+    with program(text) as run:
+        status, out = run.end()
+    assert status == 0, out
+    assert "told\n" in out
+    assert out.endswith("True\n")
