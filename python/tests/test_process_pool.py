@@ -104,6 +104,16 @@ def test_asyncio_calls_and_updates(pool: ProcessPool) -> None:
     assert asyncio.run(main()) == [3 * n for n in range(10)]
 
 
+def test_a_fork_does_not_write_to_the_loop_of_its_parent() -> None:
+    async def main() -> dict[str, Any]:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR2, lambda: None)
+        async with ProcessPool(workers=1, start_method="fork") as pool:
+            found: dict[str, Any] = await pool.acall(w.dispositions)
+            return found
+
+    assert asyncio.run(main())["wakeup"] == -1
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_start_and_stop_are_called_in_each_worker(method: Method, tmp_path: Path) -> None:
     log = tmp_path / "log"

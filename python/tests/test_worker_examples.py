@@ -121,6 +121,32 @@ def test_kill_9_of_the_program_leaves_no_worker(method: str, tmp_path: Path) -> 
         program.kill()
 
 
+STRUCK_AT_BIRTH = """
+import os, signal, sys
+import exeunt
+def strike():
+    for signum in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        os.kill(os.getpid(), signum)
+os.register_at_fork(after_in_child=strike)
+if __name__ == "__main__":
+    with exeunt.ProcessPool(workers=2, start_method=sys.argv[1], bootstrap_timeout=30) as pool:
+        pool.call(abs, 1)
+    print(pool.report.clean)
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver"])
+def test_signals_wait_from_the_very_fork(method: str, tmp_path: Path) -> None:
+    script = tmp_path / "struck.py"
+    script.write_text(STRUCK_AT_BIRTH)
+    program = Program(str(script), method)
+    try:
+        assert program.end() == 0
+        assert (program.said, program.errors) == (["True"], "")
+    finally:
+        program.kill()
+
+
 UNGUARDED = """
 import sys
 import exeunt
