@@ -2,6 +2,8 @@
 
 import asyncio
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,3 +67,19 @@ def test_what_does_not_end_in_time_is_said(tmp_path: Path) -> None:
             assert (status, "cut: request GET /slow" in text) == (3, True), text
 
     run(main)
+
+
+def _command() -> Path | None:
+    """The command `exeunt`, if it was built."""
+    built = [EXAMPLE.parents[2] / "target" / profile / "exeunt" for profile in ("release", "debug")]
+    return next((path for path in built if path.exists()), None)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(_command() is None, reason="there is no target/*/exeunt: cargo build")
+def test_it_loses_nothing_in_a_drill() -> None:
+    drill = [str(_command()), "drill", "--slow-path", "/slow?seconds=0.5", "--"]
+    command = [sys.executable, str(EXAMPLE), "http://127.0.0.1:{port}"]
+    done = subprocess.run([*drill, *command], capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -6,6 +6,8 @@ import os
 import signal
 import ssl
 import warnings
+from collections import deque
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -164,6 +166,63 @@ def test_a_loop_that_stops_before_the_block_is_left_and_goes_on() -> None:
     loop.close()
 
 
+def test_what_has_happened_is_told_though_a_signals_handler_raises() -> None:
+    class Raised(KeyboardInterrupt):
+        pass
+
+    loop = asyncio.new_event_loop()
+    gate = Gate()
+    server = exeunt.serve(gate, URL, grace=float("inf"))
+
+    async def ask() -> list[int]:
+        replies = await asyncio.gather(*(fetch(server.port, "/") for _ in range(5)))
+        return [reply.status for reply in replies]
+
+    async def main() -> list[int]:
+        async with server:
+            drive = server._drive
+            assert drive is not None
+            told = drive._told
+
+            def interrupted(what: int, connection: int, payload: object) -> None:
+                told(what, connection, payload)
+                if gate.inside == 0 and not raised:
+                    raised.append(True)
+                    raise Raised
+
+            drive._told = interrupted
+            asked = asyncio.create_task(ask())
+            await until(lambda: gate.inside == 5)
+            gate.open()
+            return await asked
+
+    raised: list[bool] = []
+    task = loop.create_task(main())
+    with pytest.raises(Raised):
+        loop.run_until_complete(task)
+    assert loop.run_until_complete(task) == [200] * 5
+    loop.close()
+
+
+@pytest.mark.skipif(not hasattr(asyncio, "eager_task_factory"), reason="from Python 3.12 on")
+def test_eager_tasks() -> None:
+    async def handler(request: Request) -> str:
+        if request.path == "/later":
+            await asyncio.sleep(0.001)
+        return request.path
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_task_factory(vars(asyncio)["eager_task_factory"])
+        async with exeunt.serve(handler, URL) as server, connected(server.port) as client:
+            for path in "/now", "/later", "/now":
+                assert (await client.fetch(path)).body == path.encode()
+        assert server.report is not None
+        assert server.report.is_clean
+
+    run(main)
+
+
 PROGRAM = """
 import asyncio, exeunt, sys
 
@@ -233,7 +292,12 @@ def test_a_forked_child_leaves_it_alone() -> None:
                 try:
                     engine = server._engine
                     assert engine is not None
-                    for use in (engine.turn, engine.close, engine.fileno, engine.drain_now):
+                    for use in (
+                        partial(engine.turn, deque()),
+                        engine.close,
+                        engine.fileno,
+                        engine.drain_now,
+                    ):
                         with pytest.raises(RuntimeError, match="forked"):
                             use()
                     server._engine = None

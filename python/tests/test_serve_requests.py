@@ -104,13 +104,13 @@ def test_an_exception_is_a_500_and_the_server_lives_on(caplog: pytest.LogCapture
     async def handler(request: Request) -> Response | str:
         if request.path == "/header":
             return Response(200, {"X-A": "1\r\nX-B: 2"})
-        if request.path == "/status":
-            return Response(20)
+        if request.path.startswith("/status"):
+            return Response(int(request.path[7:]))
         return dict[str, str]()[request.path]
 
     async def main() -> None:
         async with exeunt.serve(handler, URL) as server, connected(server.port) as client:
-            for path in "/key", "/header", "/status":
+            for path in "/key", "/header", "/status20", "/status101", "/status1000":
                 reply = await client.fetch(path)
                 assert (reply.status, reply.body) == (500, b""), path
                 assert "x-b" not in reply.fields
@@ -288,5 +288,17 @@ def test_bytes_that_are_no_request_harm_nobody() -> None:
                     client.writer.write_eof()
                     await client.end()
             assert (await fetch(server.port, "/")).body == b"ok"
+
+    run(main)
+
+
+def test_nobody_tunnels() -> None:
+    async def handler(_: Request) -> str:
+        return "a tunnel"
+
+    async def main() -> None:
+        async with exeunt.serve(handler, URL) as server:
+            assert (await fetch(server.port, "a:1", "CONNECT")).status == 501
+            assert (await fetch(server.port, "/")).body == b"a tunnel"
 
     run(main)

@@ -61,6 +61,10 @@ class Conversation:
 
     async def run(self, handler: Handler) -> None:
         """The task."""
+        if self.exchange.method == "CONNECT":
+            # Behind a 2xx it would be a tunnel (RFC 9110 section 9.3.6), which nobody serves here.
+            self._give_up(501, 1011)
+            return
         try:
             answer = await handler(Request(self))
             if self.websocket is not None:
@@ -144,6 +148,8 @@ class Conversation:
 
     async def _respond(self, answer: object) -> None:
         response = response_of(answer)
+        if not 200 <= response.status <= 999:
+            raise ValueError(f"a response's status is {response.status}: give one of 200 to 999")
         fields = response.fields()
         content = response.content()
         if content is None:

@@ -1,6 +1,7 @@
 """The engine's event loop within that of asyncio: whoever waits is the latter."""
 
 from asyncio import AbstractEventLoop, Handle, TimerHandle
+from collections import deque
 from collections.abc import Callable
 
 from .._native import CutWork, Embedded
@@ -28,6 +29,7 @@ class Drive:
         self._told = told
         self._drained = drained
         self._failed = failed
+        self._happened: deque[tuple[int, int, object]] = deque()
         self._timer: TimerHandle | None = None
         self._timer_at = 0.0
         self._soon: Handle | None = None
@@ -41,15 +43,24 @@ class Drive:
         """Lets the engine do what is to be done."""
         if self._over:
             return
+        try:
+            self._pass()
+        except BaseException:
+            # A signal's handler has raised something, perhaps: what has happened is told all the
+            # same, and what is due is asked for again.
+            self._arm(0)
+            raise
+
+    def _pass(self) -> None:
         left = None if self.deadline is None else self.deadline - self._loop.time()
         try:
-            happened, due, drained = self._engine.turn(left)
+            due, drained = self._engine.turn(self._happened, left)
         except (OSError, RuntimeError) as error:
             self.leave()
             self._failed(error)
             return
-        for what, connection, payload in happened:
-            self._told(what, connection, payload)
+        while self._happened:
+            self._told(*self._happened.popleft())
         if drained is not None:
             self.leave()
             self._drained(drained)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from asyncio import AbstractEventLoop, CancelledError, Future, Task, TimerHandle
 from collections.abc import Callable, Sequence
+from math import inf
 from os import PathLike
 from types import TracebackType
 from warnings import warn
@@ -315,7 +316,9 @@ class Server:
         return self._loop
 
     def _at(self, when: float, act: Callable[[], None]) -> None:
-        self._timers.append(self._entered().call_at(when, act))
+        # Without end there is nothing to wait for.
+        if when < inf:
+            self._timers.append(self._entered().call_at(when, act))
 
     async def _wait(self) -> None:
         waiter = self.future()

@@ -69,15 +69,17 @@ impl Embedded {
         open(&mut engine)?.raw_fd().map_err(|error| polling(&error))
     }
 
-    /// Does what is to be done, without waiting, and tells what has happened, and in how many seconds it wants to be turned
-    /// again at the latest. With `left`, the seconds to its deadline, it is a step of a drain, which tells how it went when
-    /// it is over.
-    #[pyo3(signature = (left = None))]
-    fn turn<'py>(
+    /// Does what is to be done, without waiting, appends to `happened`, a deque, what has happened, and tells in how many
+    /// seconds it wants to be turned again at the latest. With `left`, the seconds to its deadline, it is a step of a
+    /// drain, which tells how it went when it is over. (What is returned is lost where a signal's handler raises behind the
+    /// call; what has happened is not.)
+    #[pyo3(signature = (happened, left = None))]
+    fn turn(
         &self,
-        py: Python<'py>,
+        py: Python<'_>,
+        happened: &Bound<'_, PyAny>,
         left: Option<f64>,
-    ) -> PyResult<(Bound<'py, PyList>, Option<f64>, Option<Drained>)> {
+    ) -> PyResult<(Option<f64>, Option<Drained>)> {
         let (due, drained) = py.detach(|| {
             let mut engine = self.turning()?;
             let engine = open(&mut engine)?;
@@ -91,11 +93,13 @@ impl Embedded {
             let now = Instant::now();
             PyResult::Ok((due.map(|due| due.saturating_duration_since(now).as_secs_f64()), drained))
         })?;
-        let happened = PyList::empty(py);
-        for (id, what) in self.ledger.take() {
-            happened.append(what.object(py, id, &self.ledger)?)?;
+        let told = self.ledger.take();
+        if !told.is_empty() {
+            let objects = told.into_iter().map(|(id, what)| what.object(py, id, &self.ledger));
+            let objects = PyList::new(py, objects.collect::<PyResult<Vec<_>>>()?)?;
+            happened.call_method1("extend", (objects,))?;
         }
-        Ok((happened, due, drained.map(report)))
+        Ok((due, drained.map(report)))
     }
 
     /// How many connections are open, listeners included.
