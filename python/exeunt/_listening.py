@@ -1,11 +1,31 @@
 """Listening sockets for loops whose own servers accept too eagerly, and close too early."""
 
 import asyncio
+import errno
+import logging
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-__all__ = ["listen"]
+__all__ = ["Acceptor", "listen"]
+
+_log = logging.getLogger("exeunt")
+
+_ACCEPT_PAUSE = 0.1
+"""Seconds to wait when the system has no descriptor left for a connection."""
+
+_FULL = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+# accept(2): errors of the connection that was to be accepted, and of a network that comes back.
+_TRANSIENT = {
+    errno.ECONNABORTED,
+    errno.EPROTO,
+    errno.ENETDOWN,
+    errno.ENOPROTOOPT,
+    errno.EHOSTDOWN,
+    errno.EHOSTUNREACH,
+    errno.ENETUNREACH,
+    errno.EPERM,
+}
 
 
 async def listen(
@@ -58,3 +78,53 @@ def _bind(
         listener.close()
         raise OSError(error.errno, f"cannot listen on {address}: {error.strerror}") from None
     return listener
+
+
+class Acceptor:
+    """Accepts what comes, in a loop; in the end what is in the queues, too."""
+
+    def __init__(
+        self, listeners: list[socket.socket], serve: Callable[[socket.socket], object]
+    ) -> None:
+        self.listeners = listeners
+        self._serve = serve
+        self._loop = asyncio.get_running_loop()
+        for listener in listeners:
+            listener.setblocking(False)
+            # Not `sock_accept`: cancelled at the wrong moment, it drops whom it has accepted.
+            self._loop.add_reader(listener.fileno(), self._accept, listener)
+
+    def close(self) -> None:
+        """Accepts until the queues are empty, and closes the listeners (D3)."""
+        for listener in self.listeners:
+            self._loop.remove_reader(listener.fileno())
+            self._take(listener)
+            listener.close()
+        self.listeners = []
+
+    def _accept(self, listener: socket.socket) -> None:
+        if not self._take(listener):
+            # Otherwise the loop would spin until there is room.
+            self._loop.remove_reader(listener.fileno())
+            self._loop.call_later(_ACCEPT_PAUSE, self._again, listener)
+
+    def _again(self, listener: socket.socket) -> None:
+        if listener in self.listeners:
+            self._loop.add_reader(listener.fileno(), self._accept, listener)
+
+    def _take(self, listener: socket.socket) -> bool:
+        """Serves all in the queue; false if the system has no room for more."""
+        while True:
+            try:
+                accepted, _ = listener.accept()
+            except (BlockingIOError, InterruptedError):
+                return True
+            except OSError as error:
+                if error.errno in _FULL:
+                    _log.error("cannot accept: %s", error)
+                    return False
+                if error.errno not in _TRANSIENT:
+                    _log.error("accepts no more: %s", error)
+                    return False
+                continue
+            self._serve(accepted)

@@ -19,6 +19,7 @@ from ._guard import Guard
 from ._late import keep_until_exit
 from ._leave import end_process, holding_threads, where
 from ._lifecycle import Lifecycle, Report, Work
+from ._proactor import quiet_while_closing
 from ._stopping import Stopping, is_by_stop
 from ._sync import run_sync
 
@@ -202,6 +203,7 @@ class Program:
         return self._value
 
     def _end_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        quiet_while_closing(loop)
         try:
             if not loop.is_closed():
                 ending = asyncio.wait_for(loop.shutdown_asyncgens(), 1)

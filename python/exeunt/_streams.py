@@ -1,20 +1,18 @@
 """`GracefulServer`: an asyncio server of streams that stops without losing a line (P57)."""
 
 import asyncio
-import errno
 import logging
 import socket
 import ssl as ssl_module
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
 from ._current import current
 from ._draining import Connection
-from ._listening import listen
+from ._listening import Acceptor, listen
 
 __all__ = ["GracefulServer", "StreamsReport"]
 
@@ -23,8 +21,6 @@ _log = logging.getLogger("exeunt")
 _Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[object]]
 
 _BACKLOG = 1024
-_ACCEPT_PAUSE = 0.1
-"""Seconds to wait when the system has no descriptor left for a connection."""
 
 
 @dataclass(frozen=True)
@@ -88,20 +84,19 @@ class GracefulServer:
         self._host, self._port = host, port
         self._limit, self._ssl, self._backlog = limit, ssl, backlog
         self._reuse_port = reuse_port
-        self._listeners: list[socket.socket] = []
-        self._accepting: list[asyncio.Task[None]] = []
+        self._acceptor: Acceptor | None = None
         self._connections: dict[asyncio.Task[None], Connection] = {}
         self._stopping: asyncio.Task[StreamsReport] | None = None
 
     @property
     def sockets(self) -> tuple[socket.socket, ...]:
         """The listening sockets."""
-        return tuple(self._listeners)
+        return tuple(self._acceptor.listeners) if self._acceptor is not None else ()
 
     @property
     def port(self) -> int:
         """The port that it listens on; the one that the kernel has chosen, for port 0."""
-        port: int = self._listeners[0].getsockname()[1] if self._listeners else self._port
+        port: int = self.sockets[0].getsockname()[1] if self.sockets else self._port
         return port
 
     @property
@@ -111,14 +106,10 @@ class GracefulServer:
 
     async def start(self) -> None:
         """Binds and begins to serve. Raises `OSError` if an address cannot be had."""
-        if self._accepting or self._stopping:
+        if self._acceptor is not None or self._stopping is not None:
             raise RuntimeError("the server has been started before; make another")
-        self._listeners = await listen(self._host, self._port, self._backlog, self._reuse_port)
-        self._accepting = [
-            asyncio.create_task(self._accept(each), name="accept") for each in self._listeners
-        ]
-        if (app := current()) is not None:
-            app._ours.update(self._accepting)
+        listeners = await listen(self._host, self._port, self._backlog, self._reuse_port)
+        self._acceptor = Acceptor(listeners, self._serve)
 
     async def stop(self) -> StreamsReport:
         """Stops, and says what became of the connections. May be called again, and cancelled:
@@ -152,20 +143,6 @@ class GracefulServer:
     ) -> None:
         await self.stop()
 
-    async def _accept(self, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                accepted, _ = await loop.sock_accept(listener)
-            except OSError as error:
-                if error.errno not in _TRANSIENT:
-                    raise
-                if error.errno in _FULL:
-                    _log.error("cannot accept: %s", error)
-                    await asyncio.sleep(_ACCEPT_PAUSE)
-                continue
-            self._serve(accepted)
-
     def _serve(self, accepted: socket.socket) -> None:
         accepted.setblocking(False)
         connection = Connection(self._handler, self._limit)
@@ -184,7 +161,8 @@ class GracefulServer:
 
     async def _stop(self) -> StreamsReport:
         begun = time.monotonic()
-        await self._close_listeners()
+        if self._acceptor is not None:
+            self._acceptor.close()
         open_at_stop = set(self._connections)
         _log.info("the server stops: %d connections", len(open_at_stop))
         for connection in self._connections.values():
@@ -201,32 +179,6 @@ class GracefulServer:
         duration = time.monotonic() - begun
         self.report = StreamsReport(len(open_at_stop), len(open_at_stop) - len(cut), cut, duration)
         return self.report
-
-    async def _close_listeners(self) -> None:
-        for task in self._accepting:
-            task.cancel()
-        await asyncio.gather(*self._accepting, return_exceptions=True)
-        for listener in self._listeners:
-            # Whoever is in the queue believes to be connected.
-            with suppress(BlockingIOError, OSError):
-                while True:
-                    self._serve(listener.accept()[0])
-            listener.close()
-        self._listeners.clear()
-
-
-_FULL = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-# accept(2): errors of the connection that was to be accepted, and of a network that comes back.
-_TRANSIENT = _FULL | {
-    errno.ECONNABORTED,
-    errno.EPROTO,
-    errno.ENETDOWN,
-    errno.ENOPROTOOPT,
-    errno.EHOSTDOWN,
-    errno.EHOSTUNREACH,
-    errno.ENETUNREACH,
-    errno.EPERM,
-}
 
 
 def _peer(accepted: socket.socket) -> str:

@@ -4,7 +4,6 @@ This module needs aiohttp (3.9 or later); nothing else in the package does.
 """
 
 import asyncio
-import logging
 import socket
 import ssl as ssl_module
 import time
@@ -15,12 +14,10 @@ from typing import Any
 from aiohttp import web
 
 from ._app import App
-from ._listening import listen
+from ._listening import Acceptor, listen
 from ._program import Program
 
 __all__ = ["run_app", "serve_app"]
-
-_log = logging.getLogger("exeunt")
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -106,8 +103,7 @@ async def serve_app(
     port = port if port is not None else (8443 if ssl_context else 8080)
     listeners = [sock] if sock is not None else await listen(host, port, backlog, reuse_port)
     draining = _Draining(server, ssl_context)
-    accepting = [asyncio.ensure_future(draining.accept(each)) for each in listeners]
-    program._ours.update(accepting)
+    acceptor = Acceptor(listeners, draining.connect)
     if print is not None:
         for listener in listeners:
             name = listener.getsockname()
@@ -115,12 +111,10 @@ async def serve_app(
     try:
         await program.stop.wait()
     finally:
-        for task in accepting:
-            task.cancel()
-        await asyncio.gather(*accepting, return_exceptions=True)
-        await draining.close(listeners)
+        acceptor.close()
+    await draining.connected()
     await application.shutdown()
-    await draining.drain(idle_grace)
+    await draining.drain(idle_grace, program._ours)
     await server.shutdown(0)
 
 
@@ -183,29 +177,12 @@ class _Draining:
         self._open: set[_Heard] = set()
         self._connecting: set[asyncio.Task[None]] = set()
 
-    async def accept(self, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        listener.setblocking(False)
-        while True:
-            try:
-                accepted, _ = await loop.sock_accept(listener)
-            except OSError as error:
-                _log.error("cannot accept: %s", error)
-                await asyncio.sleep(0.1)
-                continue
-            self._connect(accepted)
-
-    async def close(self, listeners: list[socket.socket]) -> None:
-        """Accepts until the queues are empty, and closes the listeners."""
-        for listener in listeners:
-            with suppress(OSError):
-                while True:
-                    self._connect(listener.accept()[0])
-            listener.close()
+    async def connected(self) -> None:
+        """Those that were accepted have their protocols."""
         if self._connecting:
             await asyncio.wait(self._connecting)
 
-    async def drain(self, idle_grace: float) -> None:
+    async def drain(self, idle_grace: float, ours: set[asyncio.Task[Any]]) -> None:
         """Until no connection is open: each is told to close once it is silent."""
         begun = time.monotonic()
         leaving: dict[_Heard, asyncio.Task[None]] = {}
@@ -217,11 +194,13 @@ class _Draining:
                     connection.protocol.close()
                     shutdown = connection.protocol.shutdown(_FOR_EVER)
                     leaving[connection] = asyncio.ensure_future(shutdown)
+                    # At the drain deadline requests are cancelled, and not who awaits them.
+                    ours.add(leaving[connection])
             await asyncio.sleep(_LOOK)
         if leaving:
             await asyncio.wait(leaving.values())
 
-    def _connect(self, accepted: socket.socket) -> None:
+    def connect(self, accepted: socket.socket) -> None:
         accepted.setblocking(False)
         with suppress(OSError):
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -111,7 +111,7 @@ def test_what_does_not_finish_is_cut_and_named(ask: Ask) -> None:
             app.router.add_get("/slow", handle)
             return app
 
-        exeunt.aiohttp.run_app(make(), host="127.0.0.1", port=0, grace=0.5)
+        exeunt.aiohttp.run_app(make(), host="127.0.0.1", port=0, grace=2.0)
         """
     ) as program:
         slow = ask(port_of(program), "/slow")

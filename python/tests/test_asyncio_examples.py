@@ -5,6 +5,7 @@ import re
 import signal
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -91,24 +92,28 @@ CHECKS = {
 )
 @pytest.mark.timeout(600 if FULL else 60)
 def test_it_stops_well_whenever_it_is_told(name: str, twice: bool) -> None:
-    for number, point in enumerate(POINTS):
-        if not FULL and number % 2 == twice:
-            # Half of the points each, in the suite.
-            continue
-        sent = signal.SIGINT if name == "delayed_interrupt" or number % 4 < 2 else signal.SIGTERM
-        with Program(EXAMPLES / f"{name}.py") as program:
-            program.until("start")
-            time.sleep(point)
+    # Half of the points each, in the suite.
+    points = [point for point in enumerate(POINTS) if FULL or point[0] % 2 == twice]
+    with ThreadPoolExecutor(4) as side_by_side:
+        for _ in side_by_side.map(lambda point: stopped(name, twice, *point), points):
+            pass
+
+
+def stopped(name: str, twice: bool, number: int, point: float) -> None:
+    sent = signal.SIGINT if name == "delayed_interrupt" or number % 4 < 2 else signal.SIGTERM
+    with Program(EXAMPLES / f"{name}.py") as program:
+        program.until("start")
+        time.sleep(point)
+        program.send(sent, group=number % 3 == 0)
+        if twice:
+            program.pause()
             program.send(sent, group=number % 3 == 0)
-            if twice:
-                program.pause()
-                program.send(sent, group=number % 3 == 0)
-            status = program.end()
-            told = f"{sent.name} after {point} s:\n{program.output}"
-            assert "Traceback" not in program.output, told
-            assert status == 0, told
-            CHECKS[name](program.output)
-            assert not program.is_group_alive(), told
+        status = program.end()
+        told = f"{sent.name} after {point} s:\n{program.output}"
+        assert "Traceback" not in program.output, told
+        assert status == 0, told
+        CHECKS[name](program.output)
+        assert not program.is_group_alive(), told
 
 
 def test_clients_of_the_streams_are_answered_and_told() -> None:
