@@ -27,4 +27,8 @@ chapters! {
     ServiceManagers: "service-managers.md";
     PythonAsyncioServer: "python-asyncio-server.md";
     PythonWorkers: "python-workers.md";
+    PythonAsyncio: "python-asyncio.md";
+    PythonServer: "python-server.md";
+    PythonStartAndStop: "python-start-and-stop.md";
+    Python: "python.md";
 }
