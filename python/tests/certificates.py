@@ -34,9 +34,13 @@ def made(folder: Path) -> Certificates:
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed: TLS has not been tried")
     key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
-    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    (folder / "names").write_text(
+        "subjectAltName=DNS:localhost,IP:127.0.0.1\n"
+        "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
+    )
     for command in (
-        f"req -x509 {key} -keyout ca-key.pem -out ca.pem -days 2 -subj /CN=authority",
+        f"req -x509 {key} -keyout ca-key.pem -out ca.pem -days 2 -subj /CN=authority "
+        "-addext keyUsage=critical,keyCertSign,cRLSign",
         f"req {key} -keyout key.pem -out request.pem -subj /CN=localhost",
         "x509 -req -in request.pem -CA ca.pem -CAkey ca-key.pem -set_serial 1 -days 2 "
         "-extfile names -out cert.pem",

@@ -97,6 +97,17 @@ def test_a_certificate_is_held_against_the_name(pem: Certificates) -> None:
         assert skipped.of("HTTP_MSG") == (200, "hello")
 
 
+def test_options_that_change_are_looked_at_anew(pem: Certificates) -> None:
+    with loop(server(TlsOpts(cert=pem.cert, key=pem.key))) as at:
+        port = at.listen("https://127.0.0.1:0")
+        opts = TlsOpts(ca=pem.ca)
+        assert ask(at, port, opts).of("HTTP_MSG") == (200, "hello")
+        opts.name = "example.org"
+        assert ask(at, port, opts).of("HTTP_MSG") is None
+        opts.skip_verification = True
+        assert ask(at, port, opts).of("HTTP_MSG") == (200, "hello")
+
+
 @pytest.mark.parametrize("opts", [TlsOpts(), None], ids=["without a CA", "without tls_init"])
 def test_the_systems_roots_verify(pem: Certificates, opts: TlsOpts | None) -> None:
     """Nothing is skipped silently: a certificate that nobody has signed is refused."""

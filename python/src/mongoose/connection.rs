@@ -19,7 +19,6 @@ use pyo3::types::{PyBytes, PyString};
 use pyo3::{PyTraverseError, PyVisit};
 use std::path::PathBuf;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A listener, an accepted connection, one that the program has made, or a UDP socket.
 ///
@@ -31,8 +30,6 @@ pub(crate) struct Connection {
     origin: Origin,
     /// Of the request that was told last: what answers does so through it.
     asked: Mutex<Option<engine::Connection>>,
-    /// That request's handler runs.
-    telling: AtomicBool,
     handler: Mutex<Option<Py<PyAny>>>,
     userdata: Mutex<Option<Py<PyAny>>>,
 }
@@ -43,22 +40,15 @@ impl Connection {
             engine,
             origin: Origin::here(),
             asked: Mutex::default(),
-            telling: AtomicBool::new(false),
             handler: Mutex::new(handler),
             userdata: Mutex::default(),
         }
     }
 
-    /// From now on it answers that request, whose handler is about to run.
+    /// From now on it answers that request.
     pub(super) fn asks(&self, request: &engine::Connection) {
-        self.telling.store(true, Ordering::Relaxed);
         let before = lock(&self.asked).replace(request.clone());
         drop(before);
-    }
-
-    /// That handler has returned.
-    pub(super) fn has_asked(&self) {
-        self.telling.store(false, Ordering::Relaxed);
     }
 
     /// What a connection is asked and told through: a forked child has no part in it.
@@ -96,16 +86,17 @@ impl Connection {
         send(&self.answering()?).map_err(Raised::raised)
     }
 
-    /// The same with a whole answer. Between requests 408 and 503 tell whoever is idle that he has to go, once the handler
-    /// of the last request cannot mean that one any more.
+    /// The same with a whole answer. Between requests 408 and 503 tell whoever is idle that he has to go; while the last
+    /// answer is under way (in the handler that gave it, say) the engine takes these for a second one, too.
     fn send_reply(&self, code: u16, headers: &Headers<'_>, content_type: &str, body: &[u8]) -> PyResult<()> {
         let content_type = Some(content_type).filter(|_| !matches!(code, 0..200 | 204 | 304));
 
         headers.with(content_type, |headers| {
             let replied = self.answering()?.try_reply(code, headers, body);
-            let idle = matches!(code, 408 | 503) && !self.telling.load(Ordering::Relaxed);
             let replied = match replied {
-                Err(AnswerError::Answered) if idle => self.reach()?.try_reply(code, headers, body),
+                Err(AnswerError::Answered) if matches!(code, 408 | 503) => {
+                    self.reach()?.try_reply(code, headers, body)
+                }
                 replied => replied,
             };
             replied.map_err(Raised::raised)

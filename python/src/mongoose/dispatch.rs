@@ -72,9 +72,6 @@ impl Shared {
             _ => return Ok(()),
         };
         let told = self.call(py, &object, number, view.as_ref().map(|view| view.data(py)));
-        if matches!(event, Event::HttpHeaders(_) | Event::HttpMessage(_)) {
-            object.get().has_asked();
-        }
         if let Some(view) = view {
             view.end(py, &self.spare);
         }
