@@ -129,9 +129,9 @@ ENDS = {
     """,
     "a handler of CLOSE imports": """
     def handler(conn, ev, data):
-        import colorsys
-        colorsys.rgb_to_hsv(1, 1, 1)
-        Server()
+        if ev == 9:
+            import colorsys
+            colorsys.rgb_to_hsv(1, 1, 1)
     manager = Manager(handler)
     manager.listen("tcp://127.0.0.1:0")
     """,
