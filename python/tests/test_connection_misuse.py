@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from wire import GET, asked, connected, is_readable, loop, port_of, serving, split
+from ws_wire import UPGRADE
 
 from exeunt.mongoose import (
     MG_EV_ACCEPT,
@@ -67,10 +68,6 @@ CALLS: dict[str, Callable[[Connection, Any], object]] = {
     "drain": lambda conn, data: conn.drain(),
     "close": lambda conn, data: conn.close(),
 }
-UPGRADE = (
-    b"GET / HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
 FRAMES = b"\x81\x81\0\0\0\0x\x89\x80\0\0\0\0\x88\x80\0\0\0\0"
 
 
