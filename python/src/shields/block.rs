@@ -113,23 +113,23 @@ impl ShutdownProtection {
             state.depth = 1;
             return Ok(true);
         };
-        let mut held = None;
-        if !this.run_at_exit {
-            held = conductor.stop.shield(this.budget()).ok().map(|shield| (Some(shield), None));
-        }
-        drop(state);
-        let (shield, work) = match held {
-            Some(held) => held,
-            None if this.run_at_exit => this.work(conductor),
-            None => match this.late(py, thread, task)? {
-                Late::Goes => this.work(conductor),
-                Late::Waits => return Ok(false),
-                Late::Leaves => return Err(this.exception(py, task.is_none())?),
-            },
+        let granted = if this.run_at_exit { None } else { conductor.stop.shield(this.budget()).ok() };
+        let (shield, work) = if granted.is_some() {
+            (granted, None)
+        } else {
+            if !this.run_at_exit {
+                drop(state);
+                match this.late(py, thread, task)? {
+                    Late::Goes => {}
+                    Late::Waits => return Ok(false),
+                    Late::Leaves => return Err(this.exception(py, task.is_none())?),
+                }
+                state = lock(&this.state);
+            }
+            this.work(conductor)
         };
         let at = live::add(slf.clone().unbind());
         let task = task.map(|task| task.clone().unbind());
-        let mut state = lock(&this.state);
         state.depth = 1;
         state.live = Some(Live { shield, work, at, thread, task, told: false, sent: None });
         Ok(true)
@@ -360,10 +360,7 @@ impl ShutdownProtection {
         {
             let state = lock(&self.state);
             match (&state.live, Conductor::installed()) {
-                // A stop that comes in between is answered here, too.
-                (Some(Live { shield: Some(shield), .. }), Some(conductor))
-                    if !conductor.stop.is_requested() && shield.allow_break().is_ok() =>
-                {
+                (Some(Live { shield: Some(shield), .. }), Some(_)) if shield.allow_break().is_ok() => {
                     return Ok(());
                 }
                 (None, _) if state.depth == 0 => {

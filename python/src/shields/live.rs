@@ -1,4 +1,5 @@
-//! The blocks that are live, and in which threads. Touched with the GIL, or for an instant without.
+//! The blocks that are live, and in which threads. Touched with the GIL, or for an instant without. A block's own lock may
+//! be held around this one's, not the other way round.
 
 use super::block::ShutdownProtection;
 use super::conductor::ROLLBACK;
