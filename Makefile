@@ -57,7 +57,7 @@ bench: ## Measures: CPU per request beside bare hyper, the event loop beside bar
 	$(CARGO) build --release
 	scripts/stop-times
 
-bench-python: ## Measures the Python package beside cymongoose (fetched from PyPI): CPU per request, throughput, import, end
+bench-python: ## Measures the Python package beside cymongoose (fetched from PyPI): CPU per request, throughput, import, end; a block beside graceful-shutdown's
 	scripts/python-wheel
 	benches/python/run
 
