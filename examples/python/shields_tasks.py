@@ -3,7 +3,7 @@
 import asyncio
 import sys
 
-from exeunt import ShutdownProtection
+from exeunt import ShutdownProtection, configure_shutdown_manager
 
 
 async def work(name: int) -> None:
@@ -17,7 +17,9 @@ async def work(name: int) -> None:
 
 async def main() -> None:
     print("ready", flush=True)
-    await asyncio.gather(*(work(name) for name in range(3)))
+    # Otherwise asyncio tells of SystemExit as of an error that nobody has seen.
+    await asyncio.gather(*(work(name) for name in range(3)), return_exceptions=True)
 
 
+configure_shutdown_manager()
 asyncio.run(main())

@@ -61,7 +61,7 @@ def signalled(path: Path, arguments: Sequence[str], after: float, way: int) -> N
         status, out = running.end()
     where = f"{path.name}, {sent.name} after {after:.3f} s, way {way}: status {status}\n{out}"
     lines = out.splitlines()
-    words = [line.split(maxsplit=1) for line in lines]
+    words = [line.split(maxsplit=1) for line in lines if line.strip()]
     begun = [word[1:] for word in words if word[0] == "begin"]
     ended = [word[1:] for word in words if word[0] == "end"]
     assert begun == ended or sorted(begun) == sorted(ended), where
