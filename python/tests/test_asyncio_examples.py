@@ -1,6 +1,5 @@
 """The examples of programs that start and stop, signalled at points all over their lives."""
 
-import os
 import re
 import signal
 import socket
@@ -13,14 +12,11 @@ from programs import Program
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "python"
 
-FULL = bool(os.environ.get("EXEUNT_SOAK"))
-STEP, END = (0.005, 0.4) if FULL else (0.035, 0.4)
-"""Seconds between two points, and the last one, counted from the first line that is printed."""
+END = 0.4
+"""Seconds from the first line that is printed to the last point: longer than it takes to start."""
 
 OWNED = ("asyncio_lifespan", True)
 """Its block does not own the process: behind it, a second signal is Python's own."""
-
-POINTS = [round(point * STEP, 3) for point in range(int(END / STEP) + 1)]
 
 
 def in_order(output: str, *steps: str) -> bool:
@@ -86,16 +82,28 @@ CHECKS = {
 }
 
 
-@pytest.mark.parametrize(
+LIVES = pytest.mark.parametrize(
     ("name", "twice"),
     [(name, twice) for name in CHECKS for twice in (False, True) if (name, twice) != OWNED],
 )
-@pytest.mark.timeout(600 if FULL else 60)
+
+
+@LIVES
 def test_it_stops_well_whenever_it_is_told(name: str, twice: bool) -> None:
-    # Half of the points each, in the suite.
-    points = [point for point in enumerate(POINTS) if FULL or point[0] % 2 == twice]
+    # Other points for one signal than for two.
+    sweep(name, twice, [0.035 * point for point in range(twice, 12, 2)])
+
+
+@LIVES
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_it_stops_well_at_every_point(name: str, twice: bool) -> None:
+    sweep(name, twice, [0.005 * point for point in range(int(END / 0.005) + 1)])
+
+
+def sweep(name: str, twice: bool, points: list[float]) -> None:
     with ThreadPoolExecutor(4) as side_by_side:
-        for _ in side_by_side.map(lambda point: stopped(name, twice, *point), points):
+        for _ in side_by_side.map(lambda point: stopped(name, twice, *point), enumerate(points)):
             pass
 
 
