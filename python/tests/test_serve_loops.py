@@ -279,6 +279,39 @@ def test_ctrl_c_under_asyncio_run_drains_and_a_second_one_ends_it() -> None:
     run(main)
 
 
+UNDER_RUN = """
+import asyncio, exeunt
+
+async def handler(request):
+    print("asked", flush=True)
+    await asyncio.sleep(0.3)
+    return "done"
+
+async def main():
+    async with exeunt.serve(handler, "http://127.0.0.1:0") as server:
+        print(f"port {server.port}.", flush=True)
+        await server.serve_forever()
+    assert server.report.is_clean
+    print("left", flush=True)
+
+exeunt.run(main)
+"""
+
+
+def test_under_run_it_serves_until_the_program_is_to_stop() -> None:
+    async def main() -> None:
+        with program(UNDER_RUN) as served:
+            port = _port(await asyncio.to_thread(served.wait_for, "."))
+            asked = asyncio.create_task(fetch(port, "/"))
+            await asyncio.to_thread(served.wait_for, "asked")
+            served.kill(signal.SIGTERM)
+            assert (await asked).body == b"done"
+            code, text = await asyncio.to_thread(served.end)
+            assert (code, "left" in text) == (0, True), (code, text)
+
+    run(main)
+
+
 def test_a_forked_child_leaves_it_alone() -> None:
     async def main() -> None:
         async with exeunt.serve(hello, URL) as server, connected(server.port) as client:

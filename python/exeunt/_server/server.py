@@ -9,6 +9,7 @@ from os import PathLike
 from types import TracebackType
 from warnings import warn
 
+from .._current import current
 from .._native import Embedded, Exchange
 from .conversation import Conversation, Handler
 from .drive import Drained, Drive
@@ -162,9 +163,20 @@ class Server:
         self._step_aside(_ASIDE)
 
     async def serve_forever(self) -> None:
-        """Waits until somebody calls `stop`. Raises the `OSError` by which the engine failed, if it
-        did."""
-        await self.wait_draining()
+        """Waits until somebody calls `stop`; under `exeunt.run` also until the program is to stop.
+
+        Raises the `OSError` by which the engine failed, if it did.
+        """
+        self._entered()
+        if (app := current()) is None:
+            await self.wait_draining()
+        else:
+            ends = [asyncio.create_task(end) for end in (self.wait_draining(), app.stop.wait())]
+            try:
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for end in ends:
+                    end.cancel()
         if self._failure is not None:
             raise self._failure
 
