@@ -20,6 +20,7 @@ from ._late import keep_until_exit
 from ._leave import end_process, holding_threads, where
 from ._lifecycle import Lifecycle, Report, Work
 from ._proactor import quiet_while_closing
+from ._signals import in_charge
 from ._stopping import Stopping, is_by_stop
 from ._sync import run_sync
 
@@ -72,6 +73,9 @@ class Program:
             asyncio.set_event_loop(loop)
             loop.set_default_executor(self._executor)
             lifecycle = Lifecycle(**self._options)
+            if self._owns:
+                # What blocks hold off raises nothing in the loop: the stop is ours to see through.
+                stack.enter_context(in_charge(lambda signum: None))
             guard = Guard(lifecycle, self._say) if self._owns else None
             if guard is not None:
                 stack.enter_context(guard)

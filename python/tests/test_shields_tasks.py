@@ -114,3 +114,21 @@ def test_p47_handlers_of_the_loop_stay_beside_ours() -> None:
         running.kill(TERM)
         running.say("\n")
         assert running.end() == (1, "got it\n")
+
+
+def test_p47_a_program_that_is_run_sees_its_stop_through_beside_blocks() -> None:
+    text = """
+    import asyncio, exeunt
+    async def main(app):
+        async with exeunt.ShutdownProtection():
+            pass
+        print("inside")
+        await app.stop.wait()
+        await asyncio.sleep(0.05)
+        print("stopped")
+    exeunt.run(main)
+    """
+    with shielded(text) as running:
+        running.wait_for("inside\n")
+        running.kill(TERM)
+        assert running.end() == (0, "inside\nstopped\n")
