@@ -15,7 +15,7 @@ impl Session {
     pub(crate) fn received(&self, most: usize) -> Vec<u8> {
         let Buffers { told, recv, .. } = &self.buffers;
         let told = told.as_ref().map_or_else(|| self.answer_told(), Request::raw);
-        told.iter().chain(recv.iter()).take(most).copied().collect()
+        copied([told, recv], most)
     }
 
     pub(crate) fn received_len(&self) -> usize {
@@ -34,7 +34,7 @@ impl Session {
     }
 
     pub(crate) fn unsent(&self, most: usize) -> Vec<u8> {
-        self.buffers.send.iter().chain(self.held()).take(most).copied().collect()
+        copied([&self.buffers.send, self.held()], most)
     }
 
     pub(crate) fn unsent_len(&self) -> usize {
@@ -203,4 +203,13 @@ impl Session {
             _ => self.wish = self.wish.max(Wish::Abort),
         }
     }
+}
+
+/// The first bytes of both, as one.
+fn copied(parts: [&[u8]; 2], most: usize) -> Vec<u8> {
+    let mut copy = Vec::new();
+    for part in parts {
+        copy.extend_from_slice(part.get(..most - copy.len()).unwrap_or(part));
+    }
+    copy
 }
