@@ -31,7 +31,7 @@ def test_the_drain_finishes_the_queue_of_threads() -> None:
         pool.submit(gate)
     gate.open()
     report = lifecycle.close()
-    assert [future.result(0) for future in futures] == list(range(5))
+    assert [future.result(LONG) for future in futures] == list(range(5))
     assert report.verdict == "clean"
 
 
@@ -44,7 +44,7 @@ def test_the_drain_hands_the_queue_of_threads_back() -> None:
     queued = [pool.submit(gate, n) for n in range(3)]
     queued[-1].add_done_callback(lambda _: gate.open())
     assert closed(lifecycle).verdict == "clean"
-    assert running.result(0) == 1
+    assert running.result(LONG) == 1
     wait(queued, LONG)
     assert all(future.cancelled() for future in queued)
     assert len(pool.stop(LONG).handed_back) == 3

@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import threading
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, wait
 from pathlib import Path
 from typing import Any
 
@@ -187,7 +187,7 @@ def test_a_stop_that_drains_finishes_all(tmp_path: Path) -> None:
         os.kill(pid, signal.SIGTERM)  # as systemd does, to all of the group
         os.kill(pid, signal.SIGINT)
     report = pool.stop(LONG)
-    assert all(future.exception(0) is None for future in futures)
+    assert all(future.exception(LONG) is None for future in futures)
     assert report.clean
     assert report.finished + report.replaced <= 20
 
@@ -202,19 +202,26 @@ def test_a_stop_that_hands_back(tmp_path: Path) -> None:
     pool.request_stop(LONG, drain=False)
     gate.touch()
     report = pool.stop(LONG)
-    assert running.result(0) == str(gate)
+    assert running.result(LONG) == str(gate)
     assert [(job.name, job.fn, job.args) for job in report.handed_back] == [
         ("scale", "scale", (n,)) for n in range(3)
     ]
+    wait(queued, LONG)
     assert all(future.cancelled() for future in queued)
     assert (report.finished, report.cut) == (1, ())
 
 
-@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(
-    ("call", "how"), [("arrive", "terminated"), ("ignore_sigterm", "killed"), ("swallow", "killed")]
+    ("method", "call", "how", "timeout"),
+    [
+        *((method, "arrive", "terminated", 4.0) for method in METHODS),
+        *((method, "ignore_sigterm", "killed", 0.5) for method in METHODS),
+        ("fork", "swallow", "killed", 0.5),
+    ],
 )
-def test_the_deadline_ends_what_runs(method: Method, call: str, how: str, tmp_path: Path) -> None:
+def test_the_deadline_ends_what_runs(
+    method: Method, call: str, how: str, timeout: float, tmp_path: Path
+) -> None:
     log = tmp_path / "log"
     pool = forked(w.Worker, 1, str(log), workers=1, start_method=method, bootstrap_timeout=LONG)
     pool.start()
@@ -222,16 +229,28 @@ def test_the_deadline_ends_what_runs(method: Method, call: str, how: str, tmp_pa
     running = pool.submit(call, str(arrived))
     queued = pool.submit("pid")
     until(arrived.exists)
-    report = pool.stop(1.0)
+    report = pool.stop(timeout)
     assert [end.how for end in report.workers] == [how]
     assert [cut.name for cut in report.cut] == [call]
     assert [job.name for job in report.handed_back] == ["pid"]
+    wait([queued], LONG)
     assert queued.cancelled()
     with pytest.raises(WorkerDied):
-        running.result(0)
+        running.result(LONG)
     # What could be left was left in order.
     assert ("stop" in log.read_text()) == (how == "terminated")
     assert children() == []
+
+
+def test_what_finishes_at_the_last_moment_is_not_cut(tmp_path: Path) -> None:
+    pool = forked(workers=1)
+    pool.start()
+    running = pool.submit("finish_late", str(tmp_path / "arrived"))
+    until((tmp_path / "arrived").exists)
+    report = pool.stop(4.0)
+    assert running.result(LONG) == "made it"
+    assert (report.cut, report.finished) == ((), 1)
+    assert [end.how for end in report.workers] == ["terminated"]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -263,7 +282,7 @@ def test_a_large_argument_to_a_stopped_worker_does_not_hold_the_stop_up() -> Non
     os.kill(pid, signal.SIGSTOP)
     future = pool.submit("echo", b"x" * 5_000_000)
     report = pool.stop(LONG)
-    assert len(future.result(0)) == 5_000_000
+    assert len(future.result(LONG)) == 5_000_000
     assert report.clean
 
 
@@ -288,6 +307,7 @@ def test_a_signal_handler_stops_the_pool(drain: bool) -> None:
                     break
             until(reports.__len__, "the report")
         assert reports[0].workers[0].how == "stopped"
+        wait(futures, LONG)
         assert sum(future.cancelled() for future in futures) == len(reports[0].handed_back)
 
 

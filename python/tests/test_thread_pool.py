@@ -59,6 +59,7 @@ def test_leaving_the_block_by_an_exception_hands_the_queue_back() -> None:
     with pytest.raises(KeyError), pool:
         raise KeyError
     assert held.result(LONG) == "held"
+    concurrent.futures.wait(waiting, LONG)
     assert all(future.cancelled() for future in waiting)
     assert pool.report is not None
     assert [job.args for job in pool.report.handed_back] == [(0,), (1,), (2,)]
@@ -73,6 +74,7 @@ def test_a_stop_that_hands_back_needs_no_free_worker() -> None:
     report = pool.stop(0.01, drain=False)
     assert [dict(job.kwargs) for job in report.handed_back] == [{"value": n} for n in range(5)]
     assert all(job.fn is gate and job.name.endswith("Gate") for job in report.handed_back)
+    concurrent.futures.wait(queued, LONG)
     assert all(future.cancelled() for future in queued)
     assert concurrent.futures.wait(queued, timeout=LONG).not_done == set()
     assert {job.worker for job in report.still_running} == {"resize-1", "resize-2"}
@@ -113,6 +115,7 @@ def test_what_the_deadline_leaves_in_the_queue_is_handed_back() -> None:
     report = pool.stop(0.01)
     assert [job.name for job in report.handed_back] == ["builtins.int"]
     assert len(report.still_running) == 1
+    concurrent.futures.wait([late], LONG)
     assert late.cancelled()
     gate.open()
     assert pool.stop(LONG).still_running == ()
@@ -157,7 +160,7 @@ def test_a_job_that_asks_for_it_is_told() -> None:
         assert began.acquire(timeout=LONG)
     assert not pool.stop_event.is_set()
     assert pool.stop(LONG).clean
-    assert [future.result(0) for future in futures] == [True] * 7
+    assert [future.result(LONG) for future in futures] == [True] * 7
 
 
 def test_a_stop_of_the_jobs_own_is_left_to_it() -> None:
@@ -323,5 +326,5 @@ def test_stops_from_everywhere_at_once_agree() -> None:
         for thread in threads:
             thread.join(LONG)
         report = pool.stop(LONG)
-        assert all(future.done() for future in accepted)
+        assert not concurrent.futures.wait(accepted, LONG).not_done
         assert sum(future.cancelled() for future in accepted) == len(report.handed_back)
