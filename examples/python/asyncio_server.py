@@ -73,6 +73,4 @@ async def main(url: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(
-        asyncio.run(main(sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8000"))
-    )
+    sys.exit(asyncio.run(main(sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8000")))

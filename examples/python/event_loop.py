@@ -35,9 +35,7 @@ def work(client: int) -> None:
 manager = Manager(handler, enable_wakeup=True)
 
 if __name__ == "__main__":
-    listener = manager.listen(
-        sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8000"
-    )
+    listener = manager.listen(sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8000")
     if listener.local_addr:
         print(f"serving on port {listener.local_addr[1]}", flush=True)
     manager.run(grace=25)

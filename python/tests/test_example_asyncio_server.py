@@ -10,6 +10,7 @@ import pytest
 from running import program
 from serving import connected, fetch, refused, run
 from test_serve_websockets import TEXT, upgraded
+from test_server_examples import drill
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "python" / "asyncio_server.py"
 
@@ -69,17 +70,13 @@ def test_what_does_not_end_in_time_is_said(tmp_path: Path) -> None:
     run(main)
 
 
-def _command() -> Path | None:
-    """The command `exeunt`, if it was built."""
-    built = [EXAMPLE.parents[2] / "target" / profile / "exeunt" for profile in ("release", "debug")]
-    return next((path for path in built if path.exists()), None)
-
-
 @pytest.mark.soak
 @pytest.mark.timeout(300)
-@pytest.mark.skipif(_command() is None, reason="there is no target/*/exeunt: cargo build")
 def test_it_loses_nothing_in_a_drill() -> None:
-    drill = [str(_command()), "drill", "--slow-path", "/slow?seconds=0.5", "--"]
-    command = [sys.executable, str(EXAMPLE), "http://127.0.0.1:{port}"]
-    done = subprocess.run([*drill, *command], capture_output=True, text=True, timeout=280)
+    command = drill()
+    if command is None:
+        pytest.skip("exeunt is not built: cargo build, or EXEUNT_COMMAND")
+    arguments = [command, "drill", "--slow-path", "/slow?seconds=0.5", "--"]
+    served = [sys.executable, str(EXAMPLE), "http://127.0.0.1:{port}"]
+    done = subprocess.run([*arguments, *served], capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
