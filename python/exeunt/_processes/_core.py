@@ -122,16 +122,19 @@ class Core:
         return self.stopping or any(s.ended for s in self.slots) or all(s.ready for s in self.slots)
 
     def settle_start(self) -> None:
+        """Raises what has kept a worker from being ready; from now on, who dies is replaced."""
+        self._check_ready()
         self.started = True
+        # Whoever has died in between has left its place for good.
+        self._check_ready()
+        self._check_open()
         if self._attached is not None:
             self._attached.follow(self)
+
+    def _check_ready(self) -> None:
         for slot in self.slots:
             if slot.ended and slot.error is not None:
-                self.ask(drain=False, timeout=self.stop_timeout)
-                self.wait(self.stop_timeout)
-                self.settle_up()
                 raise slot.error
-        self._check_open()
 
     def _check_open(self) -> None:
         if self.pid != os.getpid():
