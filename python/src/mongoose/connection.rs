@@ -1,6 +1,6 @@
 //! `Connection`: one Python object for a connection's whole life.
 //!
-//! A class has one block of methods (PyO3), so that this is long; what is more than a call of the engine's is in the files
+//! A class has one block of methods (`PyO3`), so that this is long; what is more than a call of the engine's is in the files
 //! beside it.
 
 use super::errors::{Raised, closed, runtime};
