@@ -95,14 +95,17 @@ def test_blocks_nest_and_are_used_again(heard: Heard) -> None:
 
 
 def test_an_exception_of_the_block_is_not_masked() -> None:
+    seen = []
     with pytest.raises(KeyboardInterrupt) as caught:  # noqa: PT012
         try:
             with DelayedKeyboardInterrupt():
                 send(signal.SIGINT)
                 raise ValueError("of the block")
         except ValueError:
+            seen.append("of the block")
             # The signal has not been forgotten: it comes now.
             until(lambda: False)
+    assert seen == ["of the block"]
     assert isinstance(caught.value.__context__, ValueError)
 
 

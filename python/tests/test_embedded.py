@@ -186,6 +186,29 @@ def test_resources_close_in_order_behind_those_who_use_them() -> None:
     ]
 
 
+def test_a_start_whose_awaiter_has_gone_goes_on_and_is_closed() -> None:
+    steps: list[str] = []
+    begun = asyncio.Event()
+
+    async def start() -> None:
+        begun.set()
+        await asyncio.sleep(0.05)
+        steps.append("started")
+
+    async def main(app: exeunt.App) -> None:
+        starting = asyncio.ensure_future(
+            app.component("slow", start, lambda: steps.append("closed"))
+        )
+        await begun.wait()
+        starting.cancel()
+        await asyncio.wait({starting})
+        assert starting.cancelled()
+        assert steps == []
+
+    exeunt.run(main)
+    assert steps == ["started", "closed"]
+
+
 def test_a_resource_that_does_not_close_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     @asynccontextmanager
     async def hangs() -> AsyncIterator[None]:

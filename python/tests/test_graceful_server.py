@@ -126,6 +126,31 @@ def test_a_client_that_sends_on_hears_the_goodbye() -> None:
     run(main)
 
 
+def test_a_line_that_comes_before_the_silence_is_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Long enough for any machine; the client's end is what ends the wait.
+    monkeypatch.setattr("exeunt._draining.IDLE_GRACE", 20.0)
+    monkeypatch.setattr("exeunt._draining.MOST_READING", 20.0)
+
+    async def main() -> None:
+        async with GracefulServer(echo, "127.0.0.1", goodbye=GOODBYE) as server:
+            reader, writer = await connect(server)
+            writer.write(b"before\n")
+            assert await reader.readline() == b"echo before\n"
+            leaving = asyncio.ensure_future(server.stop())
+            while server.sockets:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            writer.write(b"behind\n")
+            assert await reader.readline() == b"echo behind\n"
+            writer.write_eof()
+            assert await reader.read() == GOODBYE
+            assert (await leaving).is_clean
+            await close(writer)
+
+    run(main)
+
+
 def test_a_handler_that_hangs_is_cancelled_in_time() -> None:
     done = []
 
