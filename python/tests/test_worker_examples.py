@@ -173,6 +173,7 @@ def test_a_program_without_a_guard_is_told(method: str, tmp_path: Path) -> None:
 NEVER_STOPPED = """
 import sys
 import exeunt
+exeunt.ThreadPool  # before anything of multiprocessing, whose exit handler waits for its children
 def late(n):
     print("finished", n, flush=True)
 if __name__ == "__main__":

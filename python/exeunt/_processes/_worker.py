@@ -132,8 +132,6 @@ class Worker:
     def _raised(self, number: int, error: Exception) -> None:
         try:
             payload: bytes | None = bytes(ForkingPickler.dumps(error))
-            # What can be pickled may still not come back from it.
-            loads(payload or b"")
         except Exception:
             payload = None
         self._send("raised", number, payload, *_told(error))
