@@ -107,15 +107,6 @@ class _ThreadExit(SystemExit):
         super().__init__(code)
 
 
-def _thread_begins() -> None:
-    """This thread has its first block."""
-    if threading.current_thread() is not threading.main_thread():
-        # Interrupting it takes this, in a signal handler, which should not have to import it.
-        import ctypes
-
-        assert ctypes.pythonapi
-
-
 def _exception(native: bool) -> BaseException:
     """The exception of the stop, for this thread, directly before it is raised."""
     _before_termination()

@@ -65,6 +65,10 @@ def install() -> None:
     In any thread. Raises `OSError` without descriptors or threads.
     """
     global _is_installed
+    # Interrupting a thread takes it, in a signal handler, which should not have to import it.
+    import ctypes
+
+    assert ctypes.pythonapi
     if threading.current_thread() is threading.main_thread():
         _install_handlers()
         try:

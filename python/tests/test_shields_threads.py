@@ -182,3 +182,22 @@ def test_p44_an_object_is_one_threads_at_a_time() -> None:
         status, out = running.end()
     assert status == 0
     assert out.endswith("make one for each thread\nagain\n")
+
+
+def test_p44_the_main_thread_leaves_after_a_block_that_has_come_to_its_end() -> None:
+    text = """
+    import sys, threading, time
+    from exeunt import ShutdownProtection, configure_shutdown_manager
+    configure_shutdown_manager()
+    def work():
+        with ShutdownProtection():
+            print("inside")
+            sys.stdin.readline()
+    threading.Thread(target=work, daemon=True).start()
+    time.sleep(60)
+    """
+    with shielded(text) as running:
+        running.wait_for("inside\n")
+        running.kill(TERM)
+        running.say("\n")
+        assert running.end() == (1, "inside\n")

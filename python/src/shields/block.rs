@@ -3,6 +3,7 @@
 use super::conductor::{Conductor, budget, default_budget, make_room, set_drop_in};
 use super::live::{self, lock};
 use exeunt_lifecycle::{Shield, ShieldOutcome, Work};
+use pyo3::exceptions::asyncio::CancelledError;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PySystemExit};
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
@@ -94,10 +95,7 @@ impl ShutdownProtection {
     fn begin(slf: &Bound<'_, Self>, task: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
         let (py, this) = (slf.py(), slf.get());
         let conductor = Conductor::of(py)?;
-        let (thread, is_new) = live::this_thread(py)?;
-        if is_new {
-            py.import("exeunt._shields")?.getattr("_thread_begins")?.call0()?;
-        }
+        let thread = live::this_thread(py)?;
         let mut state = lock(&this.state);
         if state.depth > 0 {
             let elsewhere = state.live.as_ref().is_some_and(|live| live.thread != thread);
@@ -147,6 +145,10 @@ impl ShutdownProtection {
             Some(task) => py.import("exeunt._shields")?.getattr("_is_told")?.call1((task,))?.extract()?,
             None => false,
         };
+        if task.is_some() && live::is_told() && !told {
+            // The loop is at its end, and would cut short what begins now.
+            return Err(CancelledError::new_err(()));
+        }
         Ok(if told || live::is_told() || self.is_inside(py, thread, task, Others::Around) {
             Late::Goes
         } else if task.is_some() && self.is_inside(py, thread, task, Others::Any) {
@@ -231,9 +233,9 @@ impl ShutdownProtection {
             return Ok(Pending::Nothing);
         };
         let task = task.map(|task| task.into_bound(py));
-        let pending = self.pending(py, thread, task.as_ref(), told, error)?;
+        let pending = self.pending(py, thread, task.as_ref(), told, error);
         conductor.one_less(py, thread)?;
-        Ok(pending)
+        pending
     }
 
     fn pending(
@@ -405,7 +407,7 @@ impl ShutdownProtection {
 
     /// Whether other tasks of this thread have live blocks.
     fn _waits(&self, py: Python<'_>) -> PyResult<bool> {
-        let (thread, _) = live::this_thread(py)?;
+        let thread = live::this_thread(py)?;
         Ok(Conductor::installed().is_some() && self.is_inside(py, thread, None, Others::Any))
     }
 

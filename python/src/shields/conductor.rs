@@ -405,7 +405,7 @@ impl Shields {
         if Conductor::installed().is_none() {
             return Ok(Vec::new());
         }
-        let (this, _) = live::this_thread(py)?;
+        let this = live::this_thread(py)?;
         let seen = live::all(py).into_iter().filter_map(|block| block.get().seen());
         Ok(seen
             .map(|seen| (seen.thread, seen.outcome.is_some()))

@@ -68,16 +68,16 @@ pub(super) fn is_empty() -> bool {
     lock(&LIVE).slots.iter().all(|slot| slot.block.is_none())
 }
 
-/// This thread, by the number that Python knows it by; true if it is new here.
+/// This thread, by the number that Python knows it by.
 #[inline]
-pub(super) fn this_thread(py: Python<'_>) -> PyResult<(u64, bool)> {
+pub(super) fn this_thread(py: Python<'_>) -> PyResult<u64> {
     let known = THREAD.get();
     if known != 0 {
-        return Ok((known, false));
+        return Ok(known);
     }
     let thread: u64 = py.import("_thread")?.getattr("get_ident")?.call0()?.extract()?;
     THREAD.set(thread);
-    Ok((thread, true))
+    Ok(thread)
 }
 
 pub(super) fn is_this_thread(number: u64) -> bool {
