@@ -29,6 +29,8 @@ mod raw {
 /// # Errors
 ///
 /// What was raised.
+// In a frame of its own: an optimized build that inlined it dropped nothing of it when the stack unwound, and aborted.
+#[inline(never)]
 pub fn call<'py>(
     callable: &Bound<'py, PyAny>,
     arguments: &Bound<'py, PyTuple>,
@@ -48,6 +50,8 @@ pub fn call<'py>(
 /// # Errors
 ///
 /// What was raised.
+// In a frame of its own: an optimized build that inlined it dropped nothing of it when the stack unwound, and aborted.
+#[inline(never)]
 pub fn call3<'py>(
     callable: &Bound<'py, PyAny>,
     [first, second, third]: [&Bound<'py, PyAny>; 3],
