@@ -10,7 +10,7 @@ from orders_calls import CALLS
 
 from exeunt import mongoose
 
-SECONDS = 600 if os.environ.get("EXEUNT_SOAK") else 15
+SECONDS = 600 if os.environ.get("EXEUNT_SOAK") == "1" else 15
 # Called by the state machine itself, which sees to it that it ends.
 APART = {"run"}
 

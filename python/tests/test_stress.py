@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-SECONDS = 600 if os.environ.get("EXEUNT_SOAK") else 4
+SECONDS = 600 if os.environ.get("EXEUNT_SOAK") == "1" else 4
 
 
 @pytest.mark.timeout(SECONDS + 120)
