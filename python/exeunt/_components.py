@@ -34,6 +34,8 @@ class Components:
         self._closing: set[asyncio.Task[None]] = set()
         self._starting: set[asyncio.Task[Any]] = set()
         self._reported = reported
+        self.look: Callable[[], object] = lambda: None
+        """Takes note of the phase, before what a close begins could be taken for what is cut."""
 
     def tasks(self) -> set[asyncio.Task[Any]]:
         """The tasks that start and close."""
@@ -111,6 +113,7 @@ class Components:
         if component.state != "closing":
             return
         self._forget(component)
+        self.look()
         for earlier in self._closing:
             # The engine asks for one at a time: it has given up those before.
             earlier.cancel()

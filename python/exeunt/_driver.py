@@ -26,10 +26,12 @@ class Driver:
         self._seen = Phase.STARTING
         self._watch = app.lifecycle.watch()
         loop.add_reader(self._watch.fileno(), self._look)
+        app._components.look = self._look
         self._look()
 
     def end(self) -> None:
         """Looks no more."""
+        self._app._components.look = lambda: None
         self._loop.remove_reader(self._watch.fileno())
         self._watch.close()
 
