@@ -214,3 +214,32 @@ def test_a_task_that_somebody_else_cancels_is_a_503() -> None:
             assert (await fetch(server.port, "/")).status == 503
 
     run(main)
+
+
+def test_a_stream_that_nobody_may_be_sent_is_not_gone_through(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pieces = 0
+
+    async def handler(request: Request) -> Response:
+        async def endless() -> AsyncGenerator[bytes, None]:
+            nonlocal pieces
+            while pieces < 1000:
+                pieces += 1
+                yield b"x"
+
+        return Response(int(request.path[1:]), body=endless())
+
+    async def main() -> None:
+        async with exeunt.serve(handler, URL) as server, connected(server.port) as client:
+            for method, status in (("HEAD", 200), ("GET", 204), ("HEAD", 204), ("GET", 304)):
+                # On one connection: none of them ends it.
+                assert (await client.fetch(f"/{status}", method)).status == status
+            assert (await client.fetch("/205")).status == 205
+            assert pieces == 0
+            assert len((await client.fetch("/200")).body) == 1000
+        assert server.report is not None
+        assert server.report.is_clean, server.report
+
+    run(main)
+    assert not caplog.records

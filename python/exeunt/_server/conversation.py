@@ -22,6 +22,9 @@ HIGH = 256 * 1024
 LOW = 64 * 1024
 """Until there are no more than this."""
 
+_WITHOUT_CONTENT = (204, 205, 304)
+"""Such answers are whole with their head (RFC 9110 section 15)."""
+
 _log = logging.getLogger("exeunt")
 
 
@@ -164,6 +167,15 @@ class Conversation:
     ) -> None:
         self.exchange.begin(status, fields)
         self._begun = True
+        empty = status in _WITHOUT_CONTENT
+        if empty or self.exchange.method == "HEAD":
+            # Nobody takes any of it: it might be gone through without end, and without a pause.
+            async with closing(pieces):
+                pass
+            if not empty:
+                self.exchange.chunk(b"")
+            self._whole = True
+            return
         async with closing(pieces) as iterator:
             async for piece in iterator:
                 data = piece.encode() if isinstance(piece, str) else piece
