@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 import weakref
+from _thread import allocate_lock
 from time import monotonic
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -25,6 +26,11 @@ class Background:
         self._deadlines: tuple[float, float] | None = None
         self.report: DrainReport | None = None
         self.error: BaseException | None = None
+        # Up to Python 3.12 a thread whose join is left by an exception (Ctrl-C) is taken for ended.
+        self._ended = False
+        self._end = allocate_lock()
+        self._end.acquire()
+        self._process = os.getpid()
         self._thread = threading.Thread(
             target=self._serve, name=f"exeunt-manager-{id(manager):x}", daemon=True
         )
@@ -36,7 +42,7 @@ class Background:
 
     @property
     def is_alive(self) -> bool:
-        return self._thread.is_alive()
+        return not self._ended and self._process == os.getpid()
 
     @property
     def is_here(self) -> bool:
@@ -57,12 +63,15 @@ class Background:
 
     def join(self, end: float, timeout: float) -> None:
         """Waits for its end until that moment; a TimeoutError names what holds it up."""
-        self._thread.join(max(end - monotonic(), 0))
-        if self._thread.is_alive():
+        # Who is interrupted behind `acquire` leaves it locked: nobody waits for it any more then.
+        if not self._ended and self._end.acquire(timeout=max(end - monotonic(), 0)):
+            self._end.release()
+        if not self._ended:
             raise TimeoutError(
                 f"the Manager did not stop within {timeout:g} s: {self._whereabouts()}; "
                 "it is not closed, and stop() can be called again"
             )
+        self._thread.join()
         atexit.unregister(self._at_exit)
 
     def _serve(self) -> None:
@@ -76,6 +85,9 @@ class Background:
         except BaseException as error:
             # For whoever stops it: nobody else is there to be told.
             self.error = error
+        finally:
+            self._ended = True
+            self._end.release()
 
     def _whereabouts(self) -> str:
         ident = self._thread.ident

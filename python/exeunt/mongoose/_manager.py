@@ -1,6 +1,6 @@
 """`Manager`: the native one, and its stop as a Python programmer would rather write it."""
 
-from _thread import allocate_lock, get_ident
+from _thread import RLock, get_ident
 from time import monotonic
 
 from .._native import DrainReport, Report, _drain_poll
@@ -9,7 +9,7 @@ from ._times import reserve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from threading import Lock
+    from types import TracebackType
 
     from ._background import Background
     from ._running import Run
@@ -33,7 +33,7 @@ class Manager(NativeManager):
     _report: Report | None = None
     _drained: DrainReport | None = None
     _background: "Background | None" = None
-    _stopping: "Lock | None" = None
+    _stopping: "RLock | None" = None
 
     @property
     def report(self) -> Report | None:
@@ -110,15 +110,14 @@ class Manager(NativeManager):
 
     def start(self) -> None:
         """Polls in a thread of its own, until `stop`. RuntimeError if that was called before."""
-        from threading import Lock
-
         from ._background import Background
 
         if self._background is not None:
             raise RuntimeError("this Manager was started before; make another")
         if self._freed:
             raise RuntimeError("Manager has been freed")
-        self._stopping = Lock()
+        # Reentrant, since a signal's handler may stop it, too, in the middle of that.
+        self._stopping = RLock()
         self._background = Background(self)
 
     def stop(self, timeout: float = 25.0) -> DrainReport:
@@ -146,6 +145,7 @@ class Manager(NativeManager):
             if not self._freed:
                 background.tell(end)
                 background.join(end, timeout)
+            if not self._freed:
                 self._end(background, end)
         finally:
             stopping.release()
@@ -170,8 +170,10 @@ class Manager(NativeManager):
         if self._closed_by == here:
             # In a handler of the drain below, or of a signal that came meanwhile.
             return super().close()
-        # Several threads may close it: one does, and the others return when that is done.
-        with self.__dict__.setdefault("_closing", allocate_lock()):
+        # Several threads may close it: one does, and the others return when that is done. It is
+        # reentrant for a signal whose handler closes it, too, before or behind what is told apart
+        # above.
+        with self.__dict__.setdefault("_closing", RLock()):
             self._closed_by = here
             try:
                 self._close(grace)
@@ -183,9 +185,11 @@ class Manager(NativeManager):
         try:
             if grace > 0 and not self._freed and self.connections:
                 self._drain(grace)
-        except RuntimeError:
-            # It is being polled, which the next call says, or another thread has closed it.
-            pass
+        except RuntimeError as error:
+            # It is being polled, which the next call says, or another thread has closed it. What a
+            # signal's handler raises comes from elsewhere.
+            if not _is_ours(error.__traceback__):
+                raise
         finally:
             super().close()
 
@@ -219,3 +223,10 @@ class Manager(NativeManager):
             raise RuntimeError(
                 f"{what}() while the thread of start() polls this Manager: stop() it"
             )
+
+
+def _is_ours(trace: "TracebackType | None") -> bool:
+    """Whether that was raised by what is called here, and not by code that ran meanwhile."""
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_globals is globals()
