@@ -139,3 +139,59 @@ print(signal.getsignal(signal.SIGINT) is own)
     assert status == 0, out
     assert "told\n" in out
     assert out.endswith("True\n")
+
+
+def test_signals_that_all_raise_leave_sigint_as_it_was() -> None:
+    text = f"""{HEAD}
+import sys
+
+class Raised(Exception):
+    pass
+
+def handler(number, frame):
+    raise Raised(number)
+
+def kill():
+    # At once for the main thread, which wants the interpreter back behind its wait.
+    for number in numbers:
+        os.kill(os.getpid(), number)
+
+numbers = [signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGHUP]
+for number in numbers:
+    signal.signal(number, handler)
+seen = []
+sys.unraisablehook = lambda unraisable: seen.append(unraisable.exc_value)
+sys.setswitchinterval(60)
+manager = Manager()
+threading.Timer(0.1, kill).start()
+while len(seen) < 4:
+    try:
+        manager.poll(100)
+    except Raised as raised:
+        seen.append(raised)
+print(sorted(raised.args[0] for raised in seen) == sorted(numbers))
+print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+manager.close()
+"""
+    with program(text) as run:
+        assert run.end() == (0, "True\nTrue\n")
+
+
+def test_a_program_that_puts_back_what_it_found_has_python_s_own_again() -> None:
+    text = f"""{HEAD}
+def swap():
+    found = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    put_back.append(found)
+
+put_back = []
+manager = Manager()
+manager.timer_add(0, swap)
+manager.poll(0)
+print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)
+signal.signal(signal.SIGINT, put_back[0])
+manager.poll(0)
+print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+manager.close()
+"""
+    with program(text) as run:
+        assert run.end() == (0, "True\nTrue\n")

@@ -19,6 +19,9 @@ const PATIENCE: Duration = Duration::from_millis(100);
 
 const SIGINT: i32 = 2;
 
+/// How many there are, signal(7).
+const SIGNALS: usize = 64;
+
 /// Nothing has come that is not raised yet.
 const NONE: u8 = 0;
 /// One has come in a handler.
@@ -52,7 +55,10 @@ pub(super) fn take(py: Python<'_>) -> PyResult<Option<Taken>> {
         return Ok(None);
     }
     let python = python(py)?;
-    if !python.present.bind(py).call1((SIGINT,))?.is(&python.default) {
+    let present = python.present.bind(py).call1((SIGINT,))?;
+    // A program that has put back what it found in a handler has ours set for good: it is given back behind this pass.
+    let is_left = present.is(&python.ours) && DEPTH.get() == 0;
+    if !is_left && !present.is(&python.default) {
         return Ok(None);
     }
     match python.signal.bind(py).call1((SIGINT, &python.ours)) {
@@ -67,12 +73,20 @@ impl Taken {
     /// It is Python's again, unless somebody has it meanwhile.
     pub(super) fn end(self, py: Python<'_>) -> PyResult<()> {
         let python = self.0;
-        if !python.present.bind(py).call1((SIGINT,))?.is(&python.ours) {
-            return Ok(());
+        let mut first = Ok(());
+        // It runs the handlers of what has come before anything else, and does nothing if one raises; there are no more of
+        // them than signals.
+        for _ in 0..=SIGNALS {
+            if !python.present.bind(py).call1((SIGINT,))?.is(&python.ours) {
+                break;
+            }
+            match python.signal.bind(py).call1((SIGINT, &python.default)) {
+                Ok(_) => break,
+                Err(raised) if first.is_ok() => first = Err(raised),
+                Err(raised) => raised.write_unraisable(py, None),
+            }
         }
-        let back = || python.signal.bind(py).call1((SIGINT, &python.default)).map(drop);
-        // It runs the handlers of what has come before anything else, and does nothing if one raises.
-        back().or_else(|raised| back().and(Err(raised)))
+        first
     }
 }
 
