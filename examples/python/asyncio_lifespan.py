@@ -11,18 +11,22 @@ import exeunt
 async def cache() -> AsyncIterator[dict[str, str]]:
     print("cache opens", flush=True)
     await asyncio.sleep(0.02)
-    yield {}
-    await asyncio.sleep(0.02)
-    print("cache closed", flush=True)
+    try:
+        yield {}
+    finally:
+        await asyncio.sleep(0.02)
+        print("cache closed", flush=True)
 
 
 @asynccontextmanager
 async def database() -> AsyncIterator[dict[str, str]]:
     print("database opens", flush=True)
     await asyncio.sleep(0.02)
-    yield {}
-    await asyncio.sleep(0.02)
-    print("database closed", flush=True)
+    try:
+        yield {}
+    finally:
+        await asyncio.sleep(0.02)
+        print("database closed", flush=True)
 
 
 async def main() -> None:

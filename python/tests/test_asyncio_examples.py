@@ -91,7 +91,7 @@ LIVES = pytest.mark.parametrize(
 @LIVES
 def test_it_stops_well_whenever_it_is_told(name: str, twice: bool) -> None:
     # Other points for one signal than for two.
-    sweep(name, twice, [0.035 * point for point in range(twice, 12, 2)])
+    sweep(name, twice, [0.01, *(0.035 * point for point in range(twice, 12, 2))])
 
 
 @LIVES
