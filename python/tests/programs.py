@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from types import TracebackType
 
+from running import has_line
+
 PATIENCE = 40.0
 """Seconds that whatever is waited for may take on a machine under load."""
 
@@ -54,9 +56,9 @@ class Program:
             return
 
     def until(self, text: str) -> None:
-        """Reads on until `text` has been printed."""
+        """Reads on until `text` has been printed, and the rest of its line."""
         deadline = time.monotonic() + PATIENCE
-        while text not in self.output:
+        while not has_line(self.output.encode(), text.encode()):
             assert self._read(deadline), f"{text!r} never came:\n{self.output}"
 
     def pause(self) -> None:

@@ -14,6 +14,12 @@ PATIENCE = 30.0
 """How long a condition may take, in seconds: far more than it ever does."""
 
 
+def has_line(read: bytes, wanted: bytes) -> bool:
+    """Whether that has been read, and the line whole that it ends in."""
+    begin = read.find(wanted)
+    return begin >= 0 and b"\n" in read[begin + len(wanted) - 1 :]
+
+
 class Program:
     """A Python program that runs."""
 
@@ -26,10 +32,13 @@ class Program:
         return self._process.pid
 
     def wait_for(self, text: str) -> str:
-        """What it has written so far, as soon as `text` is among that."""
+        """What it has written so far, as soon as `text` is among that, with the rest of its line.
+
+        `print` writes its arguments and the end of the line one by one where nothing is buffered.
+        """
         wanted = text.encode()
         deadline = time.monotonic() + PATIENCE
-        while wanted not in self._read:
+        while not has_line(self._read, wanted):
             assert self._process.stdout is not None
             left = max(deadline - time.monotonic(), 0)
             ready, _, _ = select.select([self._process.stdout], [], [], left)

@@ -12,8 +12,8 @@ SYNC = """
     which = sys.argv[1]
 
     def untold():
-        print("up")
         try:
+            print("up")
             time.sleep(60)
         finally:
             print("rolled back")
@@ -26,8 +26,8 @@ SYNC = """
         return "value"
 
     def deaf(app):
-        print("up")
         try:
+            print("up")
             time.sleep(60)
         except KeyboardInterrupt:
             print("interrupted")
@@ -43,9 +43,9 @@ SYNC = """
         time.sleep(60)
 
     def stubborn():
-        print("up")
         while True:
             try:
+                print("up")
                 time.sleep(60)
             except KeyboardInterrupt:
                 pass
@@ -56,7 +56,7 @@ SYNC = """
     def fails():
         raise ValueError("of main")
 
-    print("returned", exeunt.run(globals()[which], grace=1.0))
+    print("returned", exeunt.run(globals()[which], grace=3.0))
     """
 
 
@@ -89,7 +89,7 @@ def test_a_sync_main_that_does_not_end_is_left() -> None:
 
 
 def test_a_third_signal_ends_a_sync_main() -> None:
-    with Program(SYNC.replace("grace=1.0", "grace=60.0"), "stubborn") as program:
+    with Program(SYNC.replace("grace=3.0", "grace=60.0"), "stubborn") as program:
         program.until("up")
         for _ in range(3):
             program.send(signal.SIGTERM)
@@ -148,7 +148,7 @@ SERVICES = """
         print("working")
         await app.stop.wait()
 
-    times = {"start_timeout": 0.2, "timeout": 0.3} if "hang" in which else {}
+    times = {"start_timeout": 1.0, "timeout": 1.0} if "hang" in which else {}
     application = exeunt.Application([Sync(), Async()], grace=5.0, **times)
     if which == "embedded":
         asyncio.run(application.arun(awork))

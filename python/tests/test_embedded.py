@@ -64,7 +64,7 @@ def test_a_program_runs_where_a_loop_runs() -> None:
 def test_a_block_that_does_not_look_is_cut() -> None:
     async def main() -> None:
         with pytest.raises(exeunt.StopFailed) as failed:  # noqa: PT012
-            async with exeunt.lifespan(grace=0.2):
+            async with exeunt.lifespan(grace=1.0):
                 terminate()
                 await asyncio.sleep(60)
         assert failed.value.report.verdict == "cut"

@@ -91,7 +91,7 @@ async def main(app):
 
 
 if __name__ == "__main__":
-    print("returned", exeunt.run(main, grace=1.0))
+    print("returned", exeunt.run(main, grace=3.0))
     print("report", exeunt.last_report().exit_status)
 """
 

@@ -180,7 +180,7 @@ began = threading.Event()
 def stuck():
     began.set()
     threading.Event().wait()
-pool = ThreadPool(2, name="stuck", stop_timeout=0.2)
+pool = ThreadPool(2, name="stuck", stop_timeout=1.0)
 pool.submit(stuck)
 began.wait()
 for _ in range(3):
