@@ -228,7 +228,8 @@ def _in_main() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
-_mask: set[int] | None = None
+# By thread, since several may fork at once.
+_masks: dict[int, set[int]] = {}
 
 
 def _about_to_fork() -> None:
@@ -236,15 +237,14 @@ def _about_to_fork() -> None:
 
     CPython forgets what has arrived in a child before its hooks run (`_PySignal_AfterFork`).
     """
-    global _mask
     if _before:
-        _mask = set(signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS))
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        _masks[threading.get_ident()] = set(mask)
 
 
 def _unmask() -> None:
-    global _mask
-    if _mask is not None:
-        mask, _mask = _mask, None
+    mask = _masks.pop(threading.get_ident(), None)
+    if mask is not None:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 

@@ -2,12 +2,13 @@
 
 import os
 import signal
+import threading
 from pathlib import Path
 
 import pytest
-from programs import Program
+from programs import PATIENCE, Program
 
-from exeunt import DelayedKeyboardInterrupt
+from exeunt import DelayedKeyboardInterrupt, _held
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -171,3 +172,27 @@ def test_a_block_in_a_daemon_thread_is_finished_before_the_end() -> None:
         """) as program:
         assert program.end() == 0
         assert program.output == "finished\n"
+
+
+def test_threads_that_fork_at_once_leave_no_signal_blocked() -> None:
+    begun, other = threading.Event(), threading.Event()
+    blocked: list[set[int]] = []
+
+    def fork() -> None:
+        _held._about_to_fork()
+        begun.set()
+        other.wait(PATIENCE)
+        _held._unmask()
+        blocked.append(set(signal.pthread_sigmask(signal.SIG_BLOCK, [])))
+
+    before = set(signal.pthread_sigmask(signal.SIG_BLOCK, []))
+    thread = threading.Thread(target=fork)
+    with DelayedKeyboardInterrupt():
+        thread.start()
+        assert begun.wait(PATIENCE)
+        _held._about_to_fork()
+        other.set()
+        thread.join(PATIENCE)
+        _held._unmask()
+        blocked.append(set(signal.pthread_sigmask(signal.SIG_BLOCK, [])))
+    assert blocked == [before, before]
