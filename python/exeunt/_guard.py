@@ -10,6 +10,7 @@ from ._held import is_blocking
 from ._leave import end_process
 from ._lifecycle import Lifecycle, Phase
 from ._native import Component
+from ._native import _Shields as _shields
 
 __all__ = ["Guard", "Interrupted"]
 
@@ -83,9 +84,13 @@ class Guard:
     def _nudged(self, _number: int, _frame: object) -> None:
         stuck = self._stuck
         error = stuck() if stuck is not None else None
-        if error is not None and not is_blocking():
+        if error is not None and not is_blocking() and not self._is_shielded():
             self._stuck = None
             raise error
+
+    def _is_shielded(self) -> bool:
+        """A block holds that off until the drain deadline: its rollback comes before the end."""
+        return self._lifecycle.phase < Phase.CLOSING and _shields.holds()
 
     def _watch(self) -> None:
         main = threading.main_thread().ident

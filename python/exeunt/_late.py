@@ -26,6 +26,10 @@ def keep_until_exit(numbers: Iterable[int], attempts_left: int) -> None:
         return
     if not _before:
         atexit.register(_ignore)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(
+                before=_about_to_fork, after_in_parent=_unmask, after_in_child=_forked
+            )
     _left = max(attempts_left, 1)
     for number in numbers:
         before = signal.getsignal(number)
@@ -42,6 +46,30 @@ def _late(number: int, _: FrameType | None) -> None:
     if _left <= 0:
         signal.signal(number, _before[number])
         os.kill(os.getpid(), number)
+
+
+# By thread, since several may fork at once.
+_masks: dict[int, set[int]] = {}
+
+
+def _about_to_fork() -> None:
+    # CPython forgets what has arrived in a child before its hooks run (`_PySignal_AfterFork`).
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _before)
+    _masks[threading.get_ident()] = set(mask)
+
+
+def _unmask() -> None:
+    mask = _masks.pop(threading.get_ident(), None)
+    if mask is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _forked() -> None:
+    # Nobody has told the child to stop (L17).
+    for number, before in _before.items():
+        if signal.getsignal(number) is _late:
+            signal.signal(number, before)
+    _unmask()
 
 
 def _ignore() -> None:

@@ -26,7 +26,9 @@ def end_process(status: int, say: Callable[[], None]) -> None:
 
 
 def _flush(say: Callable[[], None]) -> None:
-    for act in (say, _end_children, sys.stdout.flush, sys.stderr.flush, logging.shutdown):
+    # Without a terminal, or once it is closed, there may be no stream at all.
+    streams = [stream.flush for stream in (sys.stdout, sys.stderr) if stream is not None]
+    for act in (say, _end_children, *streams, logging.shutdown):
         try:
             act()
         except Exception:

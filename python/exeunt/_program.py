@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import logging
+import os
 import signal
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
@@ -16,6 +17,7 @@ from ._current import APP
 from ._driver import Driver
 from ._embed import remember
 from ._guard import Guard
+from ._interrupts import kept_from_loops
 from ._late import keep_until_exit
 from ._leave import end_process, holding_threads, where
 from ._lifecycle import Lifecycle, Report, Work
@@ -48,6 +50,7 @@ class Program:
         loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
     ) -> None:
         self._owns = threading.current_thread() is threading.main_thread()
+        self._pid = os.getpid()
         self._options = {"force": "exit" if self._owns else "notify", **options}
         self._loop_factory = loop_factory or asyncio.new_event_loop
         self._known = frozenset(threading.enumerate())
@@ -72,6 +75,8 @@ class Program:
             stack.callback(self._end_loop, loop)
             asyncio.set_event_loop(loop)
             loop.set_default_executor(self._executor)
+            if self._owns:
+                stack.enter_context(kept_from_loops())
             lifecycle = Lifecycle(**self._options)
             if self._owns:
                 # What blocks hold off raises nothing in the loop: the stop is ours to see through.
@@ -83,6 +88,7 @@ class Program:
             stack.callback(lifecycle.close)
             app = App(lifecycle, loop, guard)
             stack.callback(APP.reset, APP.set(app))
+            stack.callback(self._leave_to_parent, stack, loop)
             driver = self._through(loop, app, self._begin(app, loop))
             if _is_async(main):
                 self._through(loop, app, self._run(app, driver, prepare, main))
@@ -91,6 +97,8 @@ class Program:
                 if not (self._raised or self._was_cut or lifecycle.is_stopping):
                     assert callable(main)
                     self._value, self._raised = run_sync(app, guard, main)
+                    if self._is_forked():
+                        return self._outcome(None)
                     if inspect.iscoroutine(self._value):
                         self._through(loop, app, self._run(app, driver, None, self._value))
             self._ended_itself = lifecycle.request_stop("main has ended")
@@ -113,6 +121,8 @@ class Program:
             try:
                 loop.run_until_complete(task)
             except (SystemExit, KeyboardInterrupt) as error:
+                if self._is_forked():
+                    raise
                 # Of another task: it leaves the loop at once, and the loop can go on.
                 self._raised = self._raised or error
                 app.request_stop(f"{type(error).__name__} in a task")
@@ -153,6 +163,8 @@ class Program:
             result = call(main, app) if callable(main) else main
             return await result if inspect.isawaitable(result) else result
         except (SystemExit, KeyboardInterrupt) as error:
+            if self._is_forked():
+                raise
             # They would leave the loop, and the rest of the program with it.
             self._raised = self._raised or error
             return None
@@ -199,9 +211,32 @@ class Program:
         left = [*self._left, *(f"thread {name}" for name in threads)]
         _log.error("the process ends; still there: %s", "; ".join(left) or "the main thread")
 
-    def _outcome(self, report: Report) -> Any:
-        if self._raised is not None and report.verdict in ("clean", "failed"):
-            raise self._raised
+    def _is_forked(self) -> bool:
+        return os.getpid() != self._pid
+
+    def _leave_to_parent(self, stack: ExitStack, loop: asyncio.AbstractEventLoop) -> None:
+        """In a forked child that leaves main, all of this is the parent's (L17).
+
+        What the loop waits for is the kernel's (epoll(7)), and shared: closing it here would have
+        the parent wait for nothing.
+        """
+        if not self._is_forked():
+            return
+        stack.pop_all()
+        asyncio.set_event_loop(None)
+        with suppress(AttributeError):
+            # Otherwise asyncio closes it when it is freed.
+            loop._closed = True  # type: ignore[attr-defined]
+
+    def _outcome(self, report: Report | None) -> Any:
+        if report is None:
+            if self._raised is not None:
+                raise self._raised
+            return self._value
+        if self._raised is not None:
+            hides = _says_well(self._raised) and not report.is_clean
+            if report.verdict in ("clean", "failed") and not hides:
+                raise self._raised
         if not report.is_clean:
             raise SystemExit(report.exit_status)
         return self._value
@@ -225,6 +260,10 @@ async def _watch(work: dict[threading.Thread, Work], known: frozenset[threading.
         await asyncio.sleep(_LOOK)
         for thread in set(work) - set(holding_threads(known)):
             work.pop(thread).done()
+
+
+def _says_well(error: BaseException) -> bool:
+    return isinstance(error, SystemExit) and error.code in (None, 0)
 
 
 def _is_async(main: _Main) -> bool:

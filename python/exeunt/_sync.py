@@ -1,5 +1,6 @@
 """A sync main function, in the main thread, that a stop interrupts (P53)."""
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ def run_sync(
             return KeyboardInterrupt("the program is to stop")
         return None
 
+    pid = os.getpid()
     work = lifecycle.work("main", "body", scope="main")
     result: Any = None
     raised: BaseException | None = None
@@ -49,7 +51,8 @@ def run_sync(
     except BaseException as error:
         if not is_by_stop(error):
             raised = error
-            lifecycle.fail("main", f"{type(error).__name__}: {error}")
+            if os.getpid() == pid:
+                lifecycle.fail("main", f"{type(error).__name__}: {error}")
     if interrupted and work.is_cut:
         work.cut()
     else:

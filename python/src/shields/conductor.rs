@@ -413,6 +413,17 @@ impl Shields {
             .collect())
     }
 
+    /// Whether a block of this thread is live, and its time not over.
+    #[staticmethod]
+    fn holds(py: Python<'_>) -> PyResult<bool> {
+        if Conductor::installed().is_none() {
+            return Ok(false);
+        }
+        let this = live::this_thread(py)?;
+        let mut seen = live::all(py).into_iter().filter_map(|block| block.get().seen());
+        Ok(seen.any(|seen| seen.thread == this && seen.outcome.is_none()))
+    }
+
     /// Whether threads are about to end because of the exception, within the time that they have for that.
     #[staticmethod]
     fn leaving() -> bool {
