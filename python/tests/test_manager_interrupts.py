@@ -195,3 +195,66 @@ manager.close()
 """
     with program(text) as run:
         assert run.end() == (0, "True\nTrue\n")
+
+
+def test_no_other_thread_takes_an_interrupt_from_the_main_one() -> None:
+    text = f"""{HEAD}
+def turn():
+    other.timer_add(0.1, lambda: fired.append(1), repeat=True)
+    while not over:
+        other.poll(0)
+
+def interrupted():
+    interrupt()
+    # The other thread goes through whole handlers of its own meanwhile.
+    enough = len(fired) + 3
+    while len(fired) < enough:
+        time.sleep(0.001)
+
+fired, over = [], []
+other, manager = Manager(), Manager()
+thread = threading.Thread(target=turn)
+thread.start()
+while not fired:
+    time.sleep(0.001)
+manager.timer_add(0, interrupted)
+try:
+    manager.poll(0)
+    time.sleep(0.3)
+except KeyboardInterrupt:
+    print("interrupted")
+over.append(True)
+thread.join()
+"""
+    with program(text) as run:
+        assert run.end() == (0, "interrupted\n")
+
+
+def test_no_other_thread_is_woken_by_a_signal_of_the_main_one() -> None:
+    text = f"""{HEAD}
+def handler(conn, ev, data):
+    if ev == MG_EV_WAKEUP:
+        told.append(data)
+
+def turn():
+    polling.set()
+    manager.poll(-1)
+    print(told)
+
+from exeunt.mongoose import MG_EV_WAKEUP
+told, polling = [], threading.Event()
+signal.signal(signal.SIGUSR1, lambda *_: None)
+manager = Manager(handler, enable_wakeup=True)
+listener = manager.listen("tcp://127.0.0.1:0")
+manager.poll(0)
+thread = threading.Thread(target=turn)
+thread.start()
+polling.wait()
+time.sleep(0.2)
+os.kill(os.getpid(), signal.SIGUSR1)
+time.sleep(0.1)
+manager.wakeup(listener.id, b"woken")
+thread.join()
+"""
+    with program(text) as run:
+        assert run.end() == (0, "[b'woken']\n")

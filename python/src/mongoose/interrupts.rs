@@ -6,7 +6,7 @@
 //! a while, or with the next one.
 
 use super::shared::Shared;
-use pyo3::exceptions::{PyKeyboardInterrupt, PyValueError};
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use rustix::process::{Signal, getpid, kill_process};
@@ -51,7 +51,7 @@ pub(super) struct Taken(&'static Names);
 
 /// From here on SIGINT is ours, if it is Python's own, and this the main thread.
 pub(super) fn take(py: Python<'_>) -> PyResult<Option<Taken>> {
-    if !super::signals::may_be_main() {
+    if !super::signals::is_main() {
         return Ok(None);
     }
     let python = python(py)?;
@@ -61,12 +61,8 @@ pub(super) fn take(py: Python<'_>) -> PyResult<Option<Taken>> {
     if !is_left && !present.is(&python.default) {
         return Ok(None);
     }
-    match python.signal.bind(py).call1((SIGINT, &python.ours)) {
-        Ok(_) => Ok(Some(Taken(python))),
-        // This is another thread than the main one.
-        Err(error) if error.is_instance_of::<PyValueError>(py) => Ok(None),
-        Err(raised) => Err(raised),
-    }
+    python.signal.bind(py).call1((SIGINT, &python.ours))?;
+    Ok(Some(Taken(python)))
 }
 
 impl Taken {
@@ -97,7 +93,7 @@ impl Shared {
         DEPTH.set(depth + 1);
         let value = call();
         DEPTH.set(depth);
-        let is_over = depth == 0 && STATE.load(Ordering::SeqCst) == PUT_OFF && super::signals::may_be_main();
+        let is_over = depth == 0 && STATE.load(Ordering::SeqCst) == PUT_OFF && super::signals::is_main();
         if is_over && STATE.compare_exchange(PUT_OFF, NONE, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
             self.raise(py, PyKeyboardInterrupt::new_err(()), None);
         }

@@ -274,6 +274,7 @@ impl Manager {
         let turned = {
             let mut engine = self.turn()?;
             let Some(engine) = &mut *engine else { return Err(freed()) };
+            signals::learn(py)?;
             let heard = if timeout == Some(Duration::ZERO) { None } else { signals::source()? };
             let taken = interrupts::take(py)?;
             let turned = match &heard {

@@ -67,7 +67,17 @@ pub(crate) fn forked(py: Python<'_>) -> PyResult<()> {
 
 /// Where signals can be heard in this thread, if Python's handlers run in it.
 pub(super) fn source() -> PyResult<Option<Arc<OwnedFd>>> {
-    if may_be_main() { with_pair(|pair| Arc::clone(&pair.ours)).map(Some) } else { Ok(None) }
+    if is_main() { with_pair(|pair| Arc::clone(&pair.ours)).map(Some) } else { Ok(None) }
+}
+
+/// Has Python say whether this is the main thread, if it has not.
+pub(super) fn learn(py: Python<'_>) -> PyResult<()> {
+    if known().is_none()
+        && let Some(listening) = begin(py)?
+    {
+        listening.end(py)?;
+    }
+    Ok(())
 }
 
 /// A wait, without the GIL. What signals' handlers raise is its error.
@@ -128,12 +138,21 @@ fn put_back(py: Python<'_>, fd: RawFd) -> PyResult<()> {
 }
 
 thread_local! {
-    /// Python said that this is not the main thread, which cannot change but in a fork.
-    static ELSEWHERE: Cell<Option<Origin>> = const { Cell::new(None) };
+    /// Whether this is the main thread, as Python said, which cannot change but in a fork.
+    static MAIN: Cell<Option<(Origin, bool)>> = const { Cell::new(None) };
+}
+
+fn known() -> Option<bool> {
+    MAIN.get().filter(|(origin, _)| origin.is_here()).map(|(_, is_main)| is_main)
 }
 
 pub(super) fn may_be_main() -> bool {
-    !ELSEWHERE.get().is_some_and(Origin::is_here)
+    known().unwrap_or(true)
+}
+
+/// It is, for sure: what only the main thread may take, another must not take from it.
+pub(super) fn is_main() -> bool {
+    known().unwrap_or(false)
 }
 
 /// Sets ours, or none; what it was. None off the main thread of the main interpreter.
@@ -143,10 +162,14 @@ fn exchange(py: Python<'_>, fd: RawFd) -> PyResult<Option<RawFd>> {
     }
     match set(py, fd) {
         Err(error) if error.is_instance_of::<PyValueError>(py) => {
-            ELSEWHERE.set(Some(Origin::here()));
+            MAIN.set(Some((Origin::here(), false)));
             Ok(None)
         }
-        other => other.map(Some),
+        other => {
+            let before = other?;
+            MAIN.set(Some((Origin::here(), true)));
+            Ok(Some(before))
+        }
     }
 }
 
