@@ -29,6 +29,7 @@ chapters! {
     PythonWorkers: "python-workers.md";
     PythonAsyncio: "python-asyncio.md";
     PythonServer: "python-server.md";
+    PythonShields: "python-shields.md";
     PythonStartAndStop: "python-start-and-stop.md";
     Python: "python.md";
 }
