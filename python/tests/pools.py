@@ -67,10 +67,19 @@ def run_script(script: str, *args: str) -> subprocess.CompletedProcess[str]:
 
 def children() -> list[int]:
     """The children of this process, zombies included, but for multiprocessing's tracker."""
-    found = []
-    for task in Path("/proc/self/task").iterdir():
-        for pid in (task / "children").read_text().split():
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
-            if b"resource_tracker" not in command:
-                found.append(int(pid))
-    return found
+    while True:
+        try:
+            return [pid for task in Path("/proc/self/task").iterdir() for pid in children_of(task)]
+        except (FileNotFoundError, ProcessLookupError):
+            # A thread has ended meanwhile, and another has its children now; or one of those was reaped.
+            continue
+
+
+def children_of(task: Path) -> list[int]:
+    """Those that this thread has begun, or was left."""
+    found = map(int, (task / "children").read_text().split())
+    return [pid for pid in found if b"resource_tracker" not in command_of(pid)]
+
+
+def command_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
