@@ -71,7 +71,7 @@ def children() -> list[int]:
         try:
             return [pid for task in Path("/proc/self/task").iterdir() for pid in children_of(task)]
         except (FileNotFoundError, ProcessLookupError):
-            # A thread has ended meanwhile, and another has its children now; or one of those was reaped.
+            # A thread has ended, and another has its children now; or one of those was reaped.
             continue
 
 
