@@ -7,6 +7,7 @@ from contextlib import nullcontext, suppress
 from typing import Any
 
 import pytest
+from running import program
 from wire import GET, asked, connected, is_readable, loop, port_of, serving, split
 from ws_wire import UPGRADE
 
@@ -167,22 +168,46 @@ def test_what_leaves_poll_leaves_it_from_within_a_call_too(request_: bytes) -> N
         assert raised == [MG_EV_WS_OPEN if request_ is UPGRADE else MG_EV_ERROR]
 
 
-def test_a_handler_of_error_that_calls_error_ends() -> None:
-    depth = 0
+NESTED = """
+import sys
+from exeunt.mongoose import MG_EV_ERROR, MG_EV_OPEN, Manager
+# Of Python's frames; the stack would not do for so many.
+sys.setrecursionlimit(50_000)
+depth = 0
+errors = []
+def handler(conn, ev, data):
+    global depth
+    if ev == {event}:
+        depth += 1
+        {call}
+manager = Manager(handler, error_handler=errors.append)
+listener = manager.listen("tcp://127.0.0.1:0")
+try:
+    listener.error("first")
+except RecursionError:
+    sys.exit("told in another's place")
+error, = errors
+manager.poll(0)
+print(type(error).__name__, error, listener.id == 0)
+manager.close()
+assert depth == 64, depth
+"""
 
-    def handler(conn: Connection, ev: int, data: Any) -> None:
-        nonlocal depth
-        if ev == MG_EV_ERROR:
-            depth += 1
-            conn.error("again")
 
-    with loop(handler) as at:
-        listener = at.manager.listen("tcp://127.0.0.1:0")
-        listener.error("first")
-        assert depth > 50, "Python's limit ends it, wherever it is reached"
-        at.errors.clear()
-        at.turns()
-        assert listener.id == 0
+@pytest.mark.parametrize(
+    ("event", "call"),
+    [
+        ("MG_EV_ERROR", "conn.error('again')"),
+        ("MG_EV_OPEN", "manager.listen('tcp://127.0.0.1:0')"),
+        ("MG_EV_OPEN", "manager.connect('tcp://127.0.0.1:1')"),
+        ("MG_EV_OPEN", "manager.ws_connect('ws://127.0.0.1:1')"),
+    ],
+)
+def test_handlers_in_handlers_end_before_the_stack_does(event: str, call: str) -> None:
+    with program(NESTED.format(event=event, call=call)) as nested:
+        status, out = nested.end()
+    text = "64 handlers are in each other: one makes the event that it is called for"
+    assert (status, out) == (0, f"RecursionError {text} True\n")
 
 
 class Meddler(int):

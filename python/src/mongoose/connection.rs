@@ -7,6 +7,7 @@ use super::errors::{Raised, closed, runtime};
 use super::files::{self, Said};
 use super::headers::Headers;
 use super::http::HttpMessage;
+use super::interrupts::check_depth;
 use super::payload::{Payload, most};
 use super::shared::lock;
 use super::tls::{self, TlsOpts};
@@ -396,6 +397,7 @@ impl Connection {
         message: Option<&HttpMessage>,
         extra_headers: Option<Bound<'_, PyAny>>,
     ) -> PyResult<()> {
+        check_depth()?;
         let none = HttpMessage::new();
         self.request(message.unwrap_or(&none))?;
         let headers = Headers::given(extra_headers.as_ref())?;
@@ -471,12 +473,13 @@ impl Connection {
 
     /// Tells the handler `MG_EV_ERROR` with this text, before it returns; then the connection closes.
     ///
-    /// Raises `RuntimeError` if it is closed.
+    /// Raises `RuntimeError` if it is closed, `RecursionError` where 64 handlers are in each other.
     fn error(&self, message: &str) -> PyResult<()> {
         let engine = self.reach()?;
         if !engine.is_open() {
             return Err(closed());
         }
+        check_depth()?;
         engine.error(message);
         engine.close();
         Ok(())

@@ -6,7 +6,7 @@
 //! a while, or with the next one.
 
 use super::shared::Shared;
-use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::exceptions::{PyKeyboardInterrupt, PyRecursionError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use rustix::process::{Signal, getpid, kill_process};
@@ -32,6 +32,9 @@ const URGED: u8 = 2;
 static STATE: AtomicU8 = AtomicU8::new(NONE);
 /// Which of those that were put off this is.
 static NUMBER: AtomicU64 = AtomicU64::new(0);
+
+/// How many handlers may be in each other: each takes kilobytes of the thread's stack, of which Python's own limit knows nothing.
+const NESTED: u32 = 64;
 
 thread_local! {
     /// How many handlers this thread is in.
@@ -84,6 +87,15 @@ impl Taken {
         }
         first
     }
+}
+
+/// For a call that tells a handler before it returns: whether there is room for one more.
+pub(super) fn check_depth() -> PyResult<()> {
+    if DEPTH.get() < NESTED {
+        return Ok(());
+    }
+    let text = format!("{NESTED} handlers are in each other: one makes the event that it is called for");
+    Err(PyRecursionError::new_err(text))
 }
 
 impl Shared {

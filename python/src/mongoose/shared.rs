@@ -5,6 +5,7 @@
 
 use super::connection::Connection;
 use super::http::HttpMessage;
+use super::interrupts::check_depth;
 use crate::fork::Origin;
 use exeunt_manager as engine;
 use pyo3::exceptions::PyRuntimeError;
@@ -99,6 +100,7 @@ impl Shared {
         handler: Option<Py<PyAny>>,
         make: impl FnOnce() -> Result<engine::Connection, E>,
     ) -> PyResult<Py<Connection>> {
+        check_depth()?;
         // In a handler of another's first event there is somebody else's.
         let before = (COMING.replace(handler), MADE.take());
         let made = make();
