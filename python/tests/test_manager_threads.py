@@ -9,7 +9,16 @@ from typing import Any
 
 import pytest
 
-from exeunt.mongoose import MG_EV_HTTP_MSG, MG_EV_OPEN, MG_EV_READ, Connection, HttpMessage, Manager
+from exeunt.mongoose import (
+    MG_EV_HTTP_MSG,
+    MG_EV_OPEN,
+    MG_EV_READ,
+    Connection,
+    HttpMessage,
+    Manager,
+    _background,
+)
+from exeunt.mongoose._background import Background
 
 PATIENCE_S = 30.0
 
@@ -181,3 +190,29 @@ def test_a_close_among_calls_of_other_threads_ends_them_with_an_error_at_worst()
         assert manager.connections == ()
         known = ("freed", "reentrant", "being polled", "closed")
         assert [said for said in refusals if not any(text in said for text in known)] == []
+
+
+def test_one_thread_starts_it_when_two_do_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Between(Background):
+        def __init__(self, manager: Manager) -> None:
+            with pytest.raises(RuntimeError, match="was started before"):
+                manager.start()
+            super().__init__(manager)
+
+    monkeypatch.setattr(_background, "Background", Between)
+    manager = Manager()
+    manager.start()
+    assert manager.stop().is_clean
+
+
+def test_a_start_that_gets_no_thread_can_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    manager = Manager()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", none)
+        with pytest.raises(RuntimeError, match="new thread"):
+            manager.start()
+    manager.start()
+    assert manager.stop().is_clean

@@ -112,13 +112,18 @@ class Manager(NativeManager):
         """Polls in a thread of its own, until `stop`. RuntimeError if that was called before."""
         from ._background import Background
 
-        if self._background is not None:
-            raise RuntimeError("this Manager was started before; make another")
         if self._freed:
             raise RuntimeError("Manager has been freed")
         # Reentrant, since a signal's handler may stop it, too, in the middle of that.
-        self._stopping = RLock()
-        self._background = Background(self)
+        stopping = RLock()
+        if self.__dict__.setdefault("_stopping", stopping) is not stopping:
+            raise RuntimeError("this Manager was started before; make another")
+        try:
+            self._background = Background(self)
+        except BaseException:
+            # There is no thread to be had.
+            del self.__dict__["_stopping"]
+            raise
 
     def stop(self, timeout: float = 25.0) -> DrainReport:
         """Has the thread of `start` drain, waits for its end, and closes.
