@@ -109,6 +109,16 @@ class Worker:
         sys.stderr.write("x" * size)
         sys.stderr.flush()
 
+    def treacherous(self, how: str) -> "Treacherous":
+        if how == "raised":
+            raise Treacherous(how)
+        return Treacherous(how)
+
+    def fork(self) -> int:
+        """A fork that goes on like its parent, and how it ended."""
+        child = os.fork()
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) if child else 0
+
     def leave_child(self) -> int:
         """Leaves a process that has inherited all it can."""
         return subprocess.Popen(["sleep", "60"], close_fds=False).pid
@@ -119,6 +129,13 @@ class OneWay(Exception):  # noqa: N818
 
     def __init__(self, first: int, second: int) -> None:
         super().__init__(first)
+
+
+class Treacherous(Exception):  # noqa: N818
+    """Whoever unpickles it ends."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return sys.exit, (3,)
 
 
 class FailingInit:

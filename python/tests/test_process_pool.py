@@ -73,6 +73,21 @@ def test_what_cannot_be_sent_back_is_told(
     assert set(pool.pids) == before
 
 
+@pytest.mark.parametrize("how", ["returned", "raised"])
+def test_what_ends_who_receives_it_ends_nobody(pool: ProcessPool, how: str) -> None:
+    for _ in range(3):
+        with pytest.raises(RemoteError):
+            pool.submit("treacherous", how).result(LONG)
+    assert "2 of 2 workers ready" in repr(pool)
+
+
+def test_a_fork_of_a_worker_does_not_speak_for_it(pool: ProcessPool) -> None:
+    for _ in range(3):
+        # It finds nobody to answer to.
+        assert pool.submit("fork").result(LONG) == -signal.SIGKILL
+        assert pool.call("scale", 2) == 6
+
+
 def test_what_cannot_be_sent_is_refused_at_once(pool: ProcessPool) -> None:
     with pytest.raises(TypeError, match="echo cannot be sent to a worker process"):
         pool.submit("echo", Gate())
@@ -155,6 +170,22 @@ def test_all_updates_reach_a_replacement_if_they_are_kept() -> None:
             pool.update(factor)
         _replace_all(pool)
         assert _states(pool) == {(4, (0, 1, 2, 3, 4))}
+
+
+@pytest.mark.parametrize(("keep", "updates"), [("last", (3,)), ("all", (2, 3))])
+def test_an_update_that_failed_does_not_keep_replacements_from_being_ready(
+    keep: Literal["last", "all"], updates: tuple[int, ...]
+) -> None:
+    with ProcessPool(w.Worker, workers=2, start_method="fork", keep_updates=keep) as pool:
+        for factor in (2, 3, -1):
+            failed = pool.submit_update(factor).exception(LONG)
+            assert isinstance(failed, ValueError) == (factor < 0)
+        _replace_all(pool)
+        assert _states(pool) == {(3, updates)}
+        with pytest.raises(ValueError, match="no factor: -2"):
+            pool.update(-2)
+        pool.update(4)
+        assert _states(pool) == {(4, (*updates, 4))}
 
 
 def test_an_update_comes_before_the_calls_that_are_submitted_after_it() -> None:

@@ -180,7 +180,7 @@ class _Occupant:
         self._applied = self._core.updates.begin(self._slot)
         self._limit = time.monotonic() + self._core.plan.ready_timeout
         self._reason = f"{self._slot.name} did not do its updates in time"
-        while (update := self._core.updates.next(self._applied)) is not None:
+        while (update := self._core.updates.next(self._slot, self._applied)) is not None:
             self._send_update(update)
             while self._update is not None:
                 for message in self._listen():
@@ -212,7 +212,7 @@ class _Occupant:
 
     def _next(self) -> None:
         core, slot = self._core, self._slot
-        update = core.updates.next(self._applied)
+        update = core.updates.next(slot, self._applied)
         if update is not None:
             self._send_update(update)
             return
@@ -269,6 +269,10 @@ class _Occupant:
                 value = loads(answer[0])
             except Exception as broken:
                 error = broken
+            except BaseException as broken:
+                # It is for nobody here: neither does it end this thread, nor him who waits.
+                text = f"what {call.name} has returned cannot be had: {type(broken).__name__}"
+                error = RemoteError(text, type(broken).__name__, format_exc())
         future = call.future
         if error is not None:
             self._core.settler.settle(future, partial(future.set_exception, error))
@@ -360,7 +364,7 @@ def raised(payload: bytes | None, kind: str, text: str, traceback: str) -> BaseE
     if payload is not None:
         try:
             error = loads(payload)
-        except Exception:
+        except BaseException:
             error = None
     if not isinstance(error, Exception):
         error = RemoteError(text, kind, traceback)

@@ -42,6 +42,12 @@ class Update:
     def is_done(self) -> bool:
         return not self._unsettled
 
+    def has_failed(self, who: object) -> bool:
+        """Whether it has failed, and `who` need not try it any more: whoever asked for it is told,
+        and those who come later are to live.
+        """
+        return self._error is not None and id(who) not in self._waiting
+
 
 class Updates:
     """All that there were, as far as a worker may still need them."""
@@ -58,17 +64,21 @@ class Updates:
         self._forget()
         return update
 
-    def next(self, behind: int) -> Update | None:
-        """The first that came after number `behind`."""
+    def next(self, who: object, behind: int) -> Update | None:
+        """The first that came after number `behind`, and that `who` has still to do."""
         return min(
-            (each for each in list(self._log.values()) if each.number > behind),
+            (
+                each
+                for each in list(self._log.values())
+                if each.number > behind and not each.has_failed(who)
+            ),
             key=lambda each: each.number,
             default=None,
         )
 
     def begin(self, who: object) -> int:
         """Behind which a new worker begins; those before it does not need."""
-        log = list(self._log.values())
+        log = [each for each in list(self._log.values()) if not each.has_failed(who)]
         if self._keep == "all" or not log:
             return 0
         last = max(each.number for each in log)
@@ -83,7 +93,11 @@ class Updates:
             update.done(who)
 
     def _forget(self) -> None:
-        if self._keep == "last":
-            done = sorted(each.number for each in list(self._log.values()) if each.is_done)
-            for number in done[:-1]:
-                self._log.pop(number, None)
+        done = sorted(
+            (each for each in list(self._log.values()) if each.is_done),
+            key=lambda each: each.number,
+        )
+        failed = [each for each in done if each.has_failed(None)]
+        superseded = [each for each in done if each not in failed][:-1]
+        for each in failed + (superseded if self._keep == "last" else []):
+            self._log.pop(each.number, None)

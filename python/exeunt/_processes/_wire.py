@@ -101,6 +101,8 @@ def _after_fork() -> None:
     for end in list(_ours.values()):
         if end not in kept:
             close(end)
+    # The fork's own: what that forks in its turn has them not.
+    _kept.ends = ()
 
 
 if hasattr(os, "register_at_fork"):
