@@ -311,11 +311,15 @@ def test_a_signal_handler_stops_the_pool(drain: bool) -> None:
         assert sum(future.cancelled() for future in futures) == len(reports[0].handed_back)
 
 
-def test_whom_a_future_calls_back_may_stop_the_pool() -> None:
+def test_whom_a_future_calls_back_may_stop_the_pool(tmp_path: Path) -> None:
     pool = forked()
     pool.start()
     reports: list[ProcessPoolReport] = []
-    pool.submit("scale", 1).add_done_callback(lambda _: reports.append(pool.stop(LONG)))
+    gate = tmp_path / "gate"
+    future = pool.submit("wait_for", str(tmp_path / "arrived"), str(gate))
+    # One that is done already calls back here, behind its job.
+    future.add_done_callback(lambda _: reports.append(pool.stop(LONG)))
+    gate.touch()
     until(reports.__len__, "the report")
     assert reports[0].running == 1
     assert pool.stop(LONG).clean

@@ -12,8 +12,11 @@ from programs import PATIENCE, Program
 
 def test_a_child_that_main_forks_and_leaves_takes_nothing_from_the_parent() -> None:
     program = """
-    import asyncio, os, sys
+    import asyncio, os, sys, warnings
     import exeunt
+
+    # From Python 3.12 on, of forks beside threads.
+    warnings.simplefilter("ignore", DeprecationWarning)
 
     def main(app):
         child = os.fork()
