@@ -1,19 +1,25 @@
 """One connection of a `GracefulServer`, from its first byte to the last (P57)."""
 
 import asyncio
+import logging
 import socket
 import ssl as ssl_module
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-__all__ = ["Connection"]
+__all__ = ["HANDSHAKE", "Connection"]
 
 IDLE_GRACE = 0.25
 """Seconds of silence after which a connection that drains is read no more (D5)."""
 
 MOST_READING = 1.0
 """Seconds that a client which never falls silent is listened to."""
+
+_log = logging.getLogger("exeunt")
+
+HANDSHAKE = 1.0
+"""Seconds that a TLS handshake has to end in the stop: who has not said more has asked nothing."""
 
 LINGER = 2.0
 """Seconds that a client which sends on is waited for behind our end, until it ends too (D7)."""
@@ -32,6 +38,7 @@ class _Protocol(asyncio.StreamReaderProtocol):
         self.deaf = False
         self.discarded = 0
         self.ended = loop.create_future()
+        self.lost: Exception | None = None
 
     def data_received(self, data: bytes) -> None:
         self.heard = time.monotonic()
@@ -47,6 +54,7 @@ class _Protocol(asyncio.StreamReaderProtocol):
         return None if self.deaf else super().eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = exc
         self.end()
         super().connection_lost(exc)
 
@@ -86,20 +94,30 @@ class Connection:
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=self._limit, loop=loop)
         protocol = _Protocol(reader, loop)
+        waiting = asyncio.ensure_future(self._give_up_handshake(accepted))
         try:
             transport, _ = await loop.connect_accepted_socket(lambda: protocol, accepted, ssl=ssl)
-        except (OSError, asyncio.CancelledError):
+        except OSError as error:
+            # A client that is gone, or speaks no TLS.
+            accepted.close()
+            _log.debug("no connection: %s", error)
+            return
+        except asyncio.CancelledError:
             accepted.close()
             raise
+        finally:
+            waiting.cancel()
         self._transport = transport
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         listening = asyncio.ensure_future(self._listen(protocol, transport))
         try:
             await self._handler(reader, writer)
             await self._leave(protocol, transport, goodbye)
-        except ConnectionError:
-            # The client has gone: its handler cannot do more, and nor can we.
+        except OSError as error:
             transport.abort()
+            # The client has gone: its handler cannot do more, and nor can we.
+            if not isinstance(error, ConnectionError) and error is not protocol.lost:
+                raise
         except BaseException:
             transport.abort()
             raise
@@ -108,6 +126,12 @@ class Connection:
             transport.close()
             with suppress(asyncio.CancelledError):
                 await listening
+
+    async def _give_up_handshake(self, accepted: socket.socket) -> None:
+        await self._draining.wait()
+        await asyncio.sleep(HANDSHAKE)
+        with suppress(OSError):
+            accepted.shutdown(socket.SHUT_RDWR)
 
     async def _listen(self, protocol: _Protocol, transport: asyncio.Transport) -> None:
         """Once it drains: to the end of what the client has to say."""

@@ -14,6 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from ._app import App
+from ._draining import HANDSHAKE
 from ._listening import Acceptor, listen
 from ._program import Program
 
@@ -175,12 +176,18 @@ class _Draining:
         self._server = server
         self._ssl = ssl
         self._open: set[_Heard] = set()
-        self._connecting: set[asyncio.Task[None]] = set()
+        self._connecting: dict[asyncio.Task[None], socket.socket] = {}
 
     async def connected(self) -> None:
-        """Those that were accepted have their protocols."""
-        if self._connecting:
-            await asyncio.wait(self._connecting)
+        """Those that were accepted have their protocols, or have taken too long with TLS."""
+        if not self._connecting:
+            return
+        _, left = await asyncio.wait(self._connecting, timeout=HANDSHAKE)
+        for task in left:
+            with suppress(OSError):
+                self._connecting[task].shutdown(socket.SHUT_RDWR)
+        if left:
+            await asyncio.wait(left)
 
     async def drain(self, idle_grace: float, ours: set[asyncio.Task[Any]]) -> None:
         """Until no connection is open: each is told to close once it is silent."""
@@ -205,8 +212,8 @@ class _Draining:
         with suppress(OSError):
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         task = asyncio.ensure_future(self._connected(accepted))
-        self._connecting.add(task)
-        task.add_done_callback(self._connecting.discard)
+        self._connecting[task] = accepted
+        task.add_done_callback(self._connecting.pop)
 
     async def _connected(self, accepted: socket.socket) -> None:
         loop = asyncio.get_running_loop()
