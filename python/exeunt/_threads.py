@@ -381,6 +381,10 @@ class _Core:
         task.began = time.monotonic()
         worker.task = task
         ended_well, outcome = attempt(task.fn, task.args, task.kwargs)
+        if self.pid != os.getpid():
+            # A fork that came back from the job: what is here is the parent's, and nobody would
+            # ever stop it.
+            raise SystemExit
         if ended_well:
             self.settler.settle(future, partial(future.set_result, outcome))
         else:

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from concurrent.futures import CancelledError, Future, wait
 
 import pytest
@@ -136,6 +137,25 @@ def test_a_fork_knows_nothing_of_the_pool() -> None:
             finally:
                 os._exit(status)
         assert os.waitpid(child, 0)[1] == 0
+        assert pool.submit(int, 2).result(LONG) == 2
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_fork_that_comes_back_from_a_job_ends(workers: int) -> None:
+    def fork() -> int:
+        return os.fork()
+
+    with ThreadPool(workers) as pool:
+        child = pool.submit(fork).result(LONG)
+        deadline = time.monotonic() + LONG
+        ended, status = os.waitpid(child, os.WNOHANG)
+        while not ended and time.monotonic() < deadline:
+            time.sleep(0.005)
+            ended, status = os.waitpid(child, os.WNOHANG)
+        if not ended:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        assert (ended, status) == (child, 0)
         assert pool.submit(int, 2).result(LONG) == 2
 
 
