@@ -90,8 +90,8 @@ def configure_shutdown_manager(
 def shield(budget: float | None = None) -> ShutdownProtection:
     """A block like `ShutdownProtection(budget)`, with the exit statuses of the lifecycle (L14).
 
-    After any of the signals it ends by `SystemExit(0)`, and where the end is forced by
-    `SystemExit(128 + signal)`. `budget` is in seconds. Raises `ValueError` for one that cannot be.
+    After any of the signals it ends by `SystemExit(0)`, by `SystemExit(1)` where the block itself has
+    raised an `Exception`, and where the end is forced by `SystemExit(128 + signal)`. `budget` is in seconds. Raises `ValueError` for one that cannot be.
     """
     return ShutdownProtection._native(budget)
 
@@ -107,8 +107,11 @@ class _ThreadExit(SystemExit):
         super().__init__(code)
 
 
-def _exception(native: bool) -> BaseException:
-    """The exception of the stop, for this thread, directly before it is raised."""
+def _exception(native: bool, failed: bool = False) -> BaseException:
+    """The exception of the stop, for this thread, directly before it is raised.
+
+    `failed`: the block that it leaves raised something itself.
+    """
     _before_termination()
     signum, forced, _ = _core.cause()
     in_main_thread = threading.current_thread() is threading.main_thread()
@@ -118,7 +121,7 @@ def _exception(native: bool) -> BaseException:
         return KeyboardInterrupt() if in_main_thread else _ThreadInterrupt()
     code = 1
     if native:
-        code = 128 + signum if forced else 0
+        code = 128 + signum if forced else int(failed)
     return SystemExit(code) if in_main_thread else _ThreadExit(code)
 
 
@@ -206,7 +209,7 @@ async def _aexit(block: ShutdownProtection, error: BaseException | None) -> None
     if not block._leaves():
         raise asyncio.CancelledError
     if pending == 2:
-        raised = block._exception()
+        raised = block._exception(error)
         raised.__context__ = error
         raise raised
 

@@ -227,3 +227,21 @@ def test_p40_an_error_of_the_block_is_the_context_of_the_exception() -> None:
         running.kill(TERM)
         running.say("\n")
         assert running.end() == (0, "inside\nValueError('its own')\n")
+
+
+def test_p40_a_block_of_shield_that_fails_does_not_end_well() -> None:
+    text = """
+    import exeunt
+    try:
+        with exeunt.shield():
+            print("inside")
+            input()
+            raise ValueError("its own")
+    except SystemExit as error:
+        print(error.code)
+    """
+    with shielded(text) as running:
+        running.wait_for("inside\n")
+        running.kill(TERM)
+        running.say("\n")
+        assert running.end() == (0, "inside\n1\n")

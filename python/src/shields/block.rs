@@ -120,7 +120,7 @@ impl ShutdownProtection {
                 match this.late(py, thread, task)? {
                     Late::Goes => {}
                     Late::Waits => return Ok(false),
-                    Late::Leaves => return Err(this.exception(py, task.is_none())?),
+                    Late::Leaves => return Err(this.exception(py, task.is_none(), false)?),
                 }
                 state = lock(&this.state);
             }
@@ -168,11 +168,12 @@ impl ShutdownProtection {
     }
 
     /// The exception of the stop, after the hook that runs before it; `last`: nothing more is raised in this thread.
-    fn exception(&self, py: Python<'_>, last: bool) -> PyResult<PyErr> {
+    /// `failed`: the block itself has.
+    fn exception(&self, py: Python<'_>, last: bool, failed: bool) -> PyResult<PyErr> {
         if last {
             Self::leaves();
         }
-        let made = py.import("exeunt._shields")?.getattr("_exception")?.call1((self.native,))?;
+        let made = py.import("exeunt._shields")?.getattr("_exception")?.call1((self.native, failed))?;
         Ok(PyErr::from_value(made))
     }
 
@@ -213,7 +214,7 @@ impl ShutdownProtection {
         if let Some(shield) = lock(&self.state).live.as_ref().and_then(|live| live.shield.as_ref()) {
             _ = shield.allow_break();
         }
-        Err(self.exception(py, task.is_none())?)
+        Err(self.exception(py, task.is_none(), false)?)
     }
 
     /// The block is over; `error` is what it raised. What is answered is for tasks: others raise at once.
@@ -262,7 +263,7 @@ impl ShutdownProtection {
         if self.is_inside(py, thread, task, Others::Around) {
             return Ok(Pending::Nothing);
         }
-        let exception = self.exception(py, true)?;
+        let exception = self.exception(py, true, failed(error))?;
         if !error.is_none() {
             // As `raise` would do it.
             exception.value(py).setattr("__context__", error)?;
@@ -419,8 +420,9 @@ impl ShutdownProtection {
     }
 
     /// The exception, for a task that raises it.
-    fn _exception(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        Ok(self.exception(py, true)?.into_value(py).into_any())
+    fn _exception(&self, error: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let py = error.py();
+        Ok(self.exception(py, true, failed(error))?.into_value(py).into_any())
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -432,6 +434,11 @@ impl ShutdownProtection {
         }
         Ok(())
     }
+}
+
+/// Whether a block that has raised that has failed.
+fn failed(error: &Bound<'_, PyAny>) -> bool {
+    error.is_instance_of::<pyo3::exceptions::PyException>()
 }
 
 impl ShutdownProtection {
