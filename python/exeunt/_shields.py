@@ -90,8 +90,9 @@ def configure_shutdown_manager(
 def shield(budget: float | None = None) -> ShutdownProtection:
     """A block like `ShutdownProtection(budget)`, with the exit statuses of the lifecycle (L14).
 
-    After any of the signals it ends by `SystemExit(0)`, by `SystemExit(1)` where the block itself has
-    raised an `Exception`, and where the end is forced by `SystemExit(128 + signal)`. `budget` is in seconds. Raises `ValueError` for one that cannot be.
+    After any of the signals it ends by `SystemExit(0)`, by `SystemExit(1)` where the block itself
+    has raised an `Exception`, and where the end is forced by `SystemExit(128 + signal)`. `budget`
+    is in seconds. Raises `ValueError` for one that cannot be.
     """
     return ShutdownProtection._native(budget)
 
