@@ -96,7 +96,7 @@ class Inopportune(Manager):
         return found
 
     @_closed_by.setter
-    def _closed_by(self, thread: int | None) -> None:
+    def _closed_by(self, thread: int | None) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         if self.closings < 2:
             self.closings += 1
             self.close()
