@@ -14,14 +14,14 @@ from exeunt import Lifecycle, Phase
 @pytest.mark.parametrize("what", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_a_signal_requests_the_stop(what: signal.Signals) -> None:
     text = f"""{HEAD}
-before = signal.getsignal({what!s})
+before = signal.getsignal({int(what)})
 lifecycle = Lifecycle()
 lifecycle.ready()
 print("ready")
 lifecycle.wait()
 report = lifecycle.close()
-assert report.signal == {what!s} and report.attempts == 1
-assert signal.getsignal({what!s}) is before
+assert report.signal == {int(what)} and report.attempts == 1
+assert signal.getsignal({int(what)}) is before
 print(report.cause)
 """
     with program(text) as run:

@@ -40,7 +40,7 @@ assert manager.report is None and manager.drain_report is None
 assert manager.run() is None
 assert [signal.getsignal(it) for it in (signal.SIGINT, signal.SIGTERM)] == before
 assert manager._freed
-assert manager.report.signal == {what!s}, str(manager.report)
+assert manager.report.signal == {int(what)}, str(manager.report)
 assert manager.report.is_clean and manager.drain_report.is_clean
 assert len(manager.drain_report.listeners) == 1
 print("over")
