@@ -29,6 +29,7 @@ __all__ = [
     "_Nudge",
     "_Shields",
     "__version__",
+    "_configure",
     "_drain_poll",
     "_follow",
     "_interrupt",
@@ -45,6 +46,12 @@ __version__: str
 def die_with_parent() -> bool: ...
 def _is_handled(number: int) -> bool: ...
 def _matches(text: str, pattern: str) -> list[str] | None: ...
+def _configure(
+    manager: Manager,
+    handler: _Handler | None,
+    enable_wakeup: bool,
+    error_handler: Callable[[Exception], object] | None,
+) -> None: ...
 def _follow(manager: Manager, lifecycle: Lifecycle) -> None: ...
 def _run_poll(manager: Manager, lifecycle: Lifecycle, timeout_ms: float) -> DrainReport | None: ...
 def _drain_poll(manager: Manager, left: float, end: float) -> DrainReport | None: ...
@@ -216,12 +223,7 @@ _D = TypeVar("_D")
 
 @disjoint_base
 class Manager:
-    def __new__(
-        cls,
-        handler: _Handler | None = None,
-        enable_wakeup: bool = False,
-        error_handler: Callable[[Exception], object] | None = None,
-    ) -> Self: ...
+    def __new__(cls, *_arguments: object, **_named: object) -> Self: ...
     @property
     def connections(self) -> tuple[Connection, ...]: ...
     @property

@@ -38,7 +38,7 @@ mod _native {
     use crate::mongoose::{DrainReport, ListenerReport};
     #[cfg(unix)]
     #[pymodule_export]
-    use crate::mongoose::{Nudge, drain_poll, follow, interrupt, nudge_when_over, run_poll};
+    use crate::mongoose::{Nudge, configure, drain_poll, follow, interrupt, nudge_when_over, run_poll};
     #[cfg(unix)]
     #[pymodule_export]
     use crate::mongoose::{matches, scan_multipart};

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from exeunt.mongoose import MG_EV_HTTP_MSG, Connection, Manager
+from exeunt.mongoose import MG_EV_HTTP_MSG, MG_EV_OPEN, Connection, Manager
 
 OPEN, POLL, ACCEPT, CLOSE, WAKEUP = 1, 2, 5, 9, 19
 
@@ -233,3 +233,19 @@ def test_a_manager_in_a_cycle_is_collected() -> None:
     assert gone() is None
     with Manager() as other:
         other.listen(f"tcp://127.0.0.1:{port}")
+
+
+def test_a_subclass_takes_what_it_likes() -> None:
+    class Server(Manager):
+        def __init__(self, port: int, *, name: str) -> None:
+            super().__init__(self.handle, enable_wakeup=True)
+            self.name = name
+            self.told: list[int] = []
+            self.listener = self.listen(f"tcp://127.0.0.1:{port}")
+
+        def handle(self, conn: Connection, ev: int, data: object) -> None:
+            self.told.append(ev)
+
+    with Server(0, name="here") as server:
+        assert server.told == [MG_EV_OPEN]
+        assert server.wakeup(server.listener.id)

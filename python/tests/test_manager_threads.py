@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from exeunt.mongoose import (
+    MG_EV_CLOSE,
     MG_EV_HTTP_MSG,
     MG_EV_OPEN,
     MG_EV_READ,
@@ -216,3 +217,29 @@ def test_a_start_that_gets_no_thread_can_be_tried_again(monkeypatch: pytest.Monk
             manager.start()
     manager.start()
     assert manager.stop().is_clean
+
+
+def test_two_threads_that_close_each_other_s_manager_in_handlers_both_end() -> None:
+    both = threading.Barrier(2)
+    refused: list[str] = []
+
+    def closes(other: list[Manager]) -> Callable[[Connection, int, Any], None]:
+        def handler(conn: Connection, ev: int, data: object) -> None:
+            if ev == MG_EV_CLOSE:
+                both.wait(PATIENCE_S)
+                try:
+                    other[0].close(0.01)
+                except RuntimeError as error:
+                    refused.append(str(error))
+
+        return handler
+
+    second: list[Manager] = []
+    first = Manager(closes(second))
+    second.append(Manager(closes([first])))
+    for manager in (first, second[0]):
+        manager.listen("tcp://127.0.0.1:0")
+    in_threads(first.close, second[0].close)
+    assert first._freed
+    assert second[0]._freed
+    assert any("being polled" in text for text in refused)

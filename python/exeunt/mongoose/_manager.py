@@ -3,14 +3,17 @@
 from _thread import RLock, get_ident
 from time import monotonic
 
-from .._native import DrainReport, Report, _drain_poll
+from .._native import DrainReport, Report, _configure, _drain_poll
 from .._native import Manager as NativeManager
 from ._times import reserve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
+    from typing import Any
 
+    from .._native import Connection
     from ._background import Background
     from ._running import Run
 
@@ -34,6 +37,14 @@ class Manager(NativeManager):
     _drained: DrainReport | None = None
     _background: "Background | None" = None
     _stopping: "RLock | None" = None
+
+    def __init__(
+        self,
+        handler: "Callable[[Connection, int, Any], object] | None" = None,
+        enable_wakeup: bool = False,
+        error_handler: "Callable[[Exception], object] | None" = None,
+    ) -> None:
+        _configure(self, handler, enable_wakeup, error_handler)
 
     @property
     def report(self) -> Report | None:
@@ -178,12 +189,18 @@ class Manager(NativeManager):
         # Several threads may close it: one does, and the others return when that is done. It is
         # reentrant for a signal whose handler closes it, too, before or behind what is told apart
         # above.
-        with self.__dict__.setdefault("_closing", RLock()):
+        closing = self.__dict__.setdefault("_closing", RLock())
+        if not closing.acquire(timeout=min(max(grace, 0) + 1, 1e6)):
+            # Two that close each other's manager in handlers would wait for each other for ever.
+            return super().close()
+        try:
             self._closed_by = here
             try:
                 self._close(grace)
             finally:
                 self._closed_by = None
+        finally:
+            closing.release()
         return None
 
     def _close(self, grace: float) -> None:

@@ -11,8 +11,9 @@ use exeunt_manager as engine;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
 use std::time::Duration;
 
@@ -25,21 +26,19 @@ pub(crate) struct Manager {
     /// Locked while it is turned, and never waited for; empty once it is closed.
     engine: Mutex<Option<engine::Manager>>,
     shared: Arc<Shared>,
-    wakeups: bool,
+    wakeups: AtomicBool,
 }
 
 #[pymethods]
 impl Manager {
+    /// What the package's `__init__` takes is no matter here: subclasses take what they like.
     #[new]
-    #[pyo3(signature = (handler = None, enable_wakeup = false, error_handler = None))]
+    #[pyo3(signature = (*_arguments, **_named))]
     fn new(
         py: Python<'_>,
-        handler: Option<Bound<'_, PyAny>>,
-        enable_wakeup: bool,
-        error_handler: Option<Bound<'_, PyAny>>,
+        _arguments: &Bound<'_, PyTuple>,
+        _named: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
-        let handler = callable(handler, "handler")?;
-        let error_handler = callable(error_handler, "error_handler")?;
         // The engine's handler is made before there is an engine to be told of.
         let told: Arc<OnceLock<Weak<Shared>>> = Arc::default();
         let tell = Arc::clone(&told);
@@ -59,14 +58,14 @@ impl Manager {
                 }
             });
         });
-        let shared = Arc::new(Shared::new(made.handle(), handler, error_handler));
+        let shared = Arc::new(Shared::new(made.handle()));
         _ = told.set(Arc::downgrade(&shared));
         signals::opened(py)?;
         if let Ok(queue) = made.raw_fd() {
             fork::begins(queue);
         }
         let engine = Mutex::new(Some(made));
-        Ok(Self { engine, shared, wakeups: enable_wakeup })
+        Ok(Self { engine, shared, wakeups: AtomicBool::new(false) })
     }
 
     /// Listens on a URL. `handler`, if given, is told of the listener and of whoever it accepts; `http` says whether HTTP
@@ -144,7 +143,7 @@ impl Manager {
     #[getter]
     fn wakeup_id(&self) -> PyResult<u64> {
         self.open()?;
-        Ok(if self.wakeups { WAKEUP_ID } else { 0 })
+        Ok(if self.has_wakeups() { WAKEUP_ID } else { 0 })
     }
 
     /// Has the connection with that id told `WAKEUP` with this payload, by the thread that polls. False if there is no such
@@ -152,11 +151,11 @@ impl Manager {
     #[pyo3(signature = (connection_id, data = b"".as_slice()), text_signature = "($self, connection_id, data=b'')")]
     fn wakeup(&self, connection_id: u64, data: &[u8]) -> PyResult<bool> {
         self.open()?;
-        if self.wakeups && connection_id == WAKEUP_ID {
+        if self.has_wakeups() && connection_id == WAKEUP_ID {
             self.shared.handle.wake();
             return Ok(true);
         }
-        Ok(self.wakeups && self.shared.handle.wakeup(connection_id, data))
+        Ok(self.has_wakeups() && self.shared.handle.wakeup(connection_id, data))
     }
 
     /// Calls `callback` in `milliseconds`, from `poll`; with `repeat`, every so often; with `run_now`, in the next `poll`
@@ -295,6 +294,25 @@ impl Manager {
         self.shared.origin.check("Manager")?;
         py.check_signals()?;
         turned.map(|(value, _)| value).map_err(|error| PyRuntimeError::new_err(error.to_string()))
+    }
+
+    /// Has these told of everything.
+    pub(super) fn configure(
+        &self,
+        handler: Option<Bound<'_, PyAny>>,
+        enable_wakeup: bool,
+        error_handler: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        self.open()?;
+        let handler = callable(handler, "handler")?;
+        let error_handler = callable(error_handler, "error_handler")?;
+        self.wakeups.store(enable_wakeup, Ordering::Relaxed);
+        self.shared.handle_by(handler, error_handler);
+        Ok(())
+    }
+
+    fn has_wakeups(&self) -> bool {
+        self.wakeups.load(Ordering::Relaxed)
     }
 
     /// Has whoever turns it return soon.

@@ -28,7 +28,7 @@ pub(crate) use connection::Connection;
 pub(crate) use http::HttpMessage;
 pub(crate) use manager::Manager;
 pub(crate) use report::{DrainReport, ListenerReport};
-pub(crate) use run::{Nudge, drain_poll, follow, interrupt, nudge_when_over, run_poll};
+pub(crate) use run::{Nudge, configure, drain_poll, follow, interrupt, nudge_when_over, run_poll};
 pub(crate) use text::{matches, scan_multipart};
 pub(crate) use timer::Timer;
 pub(crate) use tls::TlsOpts;

@@ -15,6 +15,18 @@ use std::time::{Duration, Instant};
 /// A step does not say how it passed: a signal may have come.
 const ANY: Passed = Passed::Interrupted;
 
+/// Has these handlers told of what happens: its `__init__`.
+#[pyfunction]
+#[pyo3(name = "_configure")]
+pub(crate) fn configure(
+    manager: &Manager,
+    handler: Option<Bound<'_, PyAny>>,
+    enable_wakeup: bool,
+    error_handler: Option<Bound<'_, PyAny>>,
+) -> PyResult<()> {
+    manager.configure(handler, enable_wakeup, error_handler)
+}
+
 /// From now on that lifecycle's stop is the manager's, which is counted in it until it is closed.
 #[pyfunction]
 #[pyo3(name = "_follow")]

@@ -50,21 +50,25 @@ thread_local! {
 }
 
 impl Shared {
-    pub(super) fn new(
-        handle: engine::Handle,
-        handler: Option<Py<PyAny>>,
-        error_handler: Option<Py<PyAny>>,
-    ) -> Self {
+    pub(super) fn new(handle: engine::Handle) -> Self {
         Self {
             handle,
             origin: Origin::here(),
-            handler: Mutex::new(handler),
-            error_handler: Mutex::new(error_handler),
+            handler: Mutex::default(),
+            error_handler: Mutex::default(),
             connections: Mutex::default(),
             spare: Mutex::default(),
             callbacks: Mutex::default(),
             raised: Mutex::default(),
         }
+    }
+
+    pub(super) fn handle_by(&self, handler: Option<Py<PyAny>>, error_handler: Option<Py<PyAny>>) {
+        let before = (
+            std::mem::replace(&mut *lock(&self.handler), handler),
+            std::mem::replace(&mut *lock(&self.error_handler), error_handler),
+        );
+        drop(before);
     }
 
     /// The Python object of that connection; of one that is closed and was forgotten, another.
