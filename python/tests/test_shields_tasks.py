@@ -1,11 +1,20 @@
 """Blocks in the tasks of asyncio."""
 
 import signal
+import sys
 
 import pytest
 from shielded import shielded
 
 INT, TERM = signal.SIGINT, signal.SIGTERM
+
+
+def told(status: int, output: str) -> tuple[int, str]:
+    """Without what asyncio of CPython 3.10 says of a SystemExit that nobody retrieved."""
+    if sys.version_info < (3, 11):
+        output = output.partition("Task exception was never retrieved\n")[0]
+    return status, output
+
 
 TASKS = """
 import asyncio, sys
@@ -64,7 +73,7 @@ def test_p45_a_task_without_a_block_is_interrupted_when_those_with_one_are_over(
     with shielded(text) as running:
         running.wait_for("inside\n")
         running.kill(TERM)
-        assert running.end() == (1, "inside\nwhole\n")
+        assert told(*running.end()) == (1, "inside\nwhole\n")
 
 
 def test_p45_a_task_that_begins_a_block_late_waits_for_the_others() -> None:
@@ -91,7 +100,7 @@ def test_p45_a_task_that_begins_a_block_late_waits_for_the_others() -> None:
         running.wait_for("inside\n")
         running.kill(TERM)
         running.say("\n")
-        assert running.end() == (1, "inside\nwhole\n")
+        assert told(*running.end()) == (1, "inside\nwhole\n")
 
 
 def test_p47_handlers_of_the_loop_stay_beside_ours() -> None:
