@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's panic is its failure")]
 
 use exeunt_lifecycle::{Config, Lifecycle, Phase, ShieldOutcome, Signal};
-use rustix::process::{Signal as Raw, getpid, kill_process};
+use nix::sys::signal::{Signal as Raw, raise};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -13,8 +13,9 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 const LONG: Duration = Duration::from_secs(10);
 
+/// To this thread: it has been delivered when raise(3) returns. One to the process may be on its way to another thread.
 fn send(lifecycle: &Lifecycle, signal: Raw) {
-    kill_process(getpid(), signal).unwrap();
+    raise(signal).unwrap();
     assert!(lifecycle.settle(LONG), "not taken note of in time");
 }
 
@@ -29,7 +30,7 @@ fn l9_what_a_signal_came_to_is_seen_once_it_has_settled() {
     let (stop, scope) = (lifecycle.stop(), lifecycle.scope("endless"));
     let shield = stop.shield(LONG).unwrap();
     for attempt in 1..=3 {
-        send(&lifecycle, Raw::USR1);
+        send(&lifecycle, Raw::SIGUSR1);
         assert!(stop.is_requested());
         assert_eq!(stop.is_forced(), attempt == 3);
     }
@@ -44,10 +45,10 @@ fn l9_attempts_may_change_at_any_time() {
     let lifecycle = Lifecycle::install(config()).unwrap();
     let scope = lifecycle.scope("endless");
     lifecycle.adjust(&config().max_attempts(5)).unwrap();
-    (0..3).for_each(|_| send(&lifecycle, Raw::USR1));
+    (0..3).for_each(|_| send(&lifecycle, Raw::SIGUSR1));
     assert!(!lifecycle.stop().is_forced());
     lifecycle.adjust(&config().max_attempts(4)).unwrap();
-    send(&lifecycle, Raw::USR1);
+    send(&lifecycle, Raw::SIGUSR1);
     assert!(lifecycle.stop().is_forced());
     drop(scope);
     _ = lifecycle.close();
@@ -75,10 +76,10 @@ fn l16_whether_sighup_stops_may_change() {
     let lifecycle = Lifecycle::install(config()).unwrap();
     lifecycle.ready();
     lifecycle.adjust(&config().terminate_on_hup(false)).unwrap();
-    send(&lifecycle, Raw::HUP);
+    send(&lifecycle, Raw::SIGHUP);
     assert_eq!(lifecycle.stop().phase(), Phase::Running);
     lifecycle.adjust(&config()).unwrap();
-    send(&lifecycle, Raw::HUP);
+    send(&lifecycle, Raw::SIGHUP);
     assert!(lifecycle.stop().is_requested());
     _ = lifecycle.close();
 }
