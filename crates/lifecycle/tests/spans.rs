@@ -4,25 +4,11 @@
 #![cfg(feature = "tokio")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's panic is its failure")]
 
+mod written;
+
 use exeunt_lifecycle::{Config, Lifecycle};
 use std::future::pending;
-use std::io;
-use std::sync::{Arc, Mutex};
-
-/// What a subscriber wrote.
-#[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Written {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use written::Written;
 
 #[tokio::test(start_paused = true)]
 async fn l15_each_event_is_in_the_span_of_its_phase() {
@@ -40,7 +26,7 @@ async fn l15_each_event_is_in_the_span_of_its_phase() {
     lifecycle.task("slow", async |_| pending::<()>().await);
     lifecycle.stop().request_stop("enough");
     _ = lifecycle.finished().await;
-    let written = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+    let written = written.take();
     insta::assert_snapshot!(without_lines(&written), @r#"
     INFO phase{phase=running}: phase phase=running
     INFO stop{cause=enough}: stop requested cause=enough
