@@ -26,23 +26,13 @@ mod _native {
     use crate::embedded::{Embedded, Exchange};
     #[cfg(unix)]
     #[pymodule_export]
-    use crate::lifecycle::is_handled;
+    use crate::lifecycle::{Component, CutWork, Lifecycle, Report, Watch, Work, is_handled};
     #[cfg(unix)]
     #[pymodule_export]
-    use crate::lifecycle::{Component, CutWork, Lifecycle, Report, Watch, Work};
-    #[cfg(unix)]
-    #[pymodule_export]
-    use crate::mongoose::{Connection, HttpMessage, Manager, Timer, TlsOpts, WsMessage};
-    #[cfg(unix)]
-    #[pymodule_export]
-    use crate::mongoose::{DrainReport, ListenerReport};
-    #[cfg(unix)]
-    #[pymodule_export]
-    use crate::mongoose::{Nudge, configure, drain_poll, follow, interrupt, nudge_when_over, run_poll};
-    #[cfg(unix)]
-    #[pymodule_export]
-    use crate::mongoose::{matches, scan_multipart};
-
+    use crate::mongoose::{
+        Connection, DrainReport, HttpMessage, ListenerReport, Manager, Nudge, Timer, TlsOpts, WsMessage,
+        configure, drain_poll, follow, interrupt, matches, nudge_when_over, run_poll, scan_multipart,
+    };
     #[cfg(unix)]
     #[pymodule_export]
     use crate::parent::die_with_parent;
