@@ -12,12 +12,12 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from functools import partial
 from queue import SimpleQueue
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _exits
 from ._attached import Attachment
 from ._bell import Bell, StopEvent
+from ._blocks import StoppedByBlock
 from ._futures import Settler, cancel
 from ._jobs import (
     PoolStopped,
@@ -40,7 +40,7 @@ _log = logging.getLogger("exeunt")
 _numbers = itertools.count(1)
 
 
-class ThreadPool(Executor):
+class ThreadPool(StoppedByBlock, Executor):
     """A number of threads that do jobs, in the order in which they were submitted.
 
     It is a `concurrent.futures.Executor`, and stops in a way that loses nothing: what was accepted
@@ -163,19 +163,6 @@ class ThreadPool(Executor):
 
     def __enter__(self) -> "ThreadPool":
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        try:
-            self.stop(math.inf if kind is None else None, drain=kind is None)
-        except BaseException:
-            # Ctrl-C while the queue is worked off.
-            self.stop(drain=False)
-            raise
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._core.name!r}: {self._core.state()}>"

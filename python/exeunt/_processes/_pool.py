@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from .._attached import Attachment
+from .._blocks import StoppedByBlock
 from .._jobs import PoolStopped, check_callable, name_of
 from . import _worker
 from ._core import Core, pickled
@@ -30,7 +31,7 @@ _numbers = itertools.count(1)
 _METHODS = ("fork", "forkserver", "spawn")
 
 
-class ProcessPool(Executor):
+class ProcessPool(StoppedByBlock, Executor):
     """A number of worker processes, each with an object of its own whose methods the pool calls.
 
     Each worker makes its object by `target(*args, **kwargs)`, and calls its `start`, if it has one;
@@ -244,19 +245,6 @@ class ProcessPool(Executor):
     def __enter__(self) -> "ProcessPool":
         self.start()
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        try:
-            self.stop(math.inf if kind is None else None, drain=kind is None)
-        except BaseException:
-            # Ctrl-C while the queue is worked off.
-            self.stop(drain=False)
-            raise
 
     async def __aenter__(self) -> "ProcessPool":
         await self.astart()
