@@ -29,44 +29,50 @@ use crate::helpers::{
 #[cfg(target_os = "linux")]
 #[test]
 fn an_idle_listener_is_closed_after_two_looks() {
-    for text in ["127.0.0.1:0", "[::1]:0", ":0"] {
-        let listener = Listener::bind(&text.parse().unwrap()).unwrap();
-        let address = listener.local_address().clone();
-        let report = close(listener);
-        assert_eq!(
-            (report.method, &report.ownership),
-            (Method::Looked, &Ownership::Sole),
-            "{text}: {report:?}"
-        );
-        assert_eq!((report.looks, report.handshakes, report.accepted), (2, 0, 0));
-        assert_eq!(report.newcomers, Newcomers::Refused);
-        assert!(!report.limit_hit && report.failure.is_none());
-        Listener::bind(&address).unwrap();
-    }
+    in_own_process("an_idle_listener_is_closed_after_two_looks", || {
+        for text in ["127.0.0.1:0", "[::1]:0", ":0"] {
+            let listener = Listener::bind(&text.parse().unwrap()).unwrap();
+            let address = listener.local_address().clone();
+            let report = close(listener);
+            assert_eq!(
+                (report.method, &report.ownership),
+                (Method::Looked, &Ownership::Sole),
+                "{text}: {report:?}"
+            );
+            assert_eq!((report.looks, report.handshakes, report.accepted), (2, 0, 0));
+            assert_eq!(report.newcomers, Newcomers::Refused);
+            assert!(!report.limit_hit && report.failure.is_none());
+            Listener::bind(&address).unwrap();
+        }
+    });
 }
 
 #[test]
 fn who_waits_in_the_queue_is_handed_out() {
-    let (listener, address) = listener();
-    let clients: Vec<_> = (0..50).map(|_| connect(address)).collect();
-    let report = close(listener);
-    assert_eq!(report.accepted, 50);
-    assert!(clients.into_iter().all(is_greeted));
-    assert!(is_refused(address));
+    in_own_process("who_waits_in_the_queue_is_handed_out", || {
+        let (listener, address) = listener();
+        let clients: Vec<_> = (0..50).map(|_| connect(address)).collect();
+        let report = close(listener);
+        assert_eq!(report.accepted, 50);
+        assert!(clients.into_iter().all(is_greeted));
+        assert!(is_refused(address));
+    });
 }
 
 #[test]
 fn a_closed_closing_says_the_same_again() {
-    let (listener, _) = listener();
-    let mut closing = listener.close(CloseOptions::default());
-    let report = loop {
-        match closing.step(Instant::now()) {
-            Step::Accepted(_) => panic!("nobody connected"),
-            Step::Wait { until } => std::thread::sleep(until.saturating_duration_since(Instant::now())),
-            Step::Closed(report) => break report,
-        }
-    };
-    assert!(matches!(closing.step(Instant::now()), Step::Closed(again) if again == report));
+    in_own_process("a_closed_closing_says_the_same_again", || {
+        let (listener, _) = listener();
+        let mut closing = listener.close(CloseOptions::default());
+        let report = loop {
+            match closing.step(Instant::now()) {
+                Step::Accepted(_) => panic!("nobody connected"),
+                Step::Wait { until } => std::thread::sleep(until.saturating_duration_since(Instant::now())),
+                Step::Closed(report) => break report,
+            }
+        };
+        assert!(matches!(closing.step(Instant::now()), Step::Closed(again) if again == report));
+    });
 }
 
 #[test]

@@ -52,13 +52,15 @@ fn an_adopted_socket_is_left_as_it_is() {
 
 #[test]
 fn an_adopted_socket_that_is_vouched_for_is_closed_with_care() {
-    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = socket.local_addr().unwrap();
-    let listener = Listener::adopt_sole(socket).unwrap();
-    let waiting = connect(address);
-    let report = close(listener);
-    assert_eq!((report.method, report.accepted), (Method::Looked, 1));
-    assert!(is_greeted(waiting));
+    in_own_process("an_adopted_socket_that_is_vouched_for_is_closed_with_care", || {
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let listener = Listener::adopt_sole(socket).unwrap();
+        let waiting = connect(address);
+        let report = close(listener);
+        assert_eq!((report.method, report.accepted), (Method::Looked, 1));
+        assert!(is_greeted(waiting));
+    });
 }
 
 #[test]
@@ -82,7 +84,6 @@ fn a_copy_in_a_program_that_we_started_is_found() {
         let inherited = io::stdin().as_fd().try_clone_to_owned().unwrap();
         return serve_one(&Listener::adopt(inherited).unwrap());
     }
-    // Alone, since a child that another test is just giving birth to holds a copy, too.
     in_own_process("a_copy_in_a_program_that_we_started_is_found", || {
         let (listener, address) = listener();
         let mut child = Command::new(env::current_exe().unwrap())
@@ -216,9 +217,11 @@ fn what_does_not_listen_is_not_adopted() {
 
 #[test]
 fn a_close_that_is_abandoned_leaves_nothing_open() {
-    let (listener, address) = listener();
-    let mut closing = listener.close(CloseOptions::default());
-    assert!(matches!(closing.step(Instant::now()), Step::Wait { .. }));
-    drop(closing);
-    assert!(is_refused(address));
+    in_own_process("a_close_that_is_abandoned_leaves_nothing_open", || {
+        let (listener, address) = listener();
+        let mut closing = listener.close(CloseOptions::default());
+        assert!(matches!(closing.step(Instant::now()), Step::Wait { .. }));
+        drop(closing);
+        assert!(is_refused(address));
+    });
 }

@@ -70,7 +70,8 @@ pub(crate) fn serves(descriptor: OwnedFd, address: SocketAddr) -> bool {
     is_greeted(client)
 }
 
-/// Runs `body` in a process of its own, where it may fork and change limits. `test` is the test's full name.
+/// Runs `body` in a process of its own, where it may fork and change limits, and where nobody else holds a copy of its
+/// listener: a child that another test is just giving birth to does. `test` is the test's full name.
 pub(crate) fn in_own_process(test: &str, body: impl FnOnce()) {
     const ALONE: &str = "EXEUNT_TEST_ALONE";
     if env::var(ALONE).is_ok_and(|name| name == test) {
