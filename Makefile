@@ -11,7 +11,7 @@ help: ## Lists these targets
 test: ## Runs all tests
 	scripts/test-tools
 	$(CARGO) build --workspace
-	$(CARGO) test --workspace
+	scripts/test-rust
 	$(MAKE) --no-print-directory loom
 	scripts/test-python
 
