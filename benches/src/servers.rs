@@ -68,7 +68,10 @@ where
 
 async fn bare<S, B>(service: S) -> Result<()>
 where
-    S: HttpService<B>,
+    S: tower::Service<Request<Incoming>, Response = Response<B>, Error: Into<BoxError> + Send, Future: Send>
+        + Clone
+        + Send
+        + 'static,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -89,6 +92,6 @@ pub(crate) fn announce(address: &dyn std::fmt::Display) -> Result<()> {
     Ok(())
 }
 
-async fn word(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn word<B>(_: Request<B>) -> Result<Response<Full<Bytes>>, Infallible> {
     Ok(Response::new(Full::from("Hello, World!")))
 }

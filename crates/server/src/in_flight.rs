@@ -1,9 +1,8 @@
 //! What a handler may know of the request that it answers: that it is counted, and may shield what it does.
 
-use crate::exchange::Exchange;
 use exeunt_lifecycle::{Phase, Shield, Stop, StopImminent};
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 use std::time::Duration;
 
 /// The request that a handler is answering, among its [extensions](http::Request::extensions): in axum, the argument
@@ -30,14 +29,21 @@ use std::time::Duration;
 #[derive(Clone)]
 pub struct InFlight {
     /// Whoever keeps this longer than the request does not keep the server.
-    exchange: Weak<Exchange>,
+    counted: Weak<dyn Counted>,
     number: u64,
     stop: Stop,
 }
 
+/// Whoever counts requests: a connection of HTTP/1, or a stream of HTTP/2.
+pub(crate) trait Counted: Send + Sync {
+    /// A shield of that request's own work; `None` when it is over.
+    #[track_caller]
+    fn shield(&self, request: u64, budget: Duration) -> Option<Result<Shield, StopImminent>>;
+}
+
 impl InFlight {
-    pub(crate) fn new(exchange: &Arc<Exchange>, number: u64) -> Self {
-        Self { exchange: Arc::downgrade(exchange), number, stop: exchange.stop().clone() }
+    pub(crate) fn new(counted: Weak<dyn Counted>, number: u64, stop: Stop) -> Self {
+        Self { counted, number, stop }
     }
 
     /// Protects a part of this request from the stop, such as a transaction, until the [`Shield`] is dropped, and for
@@ -55,9 +61,9 @@ impl InFlight {
     /// [`StopImminent`] once the request was cut; and after the stop request, when it is over.
     #[track_caller]
     pub fn shield(&self, budget: Duration) -> Result<Shield, StopImminent> {
-        let exchange = self.exchange.upgrade();
-        match exchange.as_ref().and_then(|exchange| exchange.request(self.number)) {
-            Some(request) => request.shield(budget),
+        let counted = self.counted.upgrade();
+        match counted.and_then(|counted| counted.shield(self.number, budget)) {
+            Some(outcome) => outcome,
             None => self.stop.shield(budget),
         }
     }

@@ -10,7 +10,7 @@
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use exeunt_server::{Health, Server, lifecycle::{Config, Lifecycle}};
-//! # let router = tower::service_fn(|_: http::Request<hyper::body::Incoming>| async {
+//! # let router = tower::service_fn(|_: http::Request<exeunt_server::RequestBody>| async {
 //! #     Ok::<_, std::convert::Infallible>(http::Response::new(String::new())) });
 //!
 //! let server = Server::bind("127.0.0.1:8000")?;
@@ -22,24 +22,26 @@
 //! ```
 
 mod accept;
-mod answer;
+mod body;
+mod common;
+mod connection;
 mod error;
-mod exchange;
 mod health;
+mod house;
+mod http1;
 mod in_flight;
-mod io;
+mod limits;
 mod registry;
-mod respond;
 mod server;
-mod task;
 mod transport;
 
 pub use crate::accept::Acceptor;
+pub use crate::body::RequestBody;
 pub use crate::error::{ServeError, ServerError};
 pub use crate::health::Health;
 pub use crate::in_flight::InFlight;
+pub use crate::limits::Limits;
 pub use crate::server::{HttpService, Server};
-pub use exeunt_drain::Limits;
 pub use exeunt_lifecycle as lifecycle;
 pub use exeunt_listener as listener;
 

@@ -1,7 +1,5 @@
 //! The open connections, so that the drain and the cut reach each of them.
 
-use crate::exchange::Exchange;
-use exeunt_drain::Input;
 use slab::Slab;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -15,16 +13,24 @@ pub(crate) struct Registry {
 
 #[derive(Debug, Default)]
 struct State {
-    open: Slab<Arc<Exchange>>,
+    open: Slab<Arc<dyn Member>>,
     stage: Stage,
+}
+
+/// An open connection, whatever it speaks. Told each [`Stage`] once, in their order, from outside its task.
+pub(crate) trait Member: std::fmt::Debug + Send + Sync {
+    /// The stop has come so far.
+    fn tell(&self, stage: Stage);
 }
 
 /// How far the stop has come; a connection accepted late starts there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
+pub(crate) enum Stage {
     #[default]
     Serving,
+    /// Silent connections have their grace from now on (D5).
     Draining,
+    /// The drain deadline has come, or the end is forced (D8).
     Cut,
 }
 
@@ -37,30 +43,20 @@ pub(crate) struct Entry {
 
 impl Registry {
     /// Enters a connection.
-    pub(crate) fn enter(self: &Arc<Self>, exchange: Arc<Exchange>) -> Entry {
+    pub(crate) fn enter(self: &Arc<Self>, member: Arc<dyn Member>) -> Entry {
         let mut state = self.lock();
         // Under the lock: either it is in the slab when a stage begins, or it begins in that stage.
         for stage in [Stage::Draining, Stage::Cut] {
             if state.stage >= stage {
-                tell(&exchange, stage);
+                member.tell(stage);
             }
         }
-        Entry { registry: Arc::clone(self), key: state.open.insert(exchange) }
+        Entry { registry: Arc::clone(self), key: state.open.insert(member) }
     }
 
     /// How many are open.
     pub(crate) fn len(&self) -> usize {
         self.lock().open.len()
-    }
-
-    /// The drain begins: silent connections have their grace from now on (D5).
-    pub(crate) fn drain(&self) {
-        self.begin(Stage::Draining);
-    }
-
-    /// The drain deadline has come, or the end is forced (D8).
-    pub(crate) fn cut(&self) {
-        self.begin(Stage::Cut);
     }
 
     /// Waits until no connection is open. One that is entered later is not waited for.
@@ -74,24 +70,20 @@ impl Registry {
         }
     }
 
-    fn begin(&self, stage: Stage) {
+    /// The stop has come so far: every open connection is told, and every later one as it enters.
+    pub(crate) fn begin(&self, stage: Stage) {
         let mut state = self.lock();
-        state.stage = state.stage.max(stage);
-        for (_, exchange) in &state.open {
-            tell(exchange, stage);
+        if state.stage >= stage {
+            return;
+        }
+        state.stage = stage;
+        for (_, member) in &state.open {
+            member.tell(stage);
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn tell(exchange: &Exchange, stage: Stage) {
-    match stage {
-        Stage::Serving => {}
-        Stage::Draining => exchange.intervene(Input::Draining),
-        Stage::Cut => exchange.intervene(Input::Cut),
     }
 }
 

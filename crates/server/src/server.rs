@@ -1,27 +1,19 @@
 //! The server: bind, serve, drain.
 
-use crate::accept::Acceptor;
+use crate::common::Common;
 use crate::error::{ServeError, ServerError};
-use crate::exchange::Exchange;
-use crate::registry::Registry;
-use crate::transport::Transport;
-use crate::{BoxError, task};
-use exeunt_drain::Limits;
-use exeunt_lifecycle::{Lifecycle, Phase, Scope};
-use exeunt_listener::{Address, CloseOptions, Connection, Listener};
+use crate::house::House;
+use crate::{BoxError, Limits, RequestBody};
+use exeunt_lifecycle::Lifecycle;
+use exeunt_listener::{Address, Listener};
 use http::{Request, Response};
 use http_body::Body;
-use hyper::body::Incoming;
-use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpStream, UnixStream};
 
 /// A service that a [`Server`] can serve: any tower service over `http` types. Implemented for all that fit.
 pub trait HttpService<B>:
     tower_service::Service<
-        Request<Incoming>,
+        Request<RequestBody>,
         Response = Response<B>,
         Error: Into<BoxError> + Send,
         Future: Send,
@@ -33,7 +25,7 @@ pub trait HttpService<B>:
 
 impl<S, B> HttpService<B> for S where
     S: tower_service::Service<
-            Request<Incoming>,
+            Request<RequestBody>,
             Response = Response<B>,
             Error: Into<BoxError> + Send,
             Future: Send,
@@ -107,7 +99,7 @@ impl<S> Server<S> {
     /// With this `idle_grace` (rule D5): how long a connection must have been silent before the drain closes it.
     #[must_use]
     pub fn idle_grace(mut self, grace: Duration) -> Self {
-        self.limits.idle_grace = grace;
+        self.limits.drain.idle_grace = grace;
         self
     }
 
@@ -133,8 +125,8 @@ impl<S> Server<S> {
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
         // Before the first poll: whoever has called `run` is waited for.
-        let scope = Arc::new(lifecycle.scope(self.name));
-        let house = House { limits: self.limits, service: self.service, scope, registry: Arc::default() };
+        let common = Common::new(self.limits, lifecycle.scope(self.name));
+        let house = House::new(common, self.service);
         let listener = self.listener;
         async move {
             let outcome = house.serve_and_drain(listener).await;
@@ -144,107 +136,4 @@ impl<S> Server<S> {
             outcome
         }
     }
-}
-
-/// What every connection of a server shares.
-struct House<S> {
-    limits: Limits,
-    service: S,
-    scope: Arc<Scope>,
-    registry: Arc<Registry>,
-}
-
-impl<S> House<S> {
-    async fn serve_and_drain<B>(&self, listener: Listener) -> Result<(), ServeError>
-    where
-        S: HttpService<B>,
-        B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
-    {
-        let stop = self.scope.stop();
-        let failed = |error: io::Error| {
-            stop.fail(self.scope.name(), error.to_string());
-            ServeError::from(error)
-        };
-        let acceptor = Acceptor::new(listener).map_err(failed)?;
-        let outcome = loop {
-            tokio::select! {
-                // The stop first: under load there is always somebody to accept.
-                biased;
-                () = stop.reached(Phase::Draining) => break Ok(()),
-                accepted = acceptor.accept() => match accepted {
-                    Ok(connection) => self.admit(connection),
-                    Err(error) => break Err(failed(error)),
-                }
-            }
-        };
-        self.drain(acceptor).await;
-        outcome
-    }
-
-    /// Takes in a connection.
-    fn admit<B>(&self, connection: Connection)
-    where
-        S: HttpService<B>,
-        B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
-    {
-        let entered = match connection {
-            Connection::Tcp { stream, peer } => tcp(stream).map(|stream| self.serve(stream, Some(peer))),
-            Connection::Unix { stream } => {
-                UnixStream::from_std(stream).map(|stream| self.serve(stream, None))
-            }
-        };
-        if let Err(error) = entered {
-            tracing::warn!(%error, "a connection broke as it was accepted");
-        }
-    }
-
-    fn serve<T, B>(&self, transport: T, peer: Option<SocketAddr>)
-    where
-        T: Transport,
-        S: HttpService<B>,
-        B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
-    {
-        let exchange = Arc::new(Exchange::new(self.limits, Arc::clone(&self.scope), peer));
-        let entry = self.registry.enter(Arc::clone(&exchange));
-        let service = self.service.clone();
-        tokio::spawn(async move {
-            task::serve(transport, service, exchange).await;
-            drop(entry);
-        });
-    }
-
-    /// From the beginning of the drain to its end.
-    async fn drain<B>(&self, acceptor: Acceptor)
-    where
-        S: HttpService<B>,
-        B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
-    {
-        self.registry.drain();
-        let emptied = async {
-            let report = acceptor.close(CloseOptions::default(), |connection| self.admit(connection)).await;
-            tracing::debug!(%report, "the listener is closed");
-            self.registry.emptied().await;
-        };
-        tokio::select! {
-            () = emptied => return,
-            () = self.scope.cut_requested() => {}
-        }
-        tracing::debug!(connections = self.registry.len(), "the drain deadline has come");
-        self.registry.cut();
-        // The answers of 503 still go out; the lifecycle's hard deadline bounds this wait.
-        self.registry.emptied().await;
-    }
-}
-
-impl<S> Drop for House<S> {
-    /// Nobody will tell the connections of the drain any more, if the future of `run` is dropped before.
-    fn drop(&mut self) {
-        self.registry.drain();
-    }
-}
-
-fn tcp(stream: std::net::TcpStream) -> io::Result<TcpStream> {
-    // Answers are written whole: Nagle's delay would only hold back their last packet.
-    stream.set_nodelay(true)?;
-    TcpStream::from_std(stream)
 }

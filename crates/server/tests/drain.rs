@@ -5,25 +5,14 @@
 mod support;
 
 use exeunt_lifecycle::Config;
-use exeunt_server::{InFlight, Limits};
+use exeunt_server::{InFlight, RequestBody};
 use http::Request;
-use hyper::body::Incoming;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use support::{Answer, End, House, gate, pieces, soon, whole};
+use support::{Answer, End, House, gate, impatient, patient, pieces, soon, whole};
 use tokio::sync::Semaphore;
 
-/// No connection is closed for its silence while a test runs.
-fn patient() -> Limits {
-    Limits { idle_grace: Duration::from_secs(600), ..Limits::default() }
-}
-
-/// Each is closed as soon as the drain begins.
-fn impatient() -> Limits {
-    Limits { idle_grace: Duration::from_millis(1), ..Limits::default() }
-}
-
-async fn hello(_: Request<Incoming>) -> Result<Answer, &'static str> {
+async fn hello(_: Request<RequestBody>) -> Result<Answer, &'static str> {
     Ok(whole("hello"))
 }
 
@@ -188,7 +177,7 @@ async fn d8_at_the_deadline_what_is_not_begun_becomes_503_and_what_is_begun_is_a
     let config = Config::default().grace(Duration::from_millis(500));
     let begun = Arc::new(Semaphore::new(0));
     let tell = Arc::clone(&begun);
-    let handler = move |request: Request<Incoming>| {
+    let handler = move |request: Request<RequestBody>| {
         let tell = Arc::clone(&tell);
         async move {
             tell.add_permits(1);
@@ -231,7 +220,7 @@ async fn l8_a_request_that_is_drained_may_shield_its_transaction() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let handler = {
         let parts = (Arc::clone(&begun), Arc::clone(&go), Arc::clone(&seen));
-        move |request: Request<Incoming>| {
+        move |request: Request<RequestBody>| {
             let (begun, go, seen) = parts.clone();
             async move {
                 let in_flight = request.extensions().get::<InFlight>().unwrap().clone();
@@ -278,7 +267,7 @@ async fn l8_a_request_that_was_cut_shields_nothing_any_more() {
     let seen = Arc::new(Mutex::new(None));
     let handler = {
         let parts = (Arc::clone(&begun), Arc::clone(&seen));
-        move |request: Request<Incoming>| {
+        move |request: Request<RequestBody>| {
             let (begun, seen) = parts.clone();
             async move {
                 *seen.lock().unwrap() = request.extensions().get::<InFlight>().cloned();
@@ -305,7 +294,7 @@ async fn a_request_is_not_taken_for_the_next_on_its_connection() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let handler = {
         let seen = Arc::clone(&seen);
-        move |request: Request<Incoming>| {
+        move |request: Request<RequestBody>| {
             let seen = Arc::clone(&seen);
             async move {
                 seen.lock().unwrap().extend(request.extensions().get::<InFlight>().cloned());
@@ -340,7 +329,7 @@ async fn a_request_is_not_taken_for_the_next_on_its_connection() {
 
 #[tokio::test]
 async fn d8_a_handler_that_panics_or_fails_answers_500_and_the_others_go_on() {
-    let handler = |request: Request<Incoming>| async move {
+    let handler = |request: Request<RequestBody>| async move {
         match request.uri().path() {
             "/panic" => panic!("on purpose"),
             "/fail" => Err("on purpose"),

@@ -6,31 +6,26 @@ mod support;
 
 use bytes::Bytes;
 use exeunt_lifecycle::{Config, Lifecycle, Report};
-use exeunt_server::{Limits, Server};
+use exeunt_server::{RequestBody, Server};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, StreamBody};
-use hyper::body::{Frame, Incoming};
+use hyper::body::Frame;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
-use support::{Answer, End, House, Peer, gate, pieces, soon, whole};
-
-/// No connection is closed for its silence while a test runs.
-fn patient() -> Limits {
-    Limits { idle_grace: Duration::from_secs(600), ..Limits::default() }
-}
+use support::{Answer, End, House, Peer, gate, impatient, patient, pieces, silent_for, soon, whole};
 
 /// The drain deadline comes 400 ms after the stop request.
 fn short() -> Config {
     Config::default().grace(Duration::from_millis(500))
 }
 
-async fn hello(_: Request<Incoming>) -> Result<Answer, &'static str> {
+async fn hello(_: Request<RequestBody>) -> Result<Answer, &'static str> {
     Ok(whole("hello"))
 }
 
 /// Reads the request's body, then says how long it was.
-async fn measure(request: Request<Incoming>) -> Result<Answer, &'static str> {
+async fn measure(request: Request<RequestBody>) -> Result<Answer, &'static str> {
     let body = request.into_body().collect().await.map_err(|_| "the body broke")?;
     Ok(whole(body.to_bytes().len().to_string()))
 }
@@ -43,7 +38,7 @@ fn counts(report: &Report) -> (u64, u64, usize, u64) {
 
 #[tokio::test]
 async fn d7_a_response_that_breaks_never_looks_whole() {
-    let handler = |request: Request<Incoming>| async move {
+    let handler = |request: Request<RequestBody>| async move {
         let panics = request.uri().path() == "/panic";
         let mut polls = 0;
         let stream = futures_util::stream::poll_fn(move |cx| {
@@ -75,7 +70,7 @@ async fn d7_a_response_that_breaks_never_looks_whole() {
 
 #[tokio::test]
 async fn a_response_to_http_1_0_ends_with_the_connection() {
-    let handler = |_: Request<Incoming>| async {
+    let handler = |_: Request<RequestBody>| async {
         let (sender, response) = pieces();
         sender.send("all of it".into()).unwrap();
         Ok(response)
@@ -123,7 +118,7 @@ async fn d7_an_upgrade_that_is_not_taken_up_does_not_eat_the_answer() {
 
 #[tokio::test]
 async fn an_upgrade_by_a_handler_ends_the_connection() {
-    let handler = |_: Request<Incoming>| async {
+    let handler = |_: Request<RequestBody>| async {
         let mut response = whole("");
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         Ok(response)
@@ -165,8 +160,7 @@ async fn d8_an_upload_in_flight_at_the_deadline_is_answered_503() {
 
 #[tokio::test]
 async fn d5_a_body_in_flight_at_the_stop_is_waited_for() {
-    let house =
-        House::open(Config::default(), Limits { idle_grace: Duration::from_millis(1), ..patient() }, measure);
+    let house = House::open(Config::default(), impatient(), measure);
     let mut silent = house.peer().await;
     let mut peer = house.peer().await;
     peer.send("POST / HTTP/1.1\r\nhost: t\r\ncontent-length: 8\r\nexpect: 100-continue\r\n\r\n").await;
@@ -193,8 +187,8 @@ async fn d7_an_answer_before_the_body_was_read_arrives() {
 
 #[tokio::test]
 async fn requests_pipelined_before_the_stop_are_answered_in_order() {
-    let handler = |request: Request<Incoming>| async move { Ok(whole(request.uri().path().to_owned())) };
-    let limits = Limits { idle_grace: Duration::from_millis(300), ..Limits::default() };
+    let handler = |request: Request<RequestBody>| async move { Ok(whole(request.uri().path().to_owned())) };
+    let limits = silent_for(Duration::from_millis(300));
     let house = House::open(Config::default(), limits, handler);
     let mut peer = house.peer().await;
     let bodies = ["", "POST /1 HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"];
@@ -219,7 +213,7 @@ async fn requests_pipelined_before_the_stop_are_answered_in_order() {
 
 #[tokio::test]
 async fn responses_without_a_body_keep_the_connection_and_the_count() {
-    let handler = |request: Request<Incoming>| async move {
+    let handler = |request: Request<RequestBody>| async move {
         let status = request.uri().path().trim_start_matches('/').parse().unwrap();
         let mut response = if status == 200 { whole("never sent to HEAD") } else { whole("") };
         *response.status_mut() = StatusCode::from_u16(status).unwrap();
@@ -244,7 +238,7 @@ async fn responses_without_a_body_keep_the_connection_and_the_count() {
 
 #[tokio::test]
 async fn d8_a_peer_that_reads_nothing_is_cut_and_named() {
-    let handler = |_: Request<Incoming>| async { Ok(whole(vec![7; 20 << 20])) };
+    let handler = |_: Request<RequestBody>| async { Ok(whole(vec![7; 20 << 20])) };
     let house = House::open(short(), patient(), handler);
     let mut peer = house.peer().await;
     peer.get("/large").await;
@@ -261,7 +255,7 @@ async fn d8_a_peer_that_reads_nothing_is_cut_and_named() {
 async fn a_peer_that_vanishes_is_neither_cut_nor_waited_for() {
     let (sender, receiver) = tokio::sync::oneshot::channel();
     let sender = Arc::new(std::sync::Mutex::new(Some(sender)));
-    let handler = move |_: Request<Incoming>| {
+    let handler = move |_: Request<RequestBody>| {
         let (pieces, response) = pieces();
         sender.lock().unwrap().take().unwrap().send(pieces).unwrap();
         async { Ok(response) }
@@ -291,7 +285,7 @@ async fn a_service_that_fails_to_get_ready_answers_500_and_one_that_is_not_yet_w
     struct Moody {
         fails: bool,
     }
-    impl tower_service::Service<Request<Incoming>> for Moody {
+    impl tower_service::Service<Request<RequestBody>> for Moody {
         type Response = Answer;
         type Error = &'static str;
         type Future = std::future::Ready<Result<Answer, &'static str>>;
@@ -300,7 +294,7 @@ async fn a_service_that_fails_to_get_ready_answers_500_and_one_that_is_not_yet_w
             if self.fails { Poll::Ready(Err("not in the mood")) } else { Poll::Pending }
         }
 
-        fn call(&mut self, _: Request<Incoming>) -> Self::Future {
+        fn call(&mut self, _: Request<RequestBody>) -> Self::Future {
             unreachable!("it is never ready")
         }
     }
@@ -361,8 +355,7 @@ async fn a_dropped_lifecycle_ends_the_server() {
 #[tokio::test]
 async fn a_dropped_run_lets_its_connections_finish_and_then_go() {
     let (begun, go, handler) = gate("late but whole");
-    let house =
-        House::open(Config::default(), Limits { idle_grace: Duration::from_millis(1), ..patient() }, handler);
+    let house = House::open(Config::default(), impatient(), handler);
     let mut silent = house.peer().await;
     let mut busy = house.peer().await;
     busy.get("/").await;
@@ -380,8 +373,7 @@ async fn a_dropped_run_lets_its_connections_finish_and_then_go() {
 
 #[tokio::test]
 async fn four_hundred_silent_connections_go_together() {
-    let house =
-        House::open(Config::default(), Limits { idle_grace: Duration::from_millis(1), ..patient() }, hello);
+    let house = House::open(Config::default(), impatient(), hello);
     let mut peers = Vec::new();
     for _ in 0..400 {
         peers.push(house.peer().await);

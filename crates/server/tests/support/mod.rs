@@ -3,10 +3,10 @@
 
 use bytes::Bytes;
 use exeunt_lifecycle::{Config, Lifecycle, Phase, Report, Stop};
-use exeunt_server::{Health, Limits, Server};
+use exeunt_server::{Health, Limits, RequestBody, Server};
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, StreamBody, combinators::UnsyncBoxBody};
-use hyper::body::{Frame, Incoming};
+use hyper::body::Frame;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -30,10 +30,10 @@ pub(crate) type GateFuture = Pin<Box<dyn Future<Output = Result<Answer, &'static
 /// A handler that says when it was begun, and answers with `body` when it is let go.
 pub(crate) fn gate(
     body: impl Into<Bytes>,
-) -> (Arc<Semaphore>, Arc<Semaphore>, impl Fn(Request<Incoming>) -> GateFuture + Clone) {
+) -> (Arc<Semaphore>, Arc<Semaphore>, impl Fn(Request<RequestBody>) -> GateFuture + Clone) {
     let (begun, go) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
     let parts = (Arc::clone(&begun), Arc::clone(&go), body.into());
-    let handler = move |_: Request<Incoming>| -> GateFuture {
+    let handler = move |_: Request<RequestBody>| -> GateFuture {
         let (begun, go, body) = parts.clone();
         Box::pin(async move {
             begun.add_permits(1);
@@ -53,6 +53,23 @@ pub(crate) fn pieces() -> (mpsc::UnboundedSender<Bytes>, Answer) {
     (sender, Response::new(StreamBody::new(stream).boxed_unsync()))
 }
 
+/// Limits with this `idle_grace`.
+pub(crate) fn silent_for(grace: Duration) -> Limits {
+    let mut limits = Limits::default();
+    limits.drain.idle_grace = grace;
+    limits
+}
+
+/// No connection is closed for its silence while a test runs.
+pub(crate) fn patient() -> Limits {
+    silent_for(Duration::from_secs(600))
+}
+
+/// Each is closed as soon as the drain begins.
+pub(crate) fn impatient() -> Limits {
+    silent_for(Duration::from_millis(1))
+}
+
 /// A running server and its lifecycle.
 pub(crate) struct House {
     pub(crate) stop: Stop,
@@ -65,7 +82,7 @@ impl House {
     /// Serves with `handler`.
     pub(crate) fn open<H, F>(config: Config, limits: Limits, handler: H) -> Self
     where
-        H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+        H: Fn(Request<RequestBody>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Result<Answer, &'static str>> + Send + 'static,
     {
         let lifecycle = Lifecycle::on_runtime(config).unwrap();

@@ -1,10 +1,10 @@
 //! The service wrapper between hyper and the program: counts the request, sets the header, and stands in for the
 //! program where it cannot answer.
 
-use crate::answer::Answer;
-use crate::exchange::{Exchange, order};
+use crate::http1::answer::Answer;
+use crate::http1::exchange::{Exchange, order};
 use crate::in_flight::InFlight;
-use crate::{BoxError, HttpService};
+use crate::{BoxError, HttpService, RequestBody};
 use exeunt_drain::Framing;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, StatusCode, Version};
@@ -15,7 +15,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use tower::ServiceExt as _;
 use tower::util::Oneshot;
@@ -44,10 +44,12 @@ where
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let number = self.exchange.begin(request.method(), request.uri(), framing(request.body()));
-        request.extensions_mut().insert(InFlight::new(&self.exchange, number));
+        let counted: Weak<Exchange> = Arc::downgrade(&self.exchange);
+        let stop = self.exchange.common().stop.clone();
+        request.extensions_mut().insert(InFlight::new(counted, number, stop));
         let version = request.version();
         Responding {
-            program: self.service.clone().oneshot(request),
+            program: self.service.clone().oneshot(request.map(RequestBody::new)),
             version,
             exchange: Arc::clone(&self.exchange),
             body: PhantomData,
@@ -67,10 +69,10 @@ pin_project_lite::pin_project! {
     /// One response in the making.
     pub(crate) struct Responding<S, B>
     where
-        S: tower_service::Service<Request<Incoming>>,
+        S: tower_service::Service<Request<RequestBody>>,
     {
         #[pin]
-        program: Oneshot<S, Request<Incoming>>,
+        program: Oneshot<S, Request<RequestBody>>,
         version: Version,
         exchange: Arc<Exchange>,
         body: PhantomData<fn() -> B>,

@@ -1,6 +1,6 @@
 //! The response body on its way: tells the exchange when the program has given its last byte.
 
-use crate::exchange::Exchange;
+use crate::http1::exchange::Exchange;
 use http_body::{Body, Frame, SizeHint};
 use std::pin::Pin;
 use std::sync::Arc;

@@ -4,7 +4,7 @@
 //! instant. Here an idle connection ends as if its peer had closed it: `poll_read` answers the end of the input, after
 //! a last look, and hyper then finishes of its own accord. Its `poll_shutdown` lingers.
 
-use crate::exchange::{Exchange, order};
+use crate::http1::exchange::{Exchange, order};
 use crate::transport::Transport;
 use exeunt_drain::Input;
 use std::io;

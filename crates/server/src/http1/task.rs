@@ -1,8 +1,8 @@
 //! The task of one connection: hyper's part of it, and the drain machine's clock.
 
-use crate::exchange::{Exchange, order};
-use crate::io::Watched;
-use crate::respond::Respond;
+use crate::http1::exchange::{Exchange, order};
+use crate::http1::io::Watched;
+use crate::http1::respond::Respond;
 use crate::transport::Transport;
 use crate::{BoxError, HttpService};
 use http_body::Body;

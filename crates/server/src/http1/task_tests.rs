@@ -1,7 +1,9 @@
 //! The task over memory, in paused time: what the drain machine says is what hyper does.
 
 use super::*;
-use exeunt_drain::{Input, Limits};
+use crate::common::Common;
+use crate::{Limits, RequestBody};
+use exeunt_drain::Input;
 use exeunt_lifecycle::{Config, Lifecycle};
 use http_body_util::{BodyExt as _, Full};
 use std::convert::Infallible;
@@ -67,17 +69,17 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        Self::serving(tower::service_fn(|_: http::Request<hyper::body::Incoming>| async {
+        Self::serving(tower::service_fn(|_: http::Request<RequestBody>| async {
             Ok::<_, Infallible>(http::Response::new(Full::<bytes::Bytes>::from("hello")))
         }))
     }
 
     fn serving<S: HttpService<Full<bytes::Bytes>>>(service: S) -> Self {
         let lifecycle = Lifecycle::on_runtime(Config::default()).unwrap();
-        let scope = Arc::new(lifecycle.scope("http"));
+        let common = Arc::new(Common::new(Limits::default(), lifecycle.scope("http")));
         let (peer, stream) = tokio::io::duplex(1 << 16);
         let kernel = Arc::new(Mutex::new(Vec::new()));
-        let exchange = Arc::new(Exchange::new(Limits::default(), scope, None));
+        let exchange = Arc::new(Exchange::new(common, None));
         let memory = Memory { stream, kernel: Arc::clone(&kernel) };
         let task = tokio::spawn(serve(memory, service, Arc::clone(&exchange)));
         Self { peer, kernel, exchange, task, lifecycle, begun: Instant::now() }
@@ -182,21 +184,20 @@ async fn d9_in_service_a_head_has_thirty_seconds_and_silence_seventy_five() {
 async fn d5_a_body_behind_its_response_is_not_taken_for_silence() {
     let (sender, whole) = tokio::sync::oneshot::channel();
     let sender = Arc::new(Mutex::new(Some(sender)));
-    let mut bench =
-        Bench::serving(tower::service_fn(move |request: http::Request<hyper::body::Incoming>| {
-            let sender = sender.lock().unwrap().take().unwrap();
-            tokio::spawn(async move {
-                let mut body = request.into_body();
-                let mut length = 0;
-                // Not to its end: hyper tells that only with the next request, once the response is done.
-                while length < 10 {
-                    length += body.frame().await.unwrap().unwrap().into_data().unwrap().len();
-                }
-                sender.send(length).unwrap();
-                std::future::pending::<()>().await;
-            });
-            async { Ok::<_, Infallible>(http::Response::new(Full::<bytes::Bytes>::from("hello"))) }
-        }));
+    let mut bench = Bench::serving(tower::service_fn(move |request: http::Request<RequestBody>| {
+        let sender = sender.lock().unwrap().take().unwrap();
+        tokio::spawn(async move {
+            let mut body = request.into_body();
+            let mut length = 0;
+            // Not to its end: hyper tells that only with the next request, once the response is done.
+            while length < 10 {
+                length += body.frame().await.unwrap().unwrap().into_data().unwrap().len();
+            }
+            sender.send(length).unwrap();
+            std::future::pending::<()>().await;
+        });
+        async { Ok::<_, Infallible>(http::Response::new(Full::<bytes::Bytes>::from("hello"))) }
+    }));
     bench.peer.write_all(b"POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 10\r\n\r\n12345").await.unwrap();
     bench.answer().await;
     bench.exchange.intervene(Input::Draining);

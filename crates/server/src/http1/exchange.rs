@@ -4,8 +4,11 @@
 //! response body that the program keeps elsewhere, and the server reaches in from outside when the drain begins or is
 //! cut: so one lock, held for nanoseconds and never across a call to anybody else's code.
 
-use exeunt_drain::{Connection, Effect, Framing, Input, Limits};
-use exeunt_lifecycle::{CutWork, Scope, Shield, Stop, StopImminent, Work};
+use crate::common::Common;
+use crate::in_flight::Counted;
+use crate::registry::{Member, Stage};
+use exeunt_drain::{Connection, Effect, Framing, Input};
+use exeunt_lifecycle::{CutWork, Shield, StopImminent, Work};
 use http::{Method, Uri};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -25,8 +28,7 @@ pub(crate) struct Exchange {
     orders: AtomicU8,
     /// The program's response body has given its last byte, which may still lie in a buffer.
     body_done: AtomicBool,
-    scope: Arc<Scope>,
-    stop: Stop,
+    common: Arc<Common>,
     peer: Option<SocketAddr>,
 }
 
@@ -68,23 +70,12 @@ struct Request {
     work: Option<Work>,
 }
 
-/// The request in progress, which stays so meanwhile.
-pub(crate) struct Current<'a>(MutexGuard<'a, State>);
-
-impl Current<'_> {
-    #[track_caller]
-    pub(crate) fn shield(&self, budget: Duration) -> Result<Shield, StopImminent> {
-        let work = self.0.request.as_ref().and_then(|request| request.work.as_ref());
-        work.ok_or(StopImminent)?.shield(budget)
-    }
-}
-
 impl Exchange {
-    pub(crate) fn new(limits: Limits, scope: Arc<Scope>, peer: Option<SocketAddr>) -> Self {
+    pub(crate) fn new(common: Arc<Common>, peer: Option<SocketAddr>) -> Self {
         let now = now();
         Self {
             state: Mutex::new(State {
-                drain: Connection::new(limits, now),
+                drain: Connection::new(common.limits.drain, now),
                 request: None,
                 requests: 0,
                 latest: now,
@@ -92,8 +83,7 @@ impl Exchange {
             }),
             orders: AtomicU8::new(0),
             body_done: AtomicBool::new(false),
-            stop: scope.stop(),
-            scope,
+            common,
             peer,
         }
     }
@@ -152,7 +142,7 @@ impl Exchange {
 
     /// A request's head is whole. Answers its number.
     pub(crate) fn begin(&self, method: &Method, uri: &Uri, framing: Framing) -> u64 {
-        let work = Some(self.scope.begin());
+        let work = Some(self.common.scope.begin());
         self.body_done.store(false, Ordering::Release);
         let mut state = self.lock();
         // The head's last byte came just now; a pipelined request may have waited for its turn since.
@@ -163,14 +153,8 @@ impl Exchange {
         state.requests
     }
 
-    /// The request of that number, unless it is over.
-    pub(crate) fn request(&self, number: u64) -> Option<Current<'_>> {
-        let state = self.lock();
-        (state.requests == number && state.request.is_some()).then_some(Current(state))
-    }
-
-    pub(crate) fn stop(&self) -> &Stop {
-        &self.stop
+    pub(crate) fn common(&self) -> &Common {
+        &self.common
     }
 
     /// The response's head is about to be written. Answers whether it must say `Connection: close` (D2).
@@ -178,7 +162,7 @@ impl Exchange {
         let mut state = self.lock();
         let Some(began) = state.request.as_ref().map(|request| request.began) else { return true };
         // Read under the lock, as late as can be: what is written after this is written after the request to stop.
-        let stopping = self.stop.is_requested();
+        let stopping = self.common.stop.is_requested();
         state.drain.on(began, Input::ResponseHead { stopping }) == Some(Effect::SayClose)
     }
 
@@ -236,6 +220,24 @@ impl Exchange {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing in here panics halfway through a change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Member for Exchange {
+    fn tell(&self, stage: Stage) {
+        match stage {
+            Stage::Serving => {}
+            Stage::Draining => self.intervene(Input::Draining),
+            Stage::Cut => self.intervene(Input::Cut),
+        }
+    }
+}
+
+impl Counted for Exchange {
+    fn shield(&self, request: u64, budget: Duration) -> Option<Result<Shield, StopImminent>> {
+        let state = self.lock();
+        let current = state.request.as_ref().filter(|_| state.requests == request)?;
+        Some(current.work.as_ref().ok_or(StopImminent).and_then(|work| work.shield(budget)))
     }
 }
 
