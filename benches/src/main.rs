@@ -7,17 +7,24 @@
 //! so that a machine whose speed drifts does not matter.
 
 mod client;
+mod closed_loop;
 mod cost;
 mod lifecycle;
+mod load;
 mod machine;
 mod manager;
 mod process;
 mod ratio;
 mod servers;
+mod turns;
+mod web;
 
 use anyhow::Result;
 use clap::Parser;
 use std::io::Write as _;
+
+/// Connections where there are many.
+const MANY: usize = 10_000;
 
 /// Measures CPU time per request, ours beside bare hyper
 #[derive(Debug, clap::Parser)]
@@ -39,6 +46,9 @@ struct Arguments {
 enum Command {
     /// The lifecycle alone: from a signal to its effect, child processes, many tasks that stop
     Lifecycle,
+    /// The server under an axum router: CPU per request beside bare hyper and `axum::serve`, with many connections open;
+    /// memory; the stop of many idle connections
+    Web,
     /// The event loop: CPU per request beside bare hyper and a bare loop on mio, memory, wakeups
     Manager,
     /// The event loop over TLS: CPU per request beside hyper on tokio-rustls
@@ -52,6 +62,9 @@ enum Command {
     /// One of the servers under measurement (the measurement starts them)
     #[command(hide = true)]
     Server { kind: servers::Kind, site: servers::Site, dir: std::path::PathBuf },
+    /// One of the servers of `web` (the measurement starts them)
+    #[command(hide = true)]
+    WebServer { kind: web::Kind },
     /// One of the event loops under measurement (the measurement starts them)
     #[command(hide = true)]
     Loop { kind: manager::Kind, dir: std::path::PathBuf },
@@ -68,6 +81,10 @@ fn main() -> Result<()> {
             drop(out);
             return servers::serve(kind, site, &dir);
         }
+        Some(Command::WebServer { kind }) => {
+            drop(out);
+            return web::serve(kind);
+        }
         Some(Command::Loop { kind, dir }) => {
             drop(out);
             return manager::serve(kind, &dir);
@@ -79,6 +96,10 @@ fn main() -> Result<()> {
         Some(Command::Lifecycle) => {
             writeln!(out, "{}", machine::describe())?;
             return lifecycle::measure(&mut out);
+        }
+        Some(Command::Web) => {
+            writeln!(out, "{}", machine::describe())?;
+            return web::measure(&arguments, &mut out);
         }
         Some(Command::Manager) => {
             writeln!(out, "{}", machine::describe())?;

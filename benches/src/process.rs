@@ -90,6 +90,15 @@ impl Running {
         Ok(text.split_ascii_whitespace().map(str::parse).collect::<Result<_, _>>()?)
     }
 
+    /// From SIGTERM to its exit.
+    pub(crate) fn stop(&mut self) -> Result<Duration> {
+        let began = Instant::now();
+        kill_process(Pid::from_child(&self.child), Signal::TERM)?;
+        let status = self.child.wait()?;
+        ensure!(status.success(), "it ended by {status}");
+        Ok(began.elapsed())
+    }
+
     /// Asks it to end, so that its workers end with it.
     fn ask_to_end(&mut self) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).ok();

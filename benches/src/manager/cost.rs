@@ -1,9 +1,10 @@
 //! CPU time per request, in turns.
 
-use super::load::Load;
 use super::servers::Kind;
-use super::{MANY, start};
+use super::start;
 use crate::Arguments;
+use crate::MANY;
+use crate::load::Load;
 use crate::machine::{pin, sleeps};
 use crate::process::Running;
 use crate::ratio::{Ratio, median};

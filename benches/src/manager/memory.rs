@@ -1,8 +1,9 @@
 //! What an idle connection keeps.
 
-use super::load::Load;
 use super::servers::Kind;
-use super::{MANY, start};
+use super::start;
+use crate::MANY;
+use crate::load::Load;
 use crate::machine::own_memory;
 use anyhow::Result;
 use std::fmt;

@@ -2,21 +2,18 @@
 //! idle connection keeps; how soon a wakeup arrives. TLS beside hyper on tokio-rustls, WebSocket beside tokio-tungstenite,
 //! files beside nginx, the Python package beside cymongoose.
 
-mod closed_loop;
 mod cost;
 mod files;
-mod load;
 mod memory;
 mod python;
 mod servers;
 mod tls;
-mod turns;
 mod wakeup;
 mod websocket;
 
-use crate::Arguments;
 use crate::machine::allow_descriptors;
 use crate::process::Running;
+use crate::{Arguments, MANY};
 use anyhow::Result;
 use clap::ValueEnum as _;
 use std::io::Write;
@@ -24,9 +21,6 @@ use std::path::Path;
 
 pub(crate) use python::{Python, measure as measure_python};
 pub(crate) use servers::{Kind, serve};
-
-/// Connections where there are many.
-const MANY: usize = 10_000;
 
 /// Measures and tells.
 pub(crate) fn measure(arguments: &Arguments, out: &mut impl Write) -> Result<()> {

@@ -1,8 +1,8 @@
 //! The Python package's event loop beside cymongoose, whose programs it takes over: the same handler in the same
 //! interpreter, each module in a virtual environment of its own.
 
-use super::load::Load;
 use crate::Arguments;
+use crate::load::Load;
 use crate::machine::{allow_descriptors, pin};
 use crate::process::Running;
 use crate::ratio::{Ratio, median};

@@ -2,10 +2,10 @@
 
 mod nginx;
 
-use super::load::Load;
-use super::turns::{Costs, Seat, take};
 use super::{Kind, start_in};
 use crate::Arguments;
+use crate::load::Load;
+use crate::turns::{Costs, Seat, take};
 use anyhow::{Result, ensure};
 use exeunt_manager::{Event, Files, Listen};
 use std::fmt;

@@ -1,7 +1,7 @@
 //! A TLS client that costs as little as it can.
 
 use crate::client::is_whole;
-use crate::manager::closed_loop::{Asks, Circle, connect_from, watched};
+use crate::closed_loop::{Asks, Circle, connect_from, watched};
 use anyhow::{Context as _, Result, ensure};
 use mio::net::TcpStream;
 use mio::{Registry, Token};

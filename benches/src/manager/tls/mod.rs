@@ -3,9 +3,9 @@
 mod load;
 mod servers;
 
-use super::turns::{Costs, Seat, take};
 use super::{Kind, start_in};
 use crate::Arguments;
+use crate::turns::{Costs, Seat, take};
 use anyhow::Result;
 use load::Load;
 use std::fmt;

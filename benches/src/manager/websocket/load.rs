@@ -1,6 +1,6 @@
 //! A WebSocket client that costs as little as it can: the same frame each time, masked once.
 
-use crate::manager::closed_loop::{Asks, Circle, connect_from, watched};
+use crate::closed_loop::{Asks, Circle, connect_from, watched};
 use anyhow::{Result, ensure};
 use mio::net::TcpStream;
 use mio::{Registry, Token};

@@ -78,7 +78,13 @@ impl Costs {
         1e6 / self.median(seat)
     }
 
-    fn median(&self, seat: usize) -> f64 {
+    /// What one seat's questions cost, of what those of another do.
+    pub(crate) fn ratio(&self, ours: usize, theirs: usize) -> Result<Ratio> {
+        let pairs: Vec<_> = self.rounds.iter().map(|round| (round[ours], round[theirs])).collect();
+        Ratio::of(&pairs).context("too few pairs")
+    }
+
+    pub(crate) fn median(&self, seat: usize) -> f64 {
         median(self.rounds.iter().map(|round| round[seat]))
     }
 

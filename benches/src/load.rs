@@ -1,7 +1,7 @@
 //! A client that costs as little as it can, so that the server is what is busy: GET on kept connections.
 
-use super::closed_loop::{Asks, Circle, connect_from, watched};
 use crate::client::is_whole;
+use crate::closed_loop::{Asks, Circle, connect_from, watched};
 use anyhow::{Result, ensure};
 use mio::net::TcpStream;
 use mio::{Registry, Token};
