@@ -3,10 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test's panic is its failure")]
 
 use axum::Router;
+use axum::extract::ConnectInfo;
 use axum::routing::get;
 use exeunt::{App, Config, Error, Phase, Server};
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -70,4 +71,19 @@ async fn requests_are_answered_before_the_components_close_and_counted_by_the_se
     assert_eq!(report.exit_status(), 0, "{report}");
     assert_eq!((told.recv().await, told.recv().await), (Some("handled"), Some("closed")), "{report}");
     assert!(report.scopes.iter().any(|scope| scope.name == "site"), "{report}");
+}
+
+#[tokio::test]
+async fn axum_finds_its_own_connect_info() {
+    let who = async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.ip().to_string();
+    let report = run(async |app| {
+        let server = Server::bind("127.0.0.1:0")?.connect_info(ConnectInfo::<SocketAddr>);
+        let server = server.service(Router::new().route("/", get(who)));
+        let address = server.local_address().to_string();
+        app.serve("site", server);
+        assert_eq!(ask(address, "/").await, "HTTP/1.1 200 OK127.0.0.1");
+        app.done();
+        Ok(())
+    });
+    assert_eq!(report.await.exit_status(), 0);
 }

@@ -1,20 +1,41 @@
 //! What all connections of a server share.
 
 use crate::Limits;
+use crate::peer::{ConnectInfo, Peer};
 use exeunt_lifecycle::{Scope, Stop};
+use http::Extensions;
 use std::sync::Arc;
+
+/// What the program has chosen.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    pub(crate) limits: Limits,
+    pub(crate) connect_info: Option<ConnectInfo>,
+}
 
 /// What every connection of a server knows of it.
 #[derive(Debug)]
 pub(crate) struct Common {
-    pub(crate) limits: Limits,
+    pub(crate) settings: Settings,
     /// Counts the work in flight.
     pub(crate) scope: Arc<Scope>,
     pub(crate) stop: Stop,
 }
 
 impl Common {
-    pub(crate) fn new(limits: Limits, scope: Scope) -> Self {
-        Self { limits, stop: scope.stop(), scope: Arc::new(scope) }
+    pub(crate) fn new(settings: Settings, scope: Scope) -> Self {
+        Self { settings, stop: scope.stop(), scope: Arc::new(scope) }
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.settings.limits
+    }
+
+    /// Tells a request's handler by which connection it came.
+    pub(crate) fn introduce(&self, peer: &Peer, extensions: &mut Extensions) {
+        extensions.insert(peer.clone());
+        if let Some(info) = &self.settings.connect_info {
+            info.insert(peer, extensions);
+        }
     }
 }

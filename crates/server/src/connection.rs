@@ -2,18 +2,18 @@
 
 use crate::common::Common;
 use crate::http1::{self, Exchange};
+use crate::peer::Peer;
 use crate::registry::Registry;
 use crate::transport::Transport;
 use crate::{BoxError, HttpService};
 use http_body::Body;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Serves a connection until it is over. It is entered before the first poll: whoever accepts it and is told of the
 /// drain in the next moment has told it, too.
 pub(crate) fn serve<T, S, B>(
     transport: T,
-    peer: Option<SocketAddr>,
+    peer: Peer,
     service: S,
     common: &Arc<Common>,
     registry: &Arc<Registry>,

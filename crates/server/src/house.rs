@@ -4,14 +4,15 @@ use crate::accept::Acceptor;
 use crate::common::Common;
 use crate::connection;
 use crate::error::ServeError;
+use crate::peer::Peer;
 use crate::registry::{Registry, Stage};
 use crate::transport::Transport;
 use crate::{BoxError, HttpService};
 use exeunt_lifecycle::Phase;
 use exeunt_listener::{CloseOptions, Connection, Listener};
+use futures_util::future::{join_all, try_join_all};
 use http_body::Body;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::{TcpStream, UnixStream};
 
@@ -27,7 +28,7 @@ impl<S> House<S> {
         Self { common: Arc::new(common), service, registry: Arc::default() }
     }
 
-    pub(crate) async fn serve_and_drain<B>(&self, listener: Listener) -> Result<(), ServeError>
+    pub(crate) async fn serve_and_drain<B>(&self, listeners: Vec<Listener>) -> Result<(), ServeError>
     where
         S: HttpService<B>,
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
@@ -37,20 +38,32 @@ impl<S> House<S> {
             stop.fail(scope.name(), error.to_string());
             ServeError::from(error)
         };
-        let acceptor = Acceptor::new(listener).map_err(failed)?;
-        let outcome = loop {
-            tokio::select! {
-                // The stop first: under load there is always somebody to accept.
-                biased;
-                () = stop.reached(Phase::Draining) => break Ok(()),
-                accepted = acceptor.accept() => match accepted {
-                    Ok(connection) => self.admit(connection),
-                    Err(error) => break Err(failed(error)),
-                }
+        let acceptors: Result<Vec<_>, _> = listeners.into_iter().map(Acceptor::new).collect();
+        let acceptors = acceptors.map_err(failed)?;
+        let outcome = tokio::select! {
+            // The stop first: under load there is always somebody to accept.
+            biased;
+            () = stop.reached(Phase::Draining) => Ok(()),
+            // One that is of no use any more ends all: half a server would look like a whole one.
+            outcome = try_join_all(acceptors.iter().map(|acceptor| self.accept(acceptor))) => {
+                outcome.map(drop).map_err(failed)
             }
         };
-        self.drain(acceptor).await;
+        self.drain(acceptors).await;
         outcome
+    }
+
+    /// Takes in whoever comes, and ends with an error alone.
+    async fn accept<B>(&self, acceptor: &Acceptor) -> io::Result<()>
+    where
+        S: HttpService<B>,
+        B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+    {
+        let stop = &self.common.stop;
+        while stop.phase() < Phase::Draining {
+            self.admit(acceptor.accept().await?);
+        }
+        std::future::pending().await
     }
 
     /// Takes in a connection.
@@ -60,17 +73,21 @@ impl<S> House<S> {
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
         let entered = match connection {
-            Connection::Tcp { stream, peer } => tcp(stream).map(|stream| self.serve(stream, Some(peer))),
-            Connection::Unix { stream } => {
-                UnixStream::from_std(stream).map(|stream| self.serve(stream, None))
-            }
+            Connection::Tcp { stream, peer } => tcp(stream).map(|stream| {
+                let peer = Peer::of_tcp(&stream, peer);
+                self.serve(stream, peer);
+            }),
+            Connection::Unix { stream } => UnixStream::from_std(stream).map(|stream| {
+                let peer = Peer::of_unix(&stream);
+                self.serve(stream, peer);
+            }),
         };
         if let Err(error) = entered {
             tracing::warn!(%error, "a connection broke as it was accepted");
         }
     }
 
-    fn serve<T, B>(&self, transport: T, peer: Option<SocketAddr>)
+    fn serve<T, B>(&self, transport: T, peer: Peer)
     where
         T: Transport,
         S: HttpService<B>,
@@ -80,16 +97,25 @@ impl<S> House<S> {
         tokio::spawn(connection::serve(transport, peer, service, &self.common, &self.registry));
     }
 
+    /// Closes a listener without losing anyone (D3).
+    async fn close<B>(&self, acceptor: Acceptor)
+    where
+        S: HttpService<B>,
+        B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+    {
+        let report = acceptor.close(CloseOptions::default(), |connection| self.admit(connection)).await;
+        tracing::debug!(%report, "the listener is closed");
+    }
+
     /// From the beginning of the drain to its end.
-    async fn drain<B>(&self, acceptor: Acceptor)
+    async fn drain<B>(&self, acceptors: Vec<Acceptor>)
     where
         S: HttpService<B>,
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
         self.registry.begin(Stage::Draining);
         let emptied = async {
-            let report = acceptor.close(CloseOptions::default(), |connection| self.admit(connection)).await;
-            tracing::debug!(%report, "the listener is closed");
+            join_all(acceptors.into_iter().map(|acceptor| self.close(acceptor))).await;
             self.registry.emptied().await;
         };
         tokio::select! {

@@ -1,13 +1,15 @@
 //! The server: bind, serve, drain.
 
-use crate::common::Common;
+use crate::common::{Common, Settings};
 use crate::error::{ServeError, ServerError};
 use crate::house::House;
+use crate::peer::ConnectInfo;
 use crate::{BoxError, Limits, RequestBody};
 use exeunt_lifecycle::Lifecycle;
 use exeunt_listener::{Address, Listener};
 use http::{Request, Response};
 use http_body::Body;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// A service that a [`Server`] can serve: any tower service over `http` types. Implemented for all that fit.
@@ -35,17 +37,18 @@ impl<S, B> HttpService<B> for S where
 {
 }
 
-/// A server for one service on one listener.
+/// A server for one service, on one listener or several.
 ///
 /// [`run`](Self::run) ends when the lifecycle's drain has: with no connection open, or with what was left cut.
-/// Dropping a server that does not run closes its listener at once and loses whoever waits in its queue; dropping the
+/// Dropping a server that does not run closes its listeners at once and loses whoever waits in their queues; dropping the
 /// future of `run` does the same, and lets each open connection finish what it has and then close. Nothing cuts them
 /// then: what they still have at the hard deadline is left behind.
 #[derive(Debug)]
 pub struct Server<S = ()> {
     name: String,
-    listener: Listener,
-    limits: Limits,
+    first: Listener,
+    others: Vec<Listener>,
+    settings: Settings,
     service: S,
 }
 
@@ -65,21 +68,60 @@ impl Server {
     /// Serves on a listener that exists.
     #[must_use]
     pub fn over(listener: Listener) -> Self {
-        Self { name: "http".to_owned(), listener, limits: Limits::default(), service: () }
+        Self {
+            name: "http".to_owned(),
+            first: listener,
+            others: Vec::new(),
+            settings: Settings::default(),
+            service: (),
+        }
     }
 }
 
 impl<S> Server<S> {
+    /// Listens on this address, too, written as for [`bind`](Server::bind): another family, a Unix socket beside TCP. Each
+    /// listener closes by itself without losing anyone (rule D3); if one becomes useless, the whole server fails.
+    ///
+    /// ```
+    /// # use exeunt_server::Server;
+    /// # let directory = tempfile::tempdir()?;
+    /// # let socket = format!("unix:{}", directory.path().join("site.sock").display());
+    /// let server = Server::bind("127.0.0.1:0")?.also_bind(&socket)?;
+    /// assert_eq!(server.local_addresses().count(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`bind`](Server::bind); then the listeners that there were are closed.
+    pub fn also_bind(self, address: &str) -> Result<Self, ServerError> {
+        let address: Address = address.parse()?;
+        Ok(self.also_over(Listener::bind(&address)?))
+    }
+
+    /// Serves on this listener, too.
+    #[must_use]
+    pub fn also_over(mut self, listener: Listener) -> Self {
+        self.others.push(listener);
+        self
+    }
+
     /// With this service.
     #[must_use]
     pub fn service<T>(self, service: T) -> Server<T> {
-        Server { name: self.name, listener: self.listener, limits: self.limits, service }
+        self.map(|_| service)
     }
 
     /// With what `wrap` makes of the service: a layer.
     #[must_use]
     pub fn map<T>(self, wrap: impl FnOnce(S) -> T) -> Server<T> {
-        Server { name: self.name, listener: self.listener, limits: self.limits, service: wrap(self.service) }
+        Server {
+            name: self.name,
+            first: self.first,
+            others: self.others,
+            settings: self.settings,
+            service: wrap(self.service),
+        }
     }
 
     /// With this name in the report; `http` unless told otherwise.
@@ -92,21 +134,51 @@ impl<S> Server<S> {
     /// With these limits; [`Limits`] tells the defaults and their reasons.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+        self.settings.limits = limits;
         self
     }
 
     /// With this `idle_grace` (rule D5): how long a connection must have been silent before the drain closes it.
     #[must_use]
     pub fn idle_grace(mut self, grace: Duration) -> Self {
-        self.limits.drain.idle_grace = grace;
+        self.settings.limits.drain.idle_grace = grace;
         self
     }
 
-    /// Where it listens, with the port that the kernel chose.
+    /// Has `make` put something into the extensions of each request that came by TCP, made of the client's address. For
+    /// axum that is its own `ConnectInfo`:
+    ///
+    /// ```
+    /// # use exeunt_server::Server;
+    /// # #[derive(Clone)]
+    /// # struct ConnectInfo<T>(T);
+    /// # let router = ();
+    /// use std::net::SocketAddr; // and axum::extract::ConnectInfo
+    ///
+    /// let server = Server::bind("127.0.0.1:0")?.connect_info(ConnectInfo::<SocketAddr>).service(router);
+    /// # drop(server);
+    /// # Ok::<(), exeunt_server::ServerError>(())
+    /// ```
+    ///
+    /// [`Peer`](crate::Peer) is there without this.
+    #[must_use]
+    pub fn connect_info<T: Clone + Send + Sync + 'static>(
+        mut self,
+        make: impl Fn(SocketAddr) -> T + Send + Sync + 'static,
+    ) -> Self {
+        self.settings.connect_info = Some(ConnectInfo::new(make));
+        self
+    }
+
+    /// Where it listens, with the port that the kernel chose; of several, the first.
     #[must_use]
     pub fn local_address(&self) -> &Address {
-        self.listener.local_address()
+        self.first.local_address()
+    }
+
+    /// All the addresses that it listens on, in the order in which they were bound.
+    pub fn local_addresses(&self) -> impl Iterator<Item = &Address> {
+        std::iter::once(&self.first).chain(&self.others).map(Listener::local_address)
     }
 
     /// Serves until the lifecycle drains, then drains (rules D2 to D5, D7, D8), and returns when no connection is open.
@@ -125,11 +197,11 @@ impl<S> Server<S> {
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
         // Before the first poll: whoever has called `run` is waited for.
-        let common = Common::new(self.limits, lifecycle.scope(self.name));
+        let common = Common::new(self.settings, lifecycle.scope(self.name));
         let house = House::new(common, self.service);
-        let listener = self.listener;
+        let listeners = std::iter::once(self.first).chain(self.others).collect();
         async move {
-            let outcome = house.serve_and_drain(listener).await;
+            let outcome = house.serve_and_drain(listeners).await;
             if let Err(error) = &outcome {
                 tracing::error!(%error, "the server failed");
             }

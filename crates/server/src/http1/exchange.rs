@@ -6,11 +6,11 @@
 
 use crate::common::Common;
 use crate::in_flight::Counted;
+use crate::peer::Peer;
 use crate::registry::{Member, Stage};
 use exeunt_drain::{Connection, Effect, Framing, Input};
 use exeunt_lifecycle::{CutWork, Shield, StopImminent, Work};
 use http::{Method, Uri};
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -29,7 +29,7 @@ pub(crate) struct Exchange {
     /// The program's response body has given its last byte, which may still lie in a buffer.
     body_done: AtomicBool,
     common: Arc<Common>,
-    peer: Option<SocketAddr>,
+    peer: Peer,
 }
 
 /// What the machine has ordered. The parts ask at every poll, hence bits that are read without the lock. They are set
@@ -71,11 +71,11 @@ struct Request {
 }
 
 impl Exchange {
-    pub(crate) fn new(common: Arc<Common>, peer: Option<SocketAddr>) -> Self {
+    pub(crate) fn new(common: Arc<Common>, peer: Peer) -> Self {
         let now = now();
         Self {
             state: Mutex::new(State {
-                drain: Connection::new(common.limits.drain, now),
+                drain: Connection::new(common.limits().drain, now),
                 request: None,
                 requests: 0,
                 latest: now,
@@ -157,6 +157,10 @@ impl Exchange {
         &self.common
     }
 
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
     /// The response's head is about to be written. Answers whether it must say `Connection: close` (D2).
     pub(crate) fn respond(&self) -> bool {
         let mut state = self.lock();
@@ -211,7 +215,7 @@ impl Exchange {
         work.cut(CutWork {
             name: format!("{} {}", request.method, request.uri),
             kind: "request",
-            peer: self.peer.map(|peer| peer.to_string()),
+            peer: Some(self.peer.to_string()),
             age: now().saturating_duration_since(request.began),
             site: None,
         });

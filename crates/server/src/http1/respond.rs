@@ -45,8 +45,9 @@ where
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let number = self.exchange.begin(request.method(), request.uri(), framing(request.body()));
         let counted: Weak<Exchange> = Arc::downgrade(&self.exchange);
-        let stop = self.exchange.common().stop.clone();
-        request.extensions_mut().insert(InFlight::new(counted, number, stop));
+        let common = self.exchange.common();
+        request.extensions_mut().insert(InFlight::new(counted, number, common.stop.clone()));
+        common.introduce(self.exchange.peer(), request.extensions_mut());
         let version = request.version();
         Responding {
             program: self.service.clone().oneshot(request.map(RequestBody::new)),

@@ -1,8 +1,9 @@
 //! The task over memory, in paused time: what the drain machine says is what hyper does.
 
 use super::*;
-use crate::common::Common;
-use crate::{Limits, RequestBody};
+use crate::RequestBody;
+use crate::common::{Common, Settings};
+use crate::peer::Peer;
 use exeunt_drain::Input;
 use exeunt_lifecycle::{Config, Lifecycle};
 use http_body_util::{BodyExt as _, Full};
@@ -76,10 +77,10 @@ impl Bench {
 
     fn serving<S: HttpService<Full<bytes::Bytes>>>(service: S) -> Self {
         let lifecycle = Lifecycle::on_runtime(Config::default()).unwrap();
-        let common = Arc::new(Common::new(Limits::default(), lifecycle.scope("http")));
+        let common = Arc::new(Common::new(Settings::default(), lifecycle.scope("http")));
         let (peer, stream) = tokio::io::duplex(1 << 16);
         let kernel = Arc::new(Mutex::new(Vec::new()));
-        let exchange = Arc::new(Exchange::new(common, None));
+        let exchange = Arc::new(Exchange::new(common, Peer::nobody()));
         let memory = Memory { stream, kernel: Arc::clone(&kernel) };
         let task = tokio::spawn(serve(memory, service, Arc::clone(&exchange)));
         Self { peer, kernel, exchange, task, lifecycle, begun: Instant::now() }
