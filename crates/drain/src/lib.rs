@@ -37,9 +37,11 @@
 mod boundary;
 mod connection;
 mod limits;
+mod telling;
 mod vocabulary;
 
 pub use boundary::Framing;
 pub use connection::Connection;
 pub use limits::Limits;
+pub use telling::{Tell, Telling};
 pub use vocabulary::{Effect, Input};

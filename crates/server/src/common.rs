@@ -1,7 +1,9 @@
 //! What all connections of a server share.
 
 use crate::Limits;
+use crate::draining::Streams;
 use crate::peer::{ConnectInfo, Peer};
+use exeunt_drain::Telling;
 use exeunt_lifecycle::{Scope, Stop};
 use http::Extensions;
 use std::sync::Arc;
@@ -10,6 +12,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
     pub(crate) limits: Limits,
+    pub(crate) telling: Telling,
     pub(crate) connect_info: Option<ConnectInfo>,
 }
 
@@ -20,11 +23,15 @@ pub(crate) struct Common {
     /// Counts the work in flight.
     pub(crate) scope: Arc<Scope>,
     pub(crate) stop: Stop,
+    /// Tells those who hold a stream.
+    pub(crate) streams: Arc<Streams>,
 }
 
 impl Common {
     pub(crate) fn new(settings: Settings, scope: Scope) -> Self {
-        Self { settings, stop: scope.stop(), scope: Arc::new(scope) }
+        let stop = scope.stop();
+        let streams = Streams::new(stop.clone(), settings.telling);
+        Self { settings, streams, stop, scope: Arc::new(scope) }
     }
 
     pub(crate) fn limits(&self) -> &Limits {

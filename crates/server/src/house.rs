@@ -113,6 +113,7 @@ impl<S> House<S> {
         S: HttpService<B>,
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
+        self.common.streams.begin(tokio::time::Instant::now().into_std());
         self.registry.begin(Stage::Draining);
         let emptied = async {
             join_all(acceptors.into_iter().map(|acceptor| self.close(acceptor))).await;

@@ -25,6 +25,7 @@ mod accept;
 mod body;
 mod common;
 mod connection;
+mod draining;
 mod error;
 mod health;
 mod house;
@@ -38,12 +39,14 @@ mod transport;
 
 pub use crate::accept::Acceptor;
 pub use crate::body::RequestBody;
+pub use crate::draining::{Draining, Until};
 pub use crate::error::{ServeError, ServerError};
 pub use crate::health::Health;
 pub use crate::in_flight::InFlight;
 pub use crate::limits::Limits;
 pub use crate::peer::Peer;
 pub use crate::server::{HttpService, Server};
+pub use exeunt_drain::Tell;
 pub use exeunt_lifecycle as lifecycle;
 pub use exeunt_listener as listener;
 

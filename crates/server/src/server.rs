@@ -5,6 +5,7 @@ use crate::error::{ServeError, ServerError};
 use crate::house::House;
 use crate::peer::ConnectInfo;
 use crate::{BoxError, Limits, RequestBody};
+use exeunt_drain::Tell;
 use exeunt_lifecycle::Lifecycle;
 use exeunt_listener::{Address, Listener};
 use http::{Request, Response};
@@ -167,6 +168,24 @@ impl<S> Server<S> {
         make: impl Fn(SocketAddr) -> T + Send + Sync + 'static,
     ) -> Self {
         self.settings.connect_info = Some(ConnectInfo::new(make));
+        self
+    }
+
+    /// With this moment at which streams are told of the drain (rule D6, [`Draining`](crate::Draining)); as it begins
+    /// unless told otherwise.
+    #[must_use]
+    pub fn tell_streams(mut self, tell: Tell) -> Self {
+        self.settings.telling.tell = tell;
+        self
+    }
+
+    /// With this window over which streams are told, from the moment of [`tell_streams`](Self::tell_streams) on: not
+    /// all of their clients connect elsewhere at the same moment then. Zero unless told otherwise. Connections are
+    /// spread evenly over it, those accepted one after the other far apart; a window that would reach into the last 2 s
+    /// before the drain deadline (the last quarter of a short drain) is shorter.
+    #[must_use]
+    pub fn close_spread(mut self, window: Duration) -> Self {
+        self.settings.telling.spread = window;
         self
     }
 

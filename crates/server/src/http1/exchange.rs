@@ -5,6 +5,7 @@
 //! cut: so one lock, held for nanoseconds and never across a call to anybody else's code.
 
 use crate::common::Common;
+use crate::draining::Draining;
 use crate::in_flight::Counted;
 use crate::peer::Peer;
 use crate::registry::{Member, Stage};
@@ -29,6 +30,7 @@ pub(crate) struct Exchange {
     /// The program's response body has given its last byte, which may still lie in a buffer.
     body_done: AtomicBool,
     common: Arc<Common>,
+    draining: Draining,
     peer: Peer,
 }
 
@@ -83,6 +85,7 @@ impl Exchange {
             }),
             orders: AtomicU8::new(0),
             body_done: AtomicBool::new(false),
+            draining: common.streams.draining(),
             common,
             peer,
         }
@@ -159,6 +162,10 @@ impl Exchange {
 
     pub(crate) fn peer(&self) -> &Peer {
         &self.peer
+    }
+
+    pub(crate) fn draining(&self) -> &Draining {
+        &self.draining
     }
 
     /// The response's head is about to be written. Answers whether it must say `Connection: close` (D2).

@@ -48,6 +48,7 @@ where
         let common = self.exchange.common();
         request.extensions_mut().insert(InFlight::new(counted, number, common.stop.clone()));
         common.introduce(self.exchange.peer(), request.extensions_mut());
+        request.extensions_mut().insert(self.exchange.draining().clone());
         let version = request.version();
         Responding {
             program: self.service.clone().oneshot(request.map(RequestBody::new)),

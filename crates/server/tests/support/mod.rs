@@ -85,8 +85,16 @@ impl House {
         H: Fn(Request<RequestBody>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Result<Answer, &'static str>> + Send + 'static,
     {
+        Self::run(config, Server::bind("127.0.0.1:0").unwrap().limits(limits), handler)
+    }
+
+    /// Serves with `handler`, by a server of one's own.
+    pub(crate) fn run<H, F>(config: Config, server: Server, handler: H) -> Self
+    where
+        H: Fn(Request<RequestBody>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Result<Answer, &'static str>> + Send + 'static,
+    {
         let lifecycle = Lifecycle::on_runtime(config).unwrap();
-        let server = Server::bind("127.0.0.1:0").unwrap().limits(limits);
         let address = server.local_address().as_socket_addr().unwrap();
         let stop = lifecycle.stop();
         let service = Health::new(tower::service_fn(handler), stop.clone());
@@ -168,6 +176,23 @@ impl Peer {
                 }
                 let count = self.stream.read_buf(&mut self.read).await.unwrap();
                 assert_ne!(count, 0, "the connection ended inside a response: {text:?}");
+            }
+        })
+        .await
+    }
+
+    /// Reads until this has come; answers with all that has, and leaves nothing of it to be read.
+    pub(crate) async fn until(&mut self, text: &str) -> String {
+        soon(async {
+            loop {
+                let read = String::from_utf8_lossy(&self.read);
+                if let Some(at) = read.find(text) {
+                    let found = read[..at + text.len()].to_lowercase();
+                    self.read.drain(..at + text.len());
+                    return found;
+                }
+                let count = self.stream.read_buf(&mut self.read).await.unwrap();
+                assert_ne!(count, 0, "the connection ended before {text:?}: {:?}", self.read);
             }
         })
         .await
