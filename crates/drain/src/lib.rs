@@ -1,4 +1,5 @@
-//! The drain protocol of one HTTP/1 connection, as a pure state machine (rules D2, D4, D5, D7 and D8).
+//! The drain protocol of one HTTP/1 connection, as a pure state machine (rules D2, D4, D5, D7 and D8); [`http2`] has that of
+//! one HTTP/2 connection.
 //!
 //! A [`Connection`] decides; it reads nothing, writes nothing and asks no clock. Whoever owns the socket tells it
 //! what happened ([`Input`], with the time), and carries out what it answers ([`Effect`]). So the same rules serve
@@ -36,6 +37,7 @@
 
 mod boundary;
 mod connection;
+pub mod http2;
 mod limits;
 mod telling;
 mod vocabulary;
