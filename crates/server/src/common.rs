@@ -1,11 +1,12 @@
 //! What all connections of a server share.
 
 use crate::Limits;
+use crate::body::BodyLimit;
 use crate::draining::Streams;
 use crate::peer::{ConnectInfo, Peer};
 use exeunt_drain::Telling;
 use exeunt_lifecycle::{Scope, Stop};
-use http::Extensions;
+use http::{Extensions, Method, Uri};
 use std::sync::Arc;
 
 /// What the program has chosen.
@@ -14,6 +15,7 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) telling: Telling,
     pub(crate) connect_info: Option<ConnectInfo>,
+    pub(crate) body_limit: Option<BodyLimit>,
 }
 
 /// What every connection of a server knows of it.
@@ -36,6 +38,12 @@ impl Common {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.settings.limits
+    }
+
+    /// How many bytes the body of that request may have.
+    pub(crate) fn body_limit(&self, method: &Method, uri: &Uri) -> u64 {
+        let chosen = self.settings.body_limit.as_ref().and_then(|limit| limit.of(method, uri));
+        chosen.unwrap_or(self.limits().body_bytes)
     }
 
     /// Tells a request's handler by which connection it came.

@@ -1,5 +1,6 @@
 //! What a handler may know of the request that it answers: that it is counted, and may shield what it does.
 
+use crate::body::BodyNews;
 use exeunt_lifecycle::{Phase, Shield, Stop, StopImminent};
 use std::fmt;
 use std::sync::Weak;
@@ -39,6 +40,9 @@ pub(crate) trait Counted: Send + Sync {
     /// A shield of that request's own work; `None` when it is over.
     #[track_caller]
     fn shield(&self, request: u64, budget: Duration) -> Option<Result<Shield, StopImminent>>;
+
+    /// That request's body, read in whatever task, has news; of one that is over they are to be ignored.
+    fn body(&self, request: u64, news: BodyNews);
 }
 
 impl InFlight {

@@ -1,5 +1,6 @@
 //! The server: bind, serve, drain.
 
+use crate::body::BodyLimit;
 use crate::common::{Common, Settings};
 use crate::error::{ServeError, ServerError};
 use crate::house::House;
@@ -8,7 +9,7 @@ use crate::{BoxError, Limits, RequestBody};
 use exeunt_drain::Tell;
 use exeunt_lifecycle::Lifecycle;
 use exeunt_listener::{Address, Listener};
-use http::{Request, Response};
+use http::{Method, Request, Response, Uri};
 use http_body::Body;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -143,6 +144,29 @@ impl<S> Server<S> {
     #[must_use]
     pub fn idle_grace(mut self, grace: Duration) -> Self {
         self.settings.limits.drain.idle_grace = grace;
+        self
+    }
+
+    /// With a limit of its own for the bodies of some requests, in bytes, in place of
+    /// [`Limits::body_bytes`](crate::Limits::body_bytes): `None` leaves it at that. It is asked for every request, before its
+    /// handler is called, and must not block.
+    ///
+    /// ```
+    /// # use exeunt_server::Server;
+    /// let server = Server::bind("127.0.0.1:0")?.body_limit(|_method, uri| match uri.path() {
+    ///     "/videos" => Some(10 << 30),
+    ///     path if path.starts_with("/telemetry.Collector/") => Some(u64::MAX), // a stream without an end
+    ///     _ => None,
+    /// });
+    /// # drop(server);
+    /// # Ok::<(), exeunt_server::ServerError>(())
+    /// ```
+    #[must_use]
+    pub fn body_limit(
+        mut self,
+        limit: impl Fn(&Method, &Uri) -> Option<u64> + Send + Sync + 'static,
+    ) -> Self {
+        self.settings.body_limit = Some(BodyLimit::new(limit));
         self
     }
 

@@ -4,6 +4,7 @@
 //! response body that the program keeps elsewhere, and the server reaches in from outside when the drain begins or is
 //! cut: so one lock, held for nanoseconds and never across a call to anybody else's code.
 
+use crate::body::BodyNews;
 use crate::common::Common;
 use crate::draining::Draining;
 use crate::in_flight::Counted;
@@ -70,6 +71,8 @@ struct Request {
     began: Instant,
     /// Gone once the work was cut: a 503 that is still written counts for nothing.
     work: Option<Work>,
+    /// What is wrong with its body, as far as that was read.
+    body_fault: Option<BodyNews>,
 }
 
 impl Exchange {
@@ -150,7 +153,8 @@ impl Exchange {
         let mut state = self.lock();
         // The head's last byte came just now; a pipelined request may have waited for its turn since.
         let began = state.latest;
-        state.request = Some(Request { method: method.clone(), uri: uri.clone(), began, work });
+        state.request =
+            Some(Request { method: method.clone(), uri: uri.clone(), began, work, body_fault: None });
         state.requests += 1;
         self.apply(&mut state, began, Input::HeadDone(framing));
         state.requests
@@ -174,7 +178,13 @@ impl Exchange {
         let Some(began) = state.request.as_ref().map(|request| request.began) else { return true };
         // Read under the lock, as late as can be: what is written after this is written after the request to stop.
         let stopping = self.common.stop.is_requested();
-        state.drain.on(began, Input::ResponseHead { stopping }) == Some(Effect::SayClose)
+        let last = state.requests >= self.common.limits().requests_per_connection;
+        state.drain.on(began, Input::ResponseHead { stopping }) == Some(Effect::SayClose) || last
+    }
+
+    /// What is wrong with the request's body, as far as the program has read it.
+    pub(crate) fn body_fault(&self) -> Option<BodyNews> {
+        self.lock().request.as_ref().and_then(|request| request.body_fault)
     }
 
     /// The program's response body has given its last byte.
@@ -249,6 +259,21 @@ impl Counted for Exchange {
         let state = self.lock();
         let current = state.request.as_ref().filter(|_| state.requests == request)?;
         Some(current.work.as_ref().ok_or(StopImminent).and_then(|work| work.shield(budget)))
+    }
+
+    fn body(&self, request: u64, news: BodyNews) {
+        let mut state = self.lock();
+        if state.requests != request {
+            return;
+        }
+        match news {
+            BodyNews::Awaited | BodyNews::Came => {}
+            BodyNews::TooLong | BodyNews::Broken => {
+                if let Some(current) = &mut state.request {
+                    current.body_fault = Some(news);
+                }
+            }
+        }
     }
 }
 

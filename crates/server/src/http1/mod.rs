@@ -4,6 +4,7 @@ mod answer;
 mod exchange;
 mod io;
 mod respond;
+mod strict;
 mod task;
 
 pub(crate) use exchange::Exchange;

@@ -1,10 +1,12 @@
 //! The service wrapper between hyper and the program: counts the request, sets the header, and stands in for the
 //! program where it cannot answer.
 
+use crate::body::BodyNews;
 use crate::http1::answer::Answer;
 use crate::http1::exchange::{Exchange, order};
+use crate::http1::strict;
 use crate::in_flight::InFlight;
-use crate::{BoxError, HttpService, RequestBody};
+use crate::{HttpService, RequestBody};
 use exeunt_drain::Framing;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, StatusCode, Version};
@@ -46,17 +48,34 @@ where
         let number = self.exchange.begin(request.method(), request.uri(), framing(request.body()));
         let counted: Weak<Exchange> = Arc::downgrade(&self.exchange);
         let common = self.exchange.common();
-        request.extensions_mut().insert(InFlight::new(counted, number, common.stop.clone()));
+        let version = request.version();
+        let limit = common.body_limit(request.method(), request.uri());
+        if let Some(status) = refusal(&request, limit) {
+            let exchange = Arc::clone(&self.exchange);
+            return Responding { program: None, refusal: Some(status), version, exchange, body: PhantomData };
+        }
+        request.extensions_mut().insert(InFlight::new(
+            Weak::<Exchange>::clone(&counted),
+            number,
+            common.stop.clone(),
+        ));
         common.introduce(self.exchange.peer(), request.extensions_mut());
         request.extensions_mut().insert(self.exchange.draining().clone());
-        let version = request.version();
+        let request = request.map(|body| RequestBody::new(body, limit, &counted, number));
         Responding {
-            program: self.service.clone().oneshot(request.map(RequestBody::new)),
+            program: Some(self.service.clone().oneshot(request)),
+            refusal: None,
             version,
             exchange: Arc::clone(&self.exchange),
             body: PhantomData,
         }
     }
+}
+
+/// The answer to a request that no handler is to see (D9).
+fn refusal(request: &Request<Incoming>, body_limit: u64) -> Option<StatusCode> {
+    strict::refusal(request.method(), request.uri(), request.version(), request.headers())
+        .or_else(|| RequestBody::exceeds(request.body(), body_limit).then_some(StatusCode::PAYLOAD_TOO_LARGE))
 }
 
 fn framing(body: &Incoming) -> Framing {
@@ -73,8 +92,10 @@ pin_project_lite::pin_project! {
     where
         S: tower_service::Service<Request<RequestBody>>,
     {
+        // `None`: it is refused.
         #[pin]
-        program: Oneshot<S, Request<RequestBody>>,
+        program: Option<Oneshot<S, Request<RequestBody>>>,
+        refusal: Option<StatusCode>,
         version: Version,
         exchange: Arc<Exchange>,
         body: PhantomData<fn() -> B>,
@@ -89,19 +110,21 @@ where
     type Output = Result<Response<Answer<B>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
+        let mut this = self.project();
         let exchange = Arc::clone(this.exchange);
+        // What a refusal leaves unread is not looked at for a further request.
+        let mut closes = this.refusal.is_some();
         let mut response = if exchange.is_ordered(order::ANSWER_503) {
             stand_in(StatusCode::SERVICE_UNAVAILABLE, exchange)
-        } else {
+        } else if let Some(program) = this.program.as_mut().as_pin_mut() {
             // A handler that panics answers 500 (D8) and takes neither the connection's task nor the others' with it.
-            match catch_unwind(AssertUnwindSafe(|| this.program.poll(cx))) {
+            match catch_unwind(AssertUnwindSafe(|| program.poll(cx))) {
                 Ok(Poll::Pending) => return Poll::Pending,
                 Ok(Poll::Ready(Ok(response))) => response.map(|body| Answer::program(body, exchange)),
                 Ok(Poll::Ready(Err(error))) => {
-                    let error: BoxError = error.into();
-                    tracing::error!(?exchange, error = &*error, "the service failed: answered 500");
-                    stand_in(StatusCode::INTERNAL_SERVER_ERROR, exchange)
+                    let status = failed(&exchange, &*error.into());
+                    closes = status.is_client_error();
+                    stand_in(status, exchange)
                 }
                 Err(panic) => {
                     tracing::error!(
@@ -112,14 +135,32 @@ where
                     stand_in(StatusCode::INTERNAL_SERVER_ERROR, exchange)
                 }
             }
+        } else {
+            let status = this.refusal.unwrap_or(StatusCode::BAD_REQUEST);
+            tracing::debug!(?exchange, %status, "a request was refused");
+            stand_in(status, exchange)
         };
-        if this.exchange.respond() {
+        if this.exchange.respond() || closes {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             // To a response that calls itself 1.1, hyper adds `keep-alive` for a client of 1.0 that asked for it.
             *response.version_mut() = *this.version;
         }
         Poll::Ready(Ok(response))
     }
+}
+
+/// The answer in the place of a service that has failed: perhaps because of what its peer sent.
+fn failed(exchange: &Exchange, error: &(dyn std::error::Error + 'static)) -> StatusCode {
+    let status = match exchange.body_fault() {
+        Some(BodyNews::TooLong) => StatusCode::PAYLOAD_TOO_LARGE,
+        Some(BodyNews::Broken) => StatusCode::BAD_REQUEST,
+        _ => {
+            tracing::error!(?exchange, error, "the service failed: answered 500");
+            return StatusCode::INTERNAL_SERVER_ERROR;
+        }
+    };
+    tracing::debug!(?exchange, error, %status, "the service failed because of the request's body");
+    status
 }
 
 fn stand_in<B>(status: StatusCode, exchange: Arc<Exchange>) -> Response<Answer<B>> {

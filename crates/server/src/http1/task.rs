@@ -26,8 +26,10 @@ where
 {
     let io = TokioIo::new(Watched::new(transport, Arc::clone(&exchange)));
     let respond: Respond<S, B> = Respond::new(service, Arc::clone(&exchange));
+    let mut http = http1::Builder::new();
+    exchange.common().limits().apply(&mut http);
     // `half_close`: a client that shuts down its write side behind a request still gets its answer.
-    let mut http = http1::Builder::new().half_close(true).serve_connection(io, respond);
+    let mut http = http.half_close(true).serve_connection(io, respond);
     let mut alarm = Alarm::default();
     // A spawned task is woken by one waker all its life, here and in `Alarm`.
     poll_fn(|cx| {

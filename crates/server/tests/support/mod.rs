@@ -60,6 +60,18 @@ pub(crate) fn silent_for(grace: Duration) -> Limits {
     limits
 }
 
+/// Limits that are patient but for what `change` does.
+pub(crate) fn limits(change: impl FnOnce(&mut Limits)) -> Limits {
+    let mut limits = patient();
+    change(&mut limits);
+    limits
+}
+
+/// A server with those limits, on a port that the kernel chooses.
+pub(crate) fn server(limits: Limits) -> Server {
+    Server::bind("127.0.0.1:0").unwrap().limits(limits)
+}
+
 /// No connection is closed for its silence while a test runs.
 pub(crate) fn patient() -> Limits {
     silent_for(Duration::from_secs(600))
@@ -85,14 +97,15 @@ impl House {
         H: Fn(Request<RequestBody>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Result<Answer, &'static str>> + Send + 'static,
     {
-        Self::run(config, Server::bind("127.0.0.1:0").unwrap().limits(limits), handler)
+        Self::run(config, server(limits), handler)
     }
 
     /// Serves with `handler`, by a server of one's own.
-    pub(crate) fn run<H, F>(config: Config, server: Server, handler: H) -> Self
+    pub(crate) fn run<H, F, E>(config: Config, server: Server, handler: H) -> Self
     where
         H: Fn(Request<RequestBody>) -> F + Clone + Send + Sync + 'static,
-        F: Future<Output = Result<Answer, &'static str>> + Send + 'static,
+        F: Future<Output = Result<Answer, E>> + Send + 'static,
+        E: Into<exeunt_server::BoxError> + Send + 'static,
     {
         let lifecycle = Lifecycle::on_runtime(config).unwrap();
         let address = server.local_address().as_socket_addr().unwrap();

@@ -1,0 +1,7 @@
+//! The limits of rule D9, one by one, over real sockets.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's panic is its failure")]
+
+mod bodies;
+mod heads;
+#[path = "../support/mod.rs"]
+mod support;
