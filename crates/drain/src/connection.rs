@@ -26,6 +26,9 @@ enum Writing {
     Pending,
     /// The head is written, the end is not yet with the kernel.
     Begun,
+    /// The connection is the program's: a WebSocket, a tunnel. How long it takes, and may be silent, is the program's
+    /// to say, but for the cut.
+    Upgraded,
 }
 
 /// What the lifecycle wants of the connection.
@@ -91,6 +94,7 @@ impl Connection {
             Input::HeadDone(framing) => self.head_done(framing),
             Input::Request(framing) => self.request(now, framing),
             Input::ResponseHead { stopping } => self.response_head(stopping),
+            Input::Upgraded => self.upgraded(),
             Input::ResponseDone => self.response_done(now),
             Input::Eof => self.eof(),
             Input::Draining => self.draining(now),
@@ -135,10 +139,16 @@ impl Connection {
     }
 
     /// Whether a response was begun and its end is not yet with the kernel: a close has to be a reset now, or a peer
-    /// that reads to the end of the connection takes the torn response for whole.
+    /// that reads to the end of the connection takes the torn response for whole. So it is while a program has it.
     #[must_use]
     pub fn is_torn(&self) -> bool {
-        self.writing == Writing::Begun
+        matches!(self.writing, Writing::Begun | Writing::Upgraded)
+    }
+
+    /// Whether the connection is the program's (D6): [`Input::Upgraded`] was taken, and it is not done yet.
+    #[must_use]
+    pub fn is_upgraded(&self) -> bool {
+        self.writing == Writing::Upgraded
     }
 
     fn bytes(&mut self, now: Instant, bytes: &[u8]) -> Option<Effect> {
@@ -190,7 +200,18 @@ impl Connection {
         self.would_say_close(stopping).then_some(Effect::SayClose)
     }
 
+    fn upgraded(&mut self) -> Option<Effect> {
+        // At the cut a 503 is ordered already, and takes the place of whatever the program answers.
+        if self.writing == Writing::Pending && !matches!(self.wish, Wish::Cut { .. }) {
+            self.writing = Writing::Upgraded;
+        }
+        None
+    }
+
     fn response_done(&mut self, now: Instant) -> Option<Effect> {
+        if self.is_upgraded() {
+            return None;
+        }
         self.writing = Writing::Nothing;
         self.last_byte = now;
         self.leave_request(now);
@@ -237,7 +258,7 @@ impl Connection {
         }
         match self.writing {
             Writing::Pending => Some(Effect::Answer503),
-            Writing::Begun => Some(self.abort()),
+            Writing::Begun | Writing::Upgraded => Some(self.abort()),
             Writing::Nothing => Some(self.close()),
         }
     }
@@ -266,6 +287,9 @@ impl Connection {
     }
 
     fn finished(&mut self, now: Instant) -> Option<Effect> {
+        if self.is_upgraded() {
+            self.writing = Writing::Nothing;
+        }
         match self.course {
             Course::Closed | Course::Lingering { .. } => None,
             // Silent for idle_grace or longer (or never whole): what we wrote before was read long ago.

@@ -296,6 +296,72 @@ fn d8_a_request_that_comes_after_the_deadline_gets_503() {
     assert_eq!(bench.on(3, Input::HeadDone(Framing::None)), Some(Effect::Answer503));
 }
 
+/// A request came and was answered with 101: the connection is the program's.
+fn upgraded() -> Bench {
+    let mut bench = Bench::new();
+    bench.on(1, Input::Bytes(GET));
+    bench.on(1, Input::HeadDone(Framing::None));
+    assert_eq!(bench.on(2, Input::Upgraded), None);
+    assert_eq!(bench.on(3, Input::ResponseDone), None);
+    assert!(bench.connection.is_upgraded());
+    bench
+}
+
+#[test]
+fn d6_a_connection_that_the_program_has_is_neither_idle_nor_closed_in_the_drain() {
+    let mut bench = upgraded();
+    assert_eq!(bench.wakes_at(), None, "silence is the program's matter");
+    assert_eq!(bench.on(100, Input::Draining), None);
+    assert_eq!(bench.wakes_at(), None);
+    assert_eq!(bench.on(900_000, Input::Tick), None);
+    assert!(bench.connection.is_busy() && bench.connection.is_torn());
+}
+
+#[test]
+fn d7_a_program_that_is_done_with_its_connection_has_its_last_bytes_delivered() {
+    for stage in [None, Some(Input::Draining)] {
+        let mut bench = upgraded();
+        if let Some(stage) = stage {
+            bench.on(10, stage);
+        }
+        assert_eq!(bench.on(20, Input::Finished), Some(Effect::Linger));
+        assert!(!bench.connection.is_torn());
+        assert_eq!(bench.wakes_at(), Some(2020));
+        assert_eq!(bench.on(30, Input::Bytes(b"a late message")), None);
+        assert_eq!(bench.on(40, Input::Eof), Some(Effect::Close));
+    }
+}
+
+#[test]
+fn d8_a_connection_that_the_program_still_has_at_the_deadline_is_aborted() {
+    let mut bench = upgraded();
+    bench.on(10, Input::Draining);
+    assert_eq!(bench.on(20_000, Input::Cut), Some(Effect::Abort));
+    assert_eq!(bench.on(20_001, Input::Finished), None);
+}
+
+#[test]
+fn d8_at_the_deadline_no_connection_becomes_the_program_s() {
+    let mut bench = Bench::new();
+    bench.on(1, Input::Bytes(GET));
+    bench.on(1, Input::HeadDone(Framing::None));
+    assert_eq!(bench.on(2, Input::Cut), Some(Effect::Answer503));
+    assert_eq!(bench.on(3, Input::Upgraded), None);
+    assert!(!bench.connection.is_upgraded());
+    assert_eq!(bench.on(3, Input::ResponseHead { stopping: true }), Some(Effect::SayClose));
+}
+
+#[test]
+fn only_a_request_can_be_answered_by_an_upgrade() {
+    let mut bench = Bench::new();
+    bench.on(1, Input::Upgraded);
+    assert!(!bench.connection.is_upgraded());
+    bench.on(2, Input::HeadDone(Framing::None));
+    bench.on(3, Input::ResponseHead { stopping: false });
+    bench.on(4, Input::Upgraded);
+    assert!(!bench.connection.is_upgraded(), "its answer has begun");
+}
+
 fn any_input() -> impl Strategy<Value = Input<'static>> {
     prop_oneof![
         Just(Input::Bytes(GET)),
@@ -303,6 +369,7 @@ fn any_input() -> impl Strategy<Value = Input<'static>> {
         Just(Input::HeadDone(Framing::None)),
         Just(Input::HeadDone(Framing::Length(7))),
         any::<bool>().prop_map(|stopping| Input::ResponseHead { stopping }),
+        Just(Input::Upgraded),
         Just(Input::ResponseDone),
         Just(Input::Eof),
         Just(Input::Draining),

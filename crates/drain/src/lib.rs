@@ -1,4 +1,4 @@
-//! The drain protocol of one HTTP/1 connection, as a pure state machine (rules D2, D4, D5, D7 and D8); [`http2`] has that of
+//! The drain protocol of one HTTP/1 connection, as a pure state machine (rules D2 and D4 to D8); [`http2`] has that of
 //! one HTTP/2 connection.
 //!
 //! A [`Connection`] decides; it reads nothing, writes nothing and asks no clock. Whoever owns the socket tells it
@@ -11,6 +11,7 @@
 //! - **D4** a request that arrives before we said that we would close is answered;
 //! - **D5** a silent connection is closed once it has been silent for `idle_grace`, counted from the latest of: the
 //!   drain began, the connection was accepted, its last byte; and only after a last look at its receive queue;
+//! - **D6** a connection that a program has taken over (a WebSocket, a tunnel) is the program's until it is done;
 //! - **D7** a close never turns into a reset that eats the last response: end the writing, read on for a while,
 //!   then close;
 //! - **D8** at the drain deadline a response not begun becomes a 503, and one that was begun is aborted.

@@ -20,6 +20,11 @@ pub enum Input<'a> {
         /// Whether a stop has been requested.
         stopping: bool,
     },
+    /// The head that is about to be written hands the connection to the program, in place of
+    /// [`ResponseHead`](Self::ResponseHead): a 101, or a 2xx to CONNECT. Taken if
+    /// [`Connection::is_upgraded`](crate::Connection::is_upgraded) says so then, and at the cut it is not. From here on
+    /// the bytes are the program's, and nobody tells of them, until it is done: [`Finished`](Self::Finished).
+    Upgraded,
     /// The response is with the kernel, to its last byte.
     ResponseDone,
     /// The peer has ended its side (FIN).
@@ -32,7 +37,7 @@ pub enum Input<'a> {
     Tick,
     /// The last look found the receive queue empty.
     NothingThere,
-    /// The HTTP layer is done with the connection: no further response will be written.
+    /// The HTTP layer, or the program that has the connection, is done with it: nothing further will be written.
     Finished,
 }
 
@@ -54,6 +59,7 @@ pub enum Effect {
     Linger,
     /// Close: nothing is owed any more.
     Close,
-    /// Close with a reset: a response was begun and cannot be finished, and the peer must not take it for whole.
+    /// Close with a reset: a response was begun and cannot be finished, or a program has the connection, and the peer
+    /// must not take what it has for whole.
     Abort,
 }
