@@ -1,4 +1,4 @@
-//! A whole service: orders come over HTTP into Postgres, or SQLite, and a queue there; a consumer ships them, and the clock
+//! A whole service: orders come over HTTP into Postgres, or `SQLite`, and a queue there; a consumer ships them, and the clock
 //! has them counted. When it stops, every order that was acknowledged is in the database, none is shipped twice, none half.
 //!
 //! `complete [ADDRESS] [DATABASE]`, with a database such as `postgres://localhost/shop` or `sqlite:shop.db?mode=rwc`; then
@@ -92,7 +92,6 @@ async fn ship(pool: AnyPool, stop: Stop) -> Result<(), Error> {
             break;
         }
     }
-    println!("closed shipping");
     Ok(())
 }
 
@@ -114,6 +113,5 @@ async fn count(pool: AnyPool, stop: Stop) -> Result<(), Error> {
         let _shield = stop.shield(TRANSACTION);
         sqlx::query("INSERT INTO totals (orders) SELECT count(*) FROM orders").execute(&pool).await?;
     }
-    println!("closed totals");
     Ok(())
 }

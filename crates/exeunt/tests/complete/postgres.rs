@@ -108,10 +108,10 @@ fn unprivileged(program: &Path) -> Command {
         command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps=-all"]);
     }
     // What was unpacked, and not installed, has its libraries beside it.
-    if let Some(libraries) = program.ancestors().nth(5).map(|usr| usr.join("lib/x86_64-linux-gnu")) {
-        if libraries.starts_with(env!("CARGO_MANIFEST_DIR")) {
-            command.env("LD_LIBRARY_PATH", libraries);
-        }
+    if let Some(libraries) = program.ancestors().nth(5).map(|usr| usr.join("lib/x86_64-linux-gnu"))
+        && libraries.starts_with(env!("CARGO_MANIFEST_DIR"))
+    {
+        command.env("LD_LIBRARY_PATH", libraries);
     }
     command.arg(program).current_dir("/").env_remove(OsStr::new("PGDATA"));
     command

@@ -44,6 +44,11 @@ fn a_request_under_way_is_answered_before_the_database_closes() {
 }
 
 #[test]
+fn complete() {
+    sweep(|| Program::example("complete").argument("127.0.0.1:0").argument("sqlite::memory:"), clean);
+}
+
+#[test]
 fn event_loop() {
     sweep(|| Program::example("event_loop").argument("127.0.0.1:0"), clean);
 }
