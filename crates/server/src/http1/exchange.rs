@@ -13,6 +13,7 @@ use crate::registry::{Member, Stage};
 use exeunt_drain::{Connection, Effect, Framing, Input};
 use exeunt_lifecycle::{CutWork, Shield, StopImminent, Work};
 use http::{Method, Uri};
+use std::any::Any;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -51,6 +52,8 @@ pub(crate) mod order {
     pub(crate) const CLOSE: u8 = 1 << 4;
     /// It is over with a reset.
     pub(crate) const RESET: u8 = 1 << 5;
+    /// Lend the stream to the program, once what was written before is with the kernel.
+    pub(crate) const LEND: u8 = 1 << 6;
 }
 
 struct State {
@@ -62,9 +65,11 @@ struct State {
     latest: Instant,
     /// The connection's task, once it runs.
     task: Option<Waker>,
+    /// What the connection's task keeps of a stream that is lent to the program, whatever its type.
+    tunnel: Option<Arc<dyn Any + Send + Sync>>,
 }
 
-/// A request from the end of its head until its response is with the kernel.
+/// A request from the end of its head until its response is with the kernel, or the program is done with the connection.
 struct Request {
     method: Method,
     uri: Uri,
@@ -85,6 +90,7 @@ impl Exchange {
                 requests: 0,
                 latest: now,
                 task: None,
+                tunnel: None,
             }),
             orders: AtomicU8::new(0),
             body_done: AtomicBool::new(false),
@@ -187,6 +193,41 @@ impl Exchange {
         self.lock().request.as_ref().and_then(|request| request.body_fault)
     }
 
+    /// The response hands the connection to the program (D6). False: it has been cut, and a 503 goes out instead.
+    pub(crate) fn upgrade(&self) -> bool {
+        let mut state = self.lock();
+        self.apply(&mut state, now(), Input::Upgraded);
+        let taken = state.drain.is_upgraded();
+        if taken {
+            self.orders.fetch_or(order::LEND, Ordering::AcqRel);
+        }
+        taken
+    }
+
+    /// The stream is lent, and this is the end of it that the connection's task has.
+    pub(crate) fn lend(&self, tunnel: Arc<dyn Any + Send + Sync>) {
+        self.lock().tunnel = Some(tunnel);
+    }
+
+    /// Whether the stream is lent.
+    pub(crate) fn is_lent(&self) -> bool {
+        self.is_ordered(order::LEND) && self.lock().tunnel.is_some()
+    }
+
+    /// The end of a lent stream that the connection's task has.
+    pub(crate) fn lent<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        if !self.is_ordered(order::LEND) {
+            return None;
+        }
+        self.lock().tunnel.take().and_then(|tunnel| tunnel.downcast().ok())
+    }
+
+    /// The program is done with the connection.
+    pub(crate) fn returned(&self) {
+        let finished = self.lock().request.take();
+        drop(finished);
+    }
+
     /// The program's response body has given its last byte.
     pub(crate) fn body_done(&self) {
         self.body_done.store(true, Ordering::Release);
@@ -200,6 +241,9 @@ impl Exchange {
         let finished = {
             let mut state = self.lock();
             self.body_done.store(false, Ordering::Release);
+            if state.drain.is_upgraded() {
+                return;
+            }
             self.apply(&mut state, now(), Input::ResponseDone);
             state.request.take()
         };
@@ -220,18 +264,19 @@ impl Exchange {
             Some(_) | None => return,
         };
         if orders & (order::ANSWER_503 | order::RESET) != 0 {
-            self.cut(state.request.as_mut());
+            self.cut(state);
         }
         self.orders.fetch_or(orders, Ordering::AcqRel);
     }
 
     /// Puts a request into the report as cut, by name (D8).
-    fn cut(&self, request: Option<&mut Request>) {
-        let Some(request) = request else { return };
+    fn cut(&self, state: &mut State) {
+        let kind = if state.drain.is_upgraded() { "upgrade" } else { "request" };
+        let Some(request) = &mut state.request else { return };
         let Some(work) = request.work.take() else { return };
         work.cut(CutWork {
             name: format!("{} {}", request.method, request.uri),
-            kind: "request",
+            kind,
             peer: Some(self.peer.to_string()),
             age: now().saturating_duration_since(request.began),
             site: None,

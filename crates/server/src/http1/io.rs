@@ -31,6 +31,11 @@ impl<T: Transport> Watched<T> {
         Self { transport, exchange, finished: false, write_closed: false }
     }
 
+    /// The socket itself, for whoever has taken the connection over from HTTP.
+    pub(crate) fn unwatched(&mut self) -> Pin<&mut T> {
+        Pin::new(&mut self.transport)
+    }
+
     /// The last look (D5). False: it found nothing.
     fn look(&self, buffer: &mut ReadBuf<'_>) -> io::Result<bool> {
         let before = buffer.filled().len();

@@ -4,8 +4,12 @@ mod answer;
 mod exchange;
 mod io;
 mod respond;
+mod stream;
 mod strict;
 mod task;
+mod tunnel;
+mod upgrade;
+mod upgradeable;
 
 pub(crate) use exchange::Exchange;
 pub(crate) use task::serve;

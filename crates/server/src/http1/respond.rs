@@ -5,6 +5,7 @@ use crate::body::BodyNews;
 use crate::http1::answer::Answer;
 use crate::http1::exchange::{Exchange, order};
 use crate::http1::strict;
+use crate::http1::upgrade::Asked;
 use crate::in_flight::InFlight;
 use crate::{HttpService, RequestBody};
 use exeunt_drain::Framing;
@@ -50,9 +51,11 @@ where
         let common = self.exchange.common();
         let version = request.version();
         let limit = common.body_limit(request.method(), request.uri());
-        if let Some(status) = refusal(&request, limit) {
+        let asked = Asked::by(&mut request, common.stop.is_requested());
+        if let Some(status) = refusal(&request, limit).or(asked.refusal()) {
             let exchange = Arc::clone(&self.exchange);
-            return Responding { program: None, refusal: Some(status), version, exchange, body: PhantomData };
+            let (program, refusal, held) = (None, Some(status), None);
+            return Responding { program, refusal, asked, held, version, exchange, body: PhantomData };
         }
         request.extensions_mut().insert(InFlight::new(
             Weak::<Exchange>::clone(&counted),
@@ -65,6 +68,8 @@ where
         Responding {
             program: Some(self.service.clone().oneshot(request)),
             refusal: None,
+            asked,
+            held: None,
             version,
             exchange: Arc::clone(&self.exchange),
             body: PhantomData,
@@ -96,6 +101,9 @@ pin_project_lite::pin_project! {
         #[pin]
         program: Option<Oneshot<S, Request<RequestBody>>>,
         refusal: Option<StatusCode>,
+        asked: Asked,
+        // An answer that hands the connection over, until that is lent.
+        held: Option<Box<Response<Answer<B>>>>,
         version: Version,
         exchange: Arc<Exchange>,
         body: PhantomData<fn() -> B>,
@@ -112,6 +120,11 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let exchange = Arc::clone(this.exchange);
+        if let Some(held) = this.held.take_if(|_| exchange.is_lent()) {
+            return Poll::Ready(Ok(*held));
+        } else if this.held.is_some() {
+            return Poll::Pending;
+        }
         // What a refusal leaves unread is not looked at for a further request.
         let mut closes = this.refusal.is_some();
         let mut response = if exchange.is_ordered(order::ANSWER_503) {
@@ -140,6 +153,14 @@ where
             tracing::debug!(?exchange, %status, "a request was refused");
             stand_in(status, exchange)
         };
+        if this.asked.is_granted_by(response.status()) {
+            if this.exchange.upgrade() {
+                // The task has to make hyper ready for it before the answer is seen: it looks when this is pending.
+                *this.held = Some(Box::new(response));
+                return Poll::Pending;
+            }
+            response = stand_in(StatusCode::SERVICE_UNAVAILABLE, Arc::clone(this.exchange));
+        }
         if this.exchange.respond() || closes {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             // To a response that calls itself 1.1, hyper adds `keep-alive` for a client of 1.0 that asked for it.

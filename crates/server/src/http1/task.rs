@@ -1,8 +1,10 @@
 //! The task of one connection: hyper's part of it, and the drain machine's clock.
 
 use crate::http1::exchange::{Exchange, order};
-use crate::http1::io::Watched;
 use crate::http1::respond::Respond;
+use crate::http1::stream::Stream;
+use crate::http1::tunnel::Tunnel;
+use crate::http1::upgradeable::Http;
 use crate::transport::Transport;
 use crate::{BoxError, HttpService};
 use http_body::Body;
@@ -24,12 +26,12 @@ where
     B: Body + 'static,
     B::Error: Into<BoxError>,
 {
-    let io = TokioIo::new(Watched::new(transport, Arc::clone(&exchange)));
+    let io = TokioIo::new(Stream::new(transport, Arc::clone(&exchange)));
     let respond: Respond<S, B> = Respond::new(service, Arc::clone(&exchange));
     let mut http = http1::Builder::new();
     exchange.common().limits().apply(&mut http);
     // `half_close`: a client that shuts down its write side behind a request still gets its answer.
-    let mut http = http.half_close(true).serve_connection(io, respond);
+    let mut http = Http::Plain(http.half_close(true).serve_connection(io, respond));
     let mut alarm = Alarm::default();
     // A spawned task is woken by one waker all its life, here and in `Alarm`.
     poll_fn(|cx| {
@@ -37,13 +39,19 @@ where
         Poll::Ready(())
     })
     .await;
-    match until_closed(&exchange, &mut alarm, |cx| Pin::new(&mut http).poll(cx)).await {
+    let ended = until_closed(&exchange, &mut alarm, |cx| http.poll(cx, &exchange)).await;
+    if let Some(tunnel) = exchange.lent::<Tunnel<T>>() {
+        drop(http);
+        // In a box: few connections come here, and all would make room for it.
+        return Box::pin(until_returned(&tunnel, &exchange, alarm)).await;
+    }
+    match ended {
         None => {}
         Some(Ok(())) => {
             // Where the client has ever offered an upgrade (as curl --http2 does), hyper leaves out the shutdown, and
             // with it the linger. Where it did not, this has nothing left to do.
-            let mut io = http.into_parts().io.into_inner();
-            let shutdown = |cx: &mut Context<'_>| Pin::new(&mut io).poll_shutdown(cx);
+            let Some(mut stream) = http.into_stream() else { return };
+            let shutdown = |cx: &mut Context<'_>| Pin::new(&mut stream).poll_shutdown(cx);
             // What does not work in a shutdown is the peer's reset.
             until_closed(&exchange, &mut alarm, shutdown).await;
         }
@@ -51,6 +59,20 @@ where
             tracing::error!(?exchange, error = chain(&error), "the response's body failed: it was torn off");
         }
         Some(Err(error)) => tracing::debug!(?exchange, error = chain(&error), "the connection broke"),
+    }
+}
+
+/// The program has the stream: sees it through to its end (rules D6 to D8).
+async fn until_returned<T: Transport>(tunnel: &Tunnel<T>, exchange: &Exchange, mut alarm: Alarm) {
+    let returned = until_closed(exchange, &mut alarm, |cx| tunnel.poll_released(cx)).await;
+    if returned.is_none() {
+        tunnel.cut();
+        // It was woken, and may use what closes behind it until it has let go.
+        poll_fn(|cx| tunnel.poll_released(cx)).await;
+    }
+    exchange.returned();
+    if let Some(Some(mut stream)) = returned {
+        until_closed(exchange, &mut alarm, |cx| Pin::new(&mut stream).poll_shutdown(cx)).await;
     }
 }
 
