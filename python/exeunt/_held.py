@@ -50,8 +50,8 @@ def enter(propagate: bool | None) -> Block:
     _blocks.append(block)
     if _in_main():
         try:
-            for number in SIGNALS:
-                _install(number)
+            while not _are_installed():
+                pass
         except BaseException:
             # A handler that was there before has acted in between: we never began.
             leave(block, None)
@@ -115,6 +115,20 @@ def _take_pending() -> list[int]:
     for number in taken:
         signal.sigwait({number})
     return taken
+
+
+def _are_installed() -> bool:
+    """False if an interrupt has come in between: a block that has begun holds that, too."""
+    try:
+        for number in SIGNALS:
+            _install(number)
+    except KeyboardInterrupt:
+        before = _before.get(signal.SIGINT, signal.getsignal(signal.SIGINT))
+        if before is not signal.default_int_handler:
+            raise
+        _held.append((signal.SIGINT, None))
+        return False
+    return True
 
 
 def _install(number: int) -> None:

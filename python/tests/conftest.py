@@ -1,10 +1,10 @@
 """What all tests share."""
 
 import os
-import signal
 
 import pytest
 from certificates import Certificates, made
+from running import begin_as_in_a_terminal
 
 OTHERS = (
     *("EXEUNT_GRACE", "EXEUNT_LAME_DUCK", "EXEUNT_MAX_ATTEMPTS", "EXEUNT_REPORT"),
@@ -17,17 +17,8 @@ OTHERS = (
 
 
 def pytest_configure() -> None:
-    """Tests begin with the signals of a program in a terminal, whatever has started them.
-
-    A shell without job control has its background jobs ignore SIGINT and SIGQUIT (POSIX, XCU 2.11),
-    nohup SIGHUP, and some supervisors block signals: all of it is inherited through execve(2).
-    """
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE}:
-        if number != signal.SIGXFSZ and signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Tests begin with the signals and the environment of a program in a terminal."""
+    begin_as_in_a_terminal()
     for name in OTHERS:
         os.environ.pop(name, None)
 

@@ -1,11 +1,11 @@
 """Runs a program with workers, sends it signals, and sees what it leaves."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO
@@ -18,13 +18,13 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "python"
 class Program:
     """A program in a session of its own, as a terminal would have it."""
 
-    def __init__(self, *command: str) -> None:
+    def __init__(self, *command: str, strict: bool = True) -> None:
         with ExitStack() as files:
             self._out = files.enter_context(tempfile.TemporaryFile("w+"))
             self._err = files.enter_context(tempfile.TemporaryFile("w+"))
             self._files = files.pop_all()
         self.process = subprocess.Popen(
-            [sys.executable, "-X", "faulthandler", "-W", "error", *command],
+            [sys.executable, "-X", "faulthandler", *(["-W", "error"] if strict else []), *command],
             stdout=self._out,
             stderr=self._err,
             start_new_session=True,
@@ -41,6 +41,20 @@ class Program:
 
         until(is_said, repr(line))
         assert line in self._read(self._out).splitlines(), self._read(self._err)
+
+    def await_match(self, pattern: str) -> str:
+        """Waits until it says that, and gives the pattern's group."""
+
+        def found() -> re.Match[str] | None:
+            return re.search(pattern, self._read(self._out))
+
+        until(lambda: found() or self.process.poll() is not None, repr(pattern))
+        match = found()
+        return match[1] if match is not None else ""
+
+    def told(self) -> str:
+        """All that it has said so far."""
+        return self._read(self._out) + self._read(self._err)
 
     def _read(self, file: IO[str]) -> str:
         # Its offset is the program's, too.
@@ -86,28 +100,3 @@ class Program:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self._files.close()
-
-
-def run_and_signal(
-    command: list[str], delay: float, signum: int, *, twice: bool, group: bool
-) -> Program:
-    """Runs an example, and sends the signal `delay` seconds after its start; sees that it ends
-    well.
-    """
-    program = Program(*command)
-    try:
-        program.await_line("starting")
-        time.sleep(delay)
-        program.send(signum, group=group)
-        if twice:
-            time.sleep(0.005)
-            program.send(signum, group=group)
-        status = program.end()
-        assert program.errors == "", program.errors
-        # Once all is said and done, the interpreter has taken its handlers back.
-        late = twice and program.said[-1:] == ["bye"]
-        assert status == 0 or (late and status == -signum), (status, program.said[-3:])
-        until(lambda: program.left() == [], f"the end of {program.left()}")
-    finally:
-        program.kill()
-    return program

@@ -14,6 +14,20 @@ PATIENCE = 30.0
 """How long a condition may take, in seconds: far more than it ever does."""
 
 
+def begin_as_in_a_terminal() -> None:
+    """Gives this process, and so what it starts, the signals of a program in a terminal.
+
+    A shell without job control has its background jobs ignore SIGINT and SIGQUIT (POSIX, XCU 2.11),
+    nohup SIGHUP, and some supervisors block signals: all of it is inherited through execve(2).
+    """
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE}:
+        if number != signal.SIGXFSZ and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def has_line(read: bytes, wanted: bytes) -> bool:
     """Whether that has been read, and the line whole that it ends in."""
     begin = read.find(wanted)

@@ -10,7 +10,7 @@ from types import FrameType
 
 import pytest
 
-from exeunt import DelayedKeyboardInterrupt
+from exeunt import DelayedKeyboardInterrupt, _held
 
 Heard = list[int]
 
@@ -50,6 +50,51 @@ def test_the_interrupt_comes_when_the_block_is_left() -> None:
     assert done == ["in the block"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_interrupt_while_the_block_is_entered_is_held(
+    times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strike_while_entering(monkeypatch, times)
+    done = []
+    with pytest.raises(KeyboardInterrupt):  # noqa: PT012
+        with DelayedKeyboardInterrupt():
+            done.append("in the block")
+        done.append("behind the block")
+    assert done == ["in the block"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupt_of_a_handler_that_was_there_is_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def hear(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt("of the program's own")
+
+    strike_while_entering(monkeypatch, 1)
+    before = signal.signal(signal.SIGINT, hear)
+    try:
+        with pytest.raises(KeyboardInterrupt, match="of the program's own"):
+            DelayedKeyboardInterrupt().__enter__()
+        assert signal.getsignal(signal.SIGINT) is hear
+        assert not _held.is_blocking()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def strike_while_entering(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """So many interrupts come before the block has handlers of its own."""
+    install, left = _held._install, times
+
+    def struck(number: int) -> None:
+        nonlocal left
+        if left:
+            left -= 1
+            send(signal.SIGINT)
+        install(number)
+
+    monkeypatch.setattr(_held, "_install", struck)
 
 
 def test_all_signals_are_kept_in_their_order(heard: Heard) -> None:

@@ -1,93 +1,15 @@
-"""The examples with workers, stopped by signals at points all over their lives (P61, P64, P65,
-P68).
+"""Programs with workers that are killed, or written wrong (P61, P64, P65, P68).
+
+Signals at all points of the examples' lives are in `test_sweep`.
 """
 
-import itertools
 import os
 import signal
 from pathlib import Path
 
 import pytest
-from pool_programs import EXAMPLES, Program, run_and_signal
+from pool_programs import Program
 from pools import run_script, until
-
-VARIANTS = list(itertools.product((signal.SIGINT, signal.SIGTERM), (False, True), (False, True)))
-
-
-def points(number: int, last: float) -> list[tuple[float, int, bool, bool]]:
-    """Some points in time from the start on, with what is sent then, how often and to whom."""
-    variants = itertools.cycle(VARIANTS)
-    return [(n * last / number, *next(variants)) for n in range(number)]
-
-
-@pytest.mark.parametrize("mode", ["finish", "hand-back"])
-@pytest.mark.parametrize(("delay", "signum", "twice", "group"), points(6, 0.2))
-def test_worker_threads(delay: float, signum: int, twice: bool, group: bool, mode: str) -> None:
-    check_threads(delay, signum, twice, group, mode)
-
-
-@pytest.mark.parametrize(("delay", "signum", "twice", "group"), points(6, 0.6))
-def test_worker_processes(delay: float, signum: int, twice: bool, group: bool) -> None:
-    check_processes(delay, signum, twice, group, "spawn")
-
-
-@pytest.mark.parametrize("method", ["fork", "forkserver"])
-@pytest.mark.parametrize(("delay", "signum", "twice", "group"), points(3, 0.3))
-def test_worker_processes_that_are_forked(
-    delay: float, signum: int, twice: bool, group: bool, method: str
-) -> None:
-    check_processes(delay, signum, twice, group, method)
-
-
-@pytest.mark.parametrize(("delay", "signum", "twice", "group"), points(5, 0.7))
-def test_complex(delay: float, signum: int, twice: bool, group: bool) -> None:
-    check_complex(delay, signum, twice, group)
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_every_5_ms(variant: tuple[int, bool, bool]) -> None:
-    for step in range(140):
-        delay = step * 0.005
-        check_threads(delay, *variant, ("finish", "hand-back")[step % 2])
-        check_processes(delay, *variant, ("spawn", "fork", "forkserver")[step % 3])
-        check_complex(delay, *variant)
-
-
-def check_threads(delay: float, signum: int, twice: bool, group: bool, mode: str) -> None:
-    command = [str(EXAMPLES / "worker_threads.py"), mode]
-    program = run_and_signal(command, delay, signum, twice=twice, group=group)
-    assert program.said[-1] == "bye"
-    finished, kept = program.numbers("finished"), program.numbers("kept")
-    assert program.numbers("began") == finished
-    assert sorted(finished + kept) == program.numbers("accepted")
-    if mode == "finish":
-        assert kept == []
-
-
-def check_processes(delay: float, signum: int, twice: bool, group: bool, method: str) -> None:
-    command = [str(EXAMPLES / "worker_processes.py"), method]
-    program = run_and_signal(command, delay, signum, twice=twice, group=group)
-    assert program.numbers("began") == program.numbers("finished")
-    # Who was started was stopped, and is not there any more.
-    workers = [line.split() for line in program.said if line.startswith("worker ")]
-    assert sorted(pid for _, pid, what in workers if what == "started") == sorted(
-        pid for _, pid, what in workers if what == "stopped"
-    )
-
-
-def check_complex(delay: float, signum: int, twice: bool, group: bool) -> None:
-    command = [str(EXAMPLES / "complex.py")]
-    program = run_and_signal(command, delay, signum, twice=twice, group=group)
-    services = [line for line in program.said if line.startswith("service ")]
-    started = [line.split()[1] for line in services if line.endswith("started")]
-    assert [line for line in services if "stopped" in line] == [
-        f"service {number} stopped, clean: True" for number in reversed(started)
-    ]
-    for number in "12":
-        assert program.said.count(f"began {number}") == program.said.count(f"finished {number}")
-
 
 BUSY = """
 import os, sys
