@@ -53,6 +53,7 @@ impl Default for Config {
             limits: Limits {
                 grace: Duration::from_secs(25),
                 lame_duck: Duration::ZERO,
+                lame_duck_quiet: Duration::ZERO,
                 max_attempts: 3,
                 hard_limit: Duration::from_secs(90),
             },
@@ -116,6 +117,32 @@ impl Config {
     /// ```
     pub fn lame_duck(mut self, lame_duck: Duration) -> Self {
         self.limits.lame_duck = lame_duck;
+        self
+    }
+
+    /// Ends the lame duck as soon as nothing new has come for so long: then the last balancer has heard, and the rest of
+    /// [`lame_duck`](Self::lame_duck), which stays the most that it takes, would be waited out for nobody. Counted from
+    /// the stop request or the last [`Stop::note_arrival`]. Zero, as it is unless told otherwise: not before its time.
+    ///
+    /// Longer than a balancer takes between two requests in quiet hours is long enough; its probes do not count.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, Phase};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let seconds = Duration::from_secs;
+    /// let config = Config::default().lame_duck(seconds(15)).lame_duck_quiet(seconds(3));
+    /// let lifecycle = Lifecycle::on_runtime(config)?;
+    /// lifecycle.ready();
+    /// lifecycle.stop().request_stop("the example is over");
+    /// let report = lifecycle.finished().await;
+    /// assert_eq!(report.time_in(Phase::LameDuck).as_secs(), 3); // and nobody came
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn lame_duck_quiet(mut self, quiet: Duration) -> Self {
+        self.limits.lame_duck_quiet = quiet;
         self
     }
 
@@ -534,7 +561,7 @@ impl Config {
     ///
     /// The first value that cannot be, with a hint what to do.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let Limits { grace, lame_duck, max_attempts, hard_limit } = self.limits;
+        let Limits { grace, lame_duck, max_attempts, hard_limit, .. } = self.limits;
         if grace < SHORTEST_GRACE || grace > LONGEST_GRACE {
             return Err(ConfigError::Grace { grace });
         }

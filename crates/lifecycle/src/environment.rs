@@ -49,6 +49,14 @@ pub const VARIABLES: &[Variable] = &[
         apply: |config, text| Ok(config.lame_duck(duration(text)?)),
     },
     Variable {
+        name: "EXEUNT_LAME_DUCK_QUIET",
+        example: "2s",
+        default: "0s",
+        meaning: "Ends the lame duck as soon as no new request has come for so long, and at `EXEUNT_LAME_DUCK` at the \
+                  latest; `0s`: not sooner. Probes of `/readyz` do not count.",
+        apply: |config, text| Ok(config.lame_duck_quiet(duration(text)?)),
+    },
+    Variable {
         name: "EXEUNT_MAX_ATTEMPTS",
         example: "3",
         default: "3",

@@ -466,6 +466,31 @@ impl Stop {
         self.core.bell(phase).wait(|| self.phase() >= phase || self.core.is_forked())
     }
 
+    /// Something new has come, such as a request: keeps a lame duck up that ends when it is quiet
+    /// ([`Config::lame_duck_quiet`](crate::Config::lame_duck_quiet)). The servers of this project say so of each request
+    /// that is no balancer's probe; a loop of one's own may. One atomic load, but in a lame duck.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, Phase};
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let seconds = Duration::from_secs;
+    /// let lifecycle = Lifecycle::on_runtime(Config::default().lame_duck(seconds(10)).lame_duck_quiet(seconds(2)))?;
+    /// lifecycle.ready();
+    /// let stop = lifecycle.stop();
+    /// stop.request_stop("the example is over");
+    /// tokio::time::sleep(seconds(1)).await;
+    /// stop.note_arrival(); // a client that has not heard yet
+    /// let report = lifecycle.finished().await;
+    /// assert_eq!(report.time_in(Phase::LameDuck).as_secs(), 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn note_arrival(&self) {
+        self.core.note_arrival();
+    }
+
     /// Has `act` called after each step of the stop (a phase began, work was told, or cut, a shield's
     /// time ran out), until the [`Watch`] is
     /// dropped: for event loops that have a waker of their own. By a thread for that alone, beside the stop (with

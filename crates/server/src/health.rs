@@ -5,6 +5,7 @@ use exeunt_lifecycle::{Phase, Stop};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{Either, Full};
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -14,16 +15,89 @@ use std::task::{Context, Poll};
 ///   restarts it then would cut what it is finishing.
 /// - `/readyz` answers 200 in the phase `Running`, and 503 before it and from the stop request on, so that a load
 ///   balancer goes elsewhere while connections are still served.
+///
+/// GET and HEAD are answered, other methods with 405, and none of it keeps a lame duck up ([`Probe`]).
+///
+/// ```
+/// # use exeunt_server::{Health, lifecycle::{Config, Lifecycle}};
+/// # use http::StatusCode;
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// # let lifecycle = Lifecycle::on_runtime(Config::default())?;
+/// # let router = tower::service_fn(async |_: http::Request<String>| {
+/// #     Ok::<_, std::convert::Infallible>(http::Response::new(http_body_util::Full::new(bytes::Bytes::new()))) });
+/// // Behind HAProxy with `option httpchk GET /up` and `http-check disable-on-404`:
+/// let service = Health::new(router, lifecycle.stop()).readiness_at("/up").while_draining(StatusCode::NOT_FOUND);
+/// # use tower::ServiceExt as _;
+/// # lifecycle.ready();
+/// # lifecycle.stop().request_stop("the example is over");
+/// # let request = http::Request::get("/up").body(String::new())?;
+/// # assert_eq!(service.oneshot(request).await?.status(), StatusCode::NOT_FOUND);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Health<S> {
     service: S,
     stop: Stop,
+    liveness: Option<Cow<'static, str>>,
+    readiness: Option<Cow<'static, str>>,
+    while_draining: StatusCode,
 }
+
+/// Among a response's extensions it says that the request was a probe of whoever watches the program, and no sign that
+/// clients still come: it keeps no lame duck up ([`Config::lame_duck_quiet`](exeunt_lifecycle::Config::lame_duck_quiet)).
+/// [`Health`] puts it there; a handler that answers probes by itself may, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probe;
 
 impl<S> Health<S> {
     /// Answers for the lifecycle that `stop` belongs to.
     pub fn new(service: S, stop: Stop) -> Self {
-        Self { service, stop }
+        Self {
+            service,
+            stop,
+            liveness: Some(Cow::Borrowed("/livez")),
+            readiness: Some(Cow::Borrowed("/readyz")),
+            while_draining: StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// Answers whether it is alive under this path, in place of `/livez`; under none, if it is empty.
+    #[must_use]
+    pub fn liveness_at(mut self, path: impl Into<Cow<'static, str>>) -> Self {
+        self.liveness = Some(path.into()).filter(|path| !path.is_empty());
+        self
+    }
+
+    /// Answers whether it is ready under this path, in place of `/readyz`; under none, if it is empty.
+    #[must_use]
+    pub fn readiness_at(mut self, path: impl Into<Cow<'static, str>>) -> Self {
+        self.readiness = Some(path.into()).filter(|path| !path.is_empty());
+        self
+    }
+
+    /// The status of the readiness from the stop request on. 503 unless told otherwise. HAProxy's `http-check
+    /// disable-on-404` takes 404 for "no new sessions, and finish those that there are", which 503 is not. Before the
+    /// program is ready it is 503 in any case.
+    #[must_use]
+    pub fn while_draining(mut self, status: StatusCode) -> Self {
+        self.while_draining = status;
+        self
+    }
+
+    /// What the path is asked for, if that is ours to answer.
+    fn look(&self, path: &str) -> Option<(StatusCode, &'static str)> {
+        if self.liveness.as_deref() == Some(path) {
+            return Some((StatusCode::OK, "alive\n"));
+        }
+        if self.readiness.as_deref() != Some(path) {
+            return None;
+        }
+        Some(match self.stop.phase() {
+            Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+            Phase::Running => (StatusCode::OK, "ready\n"),
+            _ => (self.while_draining, "not ready\n"),
+        })
     }
 }
 
@@ -41,25 +115,34 @@ where
     }
 
     fn call(&mut self, request: Request<D>) -> Self::Future {
-        let (status, text) = match request.uri().path() {
-            "/livez" => (StatusCode::OK, "alive\n"),
-            "/readyz" if self.stop.phase() == Phase::Running => (StatusCode::OK, "ready\n"),
-            "/readyz" => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
-            _ => return HealthFuture::Service { future: self.service.call(request) },
-        };
-        HealthFuture::Own { answer: Some(answer(request.method(), status, text)) }
+        match self.look(request.uri().path()) {
+            None => HealthFuture::Service { future: self.service.call(request) },
+            Some((status, text)) => {
+                HealthFuture::Own { answer: Some(answer(request.method(), status, TEXT, text)) }
+            }
+        }
     }
 }
 
-fn answer(method: &Method, status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(text));
+pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
+
+/// An answer to GET and HEAD, and none to other methods.
+pub(crate) fn answer(
+    method: &Method,
+    status: StatusCode,
+    content_type: &'static str,
+    content: impl Into<Bytes>,
+) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(content.into()));
     *response.status_mut() = status;
+    response.extensions_mut().insert(Probe);
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if !matches!(*method, Method::GET | Method::HEAD) {
+        headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        *response.body_mut() = Full::from("GET and HEAD only\n");
     }
     response
 }

@@ -7,7 +7,7 @@ use crate::component::Closer;
 use crate::follow::{Item, Progress};
 use crate::foreign::{Leftover, foreign};
 use crate::kept::MOST_KEPT;
-use crate::machine::{ComponentId, Effect, Notice, Phase, ScopeId, Verdict};
+use crate::machine::{ComponentId, Effect, Input, Notice, Phase, ScopeId, Verdict};
 use crate::scope::ScopeShared;
 use std::sync::Arc;
 
@@ -56,6 +56,7 @@ impl Locked<'_> {
                     self.news.phases.push(phase);
                 }
                 Effect::Look => self.look_for_shields(),
+                Effect::LookForArrivals => self.apply(Input::LastArrival { at: self.core.last_arrival() }),
                 Effect::Tell(scope) => self.notify(scope, Notice::Told),
                 Effect::Cut(scope) => self.notify(scope, Notice::Cut),
                 Effect::CancelStart(component, late) => self.start_given_up(component, late),

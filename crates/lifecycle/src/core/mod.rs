@@ -44,6 +44,7 @@ use effects::News;
 use groups::GroupClose;
 use settled::Settled;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -67,6 +68,8 @@ pub(crate) struct Core {
     service: OnceLock<Service>,
     /// How long whoever stops us waits before it kills.
     waits: OnceLock<Waits>,
+    /// Of the lame duck: when something new came last, in nanoseconds of the clock.
+    last_arrival: AtomicU64,
     state: Mutex<State>,
     moved_on: Condvar,
     watchers: Watchers,
@@ -163,6 +166,7 @@ impl Core {
             report_file: OnceLock::new(),
             service: OnceLock::new(),
             waits: OnceLock::new(),
+            last_arrival: AtomicU64::new(0),
             state: Mutex::new(State {
                 machine,
                 cause: None,
@@ -198,9 +202,22 @@ impl Core {
         self.phase.load()
     }
 
+    /// Something new has come. One load, but in a lame duck.
+    pub(crate) fn note_arrival(&self) {
+        if self.phase() == Phase::LameDuck {
+            let nanos = u64::try_from(self.clock.now().0.as_nanos()).unwrap_or(u64::MAX);
+            // Relaxed: what is seen too late came at the end of the lame duck, and the drain answers that, too.
+            self.last_arrival.fetch_max(nanos, Ordering::Relaxed);
+        }
+    }
+
+    fn last_arrival(&self) -> Time {
+        Time(Duration::from_nanos(self.last_arrival.load(Ordering::Relaxed)))
+    }
+
     pub(crate) fn is_forked(&self) -> bool {
         #[cfg(test)]
-        if self.seems_forked.load(std::sync::atomic::Ordering::SeqCst) {
+        if self.seems_forked.load(Ordering::SeqCst) {
             return true;
         }
         self.process != std::process::id()

@@ -14,9 +14,18 @@ pub(super) fn at(time: u64) -> Time {
 
 /// Just made: the grace, the lame duck and the limit for shields in milliseconds, and how many signals force the end.
 pub(super) fn machine(grace: u64, lame_duck: u64, max_attempts: u32, hard_limit: u64) -> Machine {
-    let limits =
-        Limits { grace: ms(grace), lame_duck: ms(lame_duck), max_attempts, hard_limit: ms(hard_limit) };
-    Machine::new(limits, at(0))
+    Machine::new(limits(grace, lame_duck, max_attempts, hard_limit), at(0))
+}
+
+/// The same, in numbers.
+pub(super) fn limits(grace: u64, lame_duck: u64, max_attempts: u32, hard_limit: u64) -> Limits {
+    Limits {
+        grace: ms(grace),
+        lame_duck: ms(lame_duck),
+        lame_duck_quiet: Duration::ZERO,
+        max_attempts,
+        hard_limit: ms(hard_limit),
+    }
 }
 
 /// Applies the inputs at their times, checking the effects of each.

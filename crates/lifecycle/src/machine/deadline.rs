@@ -27,6 +27,8 @@ pub(crate) const EXIT_WORK: Duration = Duration::from_secs(1);
 pub(crate) struct Limits {
     pub(crate) grace: Duration,
     pub(crate) lame_duck: Duration,
+    /// The lame duck is over when nothing has come for so long; zero: no sooner than its own end.
+    pub(crate) lame_duck_quiet: Duration,
     pub(crate) max_attempts: u32,
     /// How far shields may move the deadlines.
     pub(crate) hard_limit: Duration,
@@ -55,6 +57,7 @@ pub(super) fn close_reserve(time: Duration) -> Duration {
 pub(crate) struct Clock {
     pub(crate) requested: Time,
     pub(crate) lame_duck: Time,
+    quiet: Option<Quiet>,
     pub(crate) drain: Deadline,
     pub(crate) hard: Deadline,
     /// When to tell who holds the stop up.
@@ -73,9 +76,11 @@ impl Clock {
     pub(crate) fn start(limits: &Limits, requested: Time, was_ready: bool) -> Self {
         let lame_duck = if was_ready { limits.lame_duck.min(limits.drain()) } else { Duration::ZERO };
         let hard = requested.after(limits.grace);
+        let quiet = limits.lame_duck_quiet;
         Self {
             requested,
             lame_duck: requested.after(lame_duck),
+            quiet: (!quiet.is_zero()).then(|| Quiet { until: requested.after(quiet), asked: false }),
             drain: Deadline::new(requested.after(limits.drain())),
             hard: Deadline::new(hard),
             held_up: requested.after(HELD_UP),
@@ -92,6 +97,28 @@ impl Clock {
         let at = self.doomed.map_or(at, |before| before.min(at));
         self.doomed = Some(at);
         self.lame_duck = self.lame_duck.min(at);
+    }
+
+    /// Whether to ask when the last request came, since the lame duck may be over; answered by
+    /// [`last_arrival`](Self::last_arrival).
+    pub(crate) fn asks_for_arrivals(&mut self, now: Time) -> bool {
+        let due = self.quiet.as_mut().filter(|quiet| !quiet.asked && now >= quiet.until);
+        due.map(|quiet| quiet.asked = true).is_some()
+    }
+
+    /// The last one came then: the lame duck is over, or is asked about again when it may be.
+    pub(crate) fn last_arrival(&mut self, now: Time, at: Time) {
+        let Some(quiet) = &mut self.quiet else { return };
+        *quiet = Quiet { until: quiet.until.max(at.after(self.limits.lame_duck_quiet)), asked: false };
+        if now >= quiet.until {
+            self.lame_duck = self.lame_duck.min(now);
+        }
+    }
+
+    /// When the lame duck is over, or may be.
+    pub(crate) fn lame_duck_due(&self) -> Time {
+        let asks = self.quiet.as_ref().filter(|quiet| !quiet.asked).map(|quiet| quiet.until);
+        asks.map_or(self.lame_duck, |until| until.min(self.lame_duck))
     }
 
     /// The time that no shield may pass.
@@ -152,6 +179,15 @@ impl Clock {
         }
         due
     }
+}
+
+/// How long a lame duck lasts after the last that came.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Quiet {
+    /// As far as is known.
+    until: Time,
+    /// The driver was asked whether more has come.
+    asked: bool,
 }
 
 /// A point in time that gives one more pass over ready work when it is noticed too late.

@@ -56,6 +56,7 @@ fn machine() -> Machine {
     let limits = Limits {
         grace: Duration::from_millis(GRACE),
         lame_duck: Duration::ZERO,
+        lame_duck_quiet: Duration::ZERO,
         max_attempts: 1,
         hard_limit: Duration::from_millis(GRACE),
     };

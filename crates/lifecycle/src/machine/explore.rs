@@ -56,7 +56,13 @@ fn explore(limits: Limits, depth: usize, spans: &[Duration]) -> usize {
 
 fn limits(lame_duck: u64) -> Limits {
     let (grace, lame_duck) = (Duration::from_secs(10), Duration::from_secs(lame_duck));
-    Limits { grace, lame_duck, max_attempts: 3, hard_limit: Duration::from_secs(20) }
+    Limits {
+        grace,
+        lame_duck,
+        lame_duck_quiet: Duration::ZERO,
+        max_attempts: 3,
+        hard_limit: Duration::from_secs(20),
+    }
 }
 
 /// Spans that, in their sums, fall before, on and long after each of: the relay's window, the lame duck's end (1 s),
@@ -92,6 +98,8 @@ struct Budget {
     signals: usize,
     abandons: usize,
     readies: usize,
+    /// How often something new comes, at an alarm or halfway to it.
+    arrivals: usize,
     system_ends: usize,
     /// Closes of groups before the stop; with any, components and scopes are in groups.
     group_closes: usize,
@@ -203,6 +211,11 @@ impl Node {
         if let Some(at) = self.observed.machine.wake_at() {
             let span = at.since(self.observed.now);
             moves.push((span, Input::Tick, self.budget));
+            if self.budget.arrivals > 0 {
+                let budget = Budget { arrivals: self.budget.arrivals - 1, ..self.budget };
+                let arrival = Input::LastArrival { at: Time::default() };
+                moves.extend([Duration::ZERO, span / 2, span].map(|span| (span, arrival, budget)));
+            }
             if self.budget.late > 0 {
                 let budget = Budget { late: self.budget.late - 1, ..self.budget };
                 moves.push((span + LATE, Input::Tick, budget));
@@ -293,6 +306,21 @@ fn two_shields_and_three_scopes() {
 fn shields_in_a_lame_duck_and_a_forced_end() {
     let budget = Budget { shields: 2, scopes: 1, signals: 3, readies: 1, late: 1, ..Budget::default() };
     assert_eq!(exhaust(limits(1), budget), (2_814, 1_134), "{CHANGED}");
+}
+
+#[test]
+fn a_lame_duck_that_ends_when_it_is_quiet() {
+    let budget = Budget {
+        arrivals: 3,
+        scopes: 1,
+        readies: 1,
+        requests: 1,
+        system_ends: 1,
+        late: 1,
+        ..Budget::default()
+    };
+    let limits = Limits { lame_duck_quiet: Duration::from_secs(2), ..limits(5) };
+    assert_eq!(exhaust(limits, budget), (27_667, 17_252), "{CHANGED}");
 }
 
 #[test]

@@ -208,6 +208,11 @@ impl Machine {
             }
             Input::WorkCut(_) => self.work_cut = true,
             Input::WorkFailed => self.failed = true,
+            Input::LastArrival { at } => {
+                if let Some(clock) = &mut self.clock {
+                    clock.last_arrival(now, at);
+                }
+            }
             Input::Abandoned => self.abandon(now, effects),
             Input::Tick => {}
             Input::CloseGroup { group, within } => self.close_group(now, group, within, effects),
@@ -367,6 +372,10 @@ impl Machine {
                     clock.is_held_up(now);
                     self.enter(Phase::Draining, now, effects);
                 }
+                Phase::LameDuck if clock.asks_for_arrivals(now) => {
+                    effects.push(Effect::LookForArrivals);
+                    return;
+                }
                 Phase::Draining if quiet && self.busy.is_empty() && !self.components.is_any_starting() => {
                     self.enter(Phase::Closing, now, effects);
                 }
@@ -490,7 +499,7 @@ impl Machine {
 
     fn set_alarm(&mut self, effects: &mut Vec<Effect>) {
         let phase = self.clock.as_ref().and_then(|clock| match self.phase {
-            Phase::LameDuck => self.looked.then_some(clock.lame_duck),
+            Phase::LameDuck => self.looked.then(|| clock.lame_duck_due()),
             // It cannot come before the last shield ends.
             Phase::Draining if self.shields.is_empty() => Some(clock.drain.takes_effect()),
             Phase::Closing => {

@@ -290,7 +290,13 @@ fn a_dropped_lifecycle_closes_nothing() {
 
 #[test]
 fn l15_who_holds_up_is_told_after_5_s_and_then_every_10() {
-    let limits = Limits { grace: ms(60_000), lame_duck: ms(6_000), max_attempts: 1, hard_limit: ms(0) };
+    let limits = Limits {
+        grace: ms(60_000),
+        lame_duck: ms(6_000),
+        lame_duck_quiet: ms(0),
+        max_attempts: 1,
+        hard_limit: ms(0),
+    };
     let mut machine = Machine::new(limits, at(0));
     last(&mut machine, [(0, Ready), (0, Busy(WORK)), (0, Stop(Call))]);
     // Nobody is held up in a lame duck.

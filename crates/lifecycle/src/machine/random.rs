@@ -19,6 +19,7 @@ fn input() -> impl Strategy<Value = Input> {
         1 => scope.prop_map(Input::WorkCut),
         1 => Just(Input::WorkFailed),
         1 => Just(Input::SystemEnds { at }),
+        2 => Just(Input::LastArrival { at }),
         8 => part(),
         8 => shield(),
         6 => Just(Input::Tick),
@@ -67,12 +68,19 @@ fn shield() -> impl Strategy<Value = Input> {
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
-    (10_u64..100_000, 0_u64..100, 1_u32..20, 0_u64..200_000).prop_map(
-        |(grace, share, max_attempts, limit)| {
+    (10_u64..100_000, 0_u64..100, 0_u32..5, 1_u32..20, 0_u64..200_000).prop_map(
+        |(grace, share, quiet, max_attempts, limit)| {
             let grace = Duration::from_millis(grace);
             let hard_limit = Duration::from_millis(limit);
-            let mut limits = Limits { grace, lame_duck: Duration::ZERO, max_attempts, hard_limit };
+            let mut limits = Limits {
+                grace,
+                lame_duck: Duration::ZERO,
+                lame_duck_quiet: Duration::ZERO,
+                max_attempts,
+                hard_limit,
+            };
             limits.lame_duck = limits.drain() * u32::try_from(share).unwrap() / 100;
+            limits.lame_duck_quiet = limits.lame_duck * quiet / 4;
             limits
         },
     )

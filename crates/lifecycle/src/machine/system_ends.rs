@@ -14,6 +14,7 @@ fn busy(lame_duck: u64) -> Machine {
     let limits = Limits {
         grace: Duration::from_secs(25),
         lame_duck: Duration::from_secs(lame_duck),
+        lame_duck_quiet: Duration::ZERO,
         max_attempts: 3,
         hard_limit: Duration::from_secs(90),
     };
@@ -62,6 +63,7 @@ fn l2_a_shorter_grace_stays() {
     let limits = Limits {
         grace: Duration::from_secs(1),
         lame_duck: Duration::ZERO,
+        lame_duck_quiet: Duration::ZERO,
         max_attempts: 3,
         hard_limit: Duration::from_secs(1),
     };

@@ -1,7 +1,7 @@
 //! One test a rule, for phases, deadlines, scopes and attempts.
 
-use super::Effect::{Cut, Enter, Exit, HeldUp, Tell, WakeAt};
-use super::Input::{Abandoned, BodyEnded, Busy, Idle, Ready, Stop, Tick, WorkCut};
+use super::Effect::{Cut, Enter, Exit, HeldUp, LookForArrivals, Tell, WakeAt};
+use super::Input::{Abandoned, BodyEnded, Busy, Idle, LastArrival, Ready, Stop, Tick, WorkCut};
 use super::Origin::{Other, Relative, Terminal};
 use super::Phase::{Closing, Draining, LameDuck, Running, Starting, Stopped};
 use super::Verdict::{Clean, Cut as CutShort, Failed, Forced};
@@ -67,11 +67,58 @@ fn l2_a_signal_starts_the_clock_when_it_was_delivered() {
     assert_eq!(log(&machine).last(), Some(&(Draining, 70)));
 }
 
+/// 2 s of the 3 s that it has at most, each after the last that came.
+fn quiet() -> Machine {
+    let limits =
+        Limits { lame_duck_quiet: Duration::from_secs(2), ..by_hand::limits(GRACE, 3_000, 3, LIMIT) };
+    let mut machine = Machine::new(limits, at(0));
+    last(&mut machine, [(0, Ready), (0, Busy(A))]);
+    machine
+}
+
+#[test]
+fn d2_a_lame_duck_ends_when_nothing_has_come_for_its_quiet_time() {
+    let mut machine = quiet();
+    check(&mut machine, &[(0, Stop(Call), &[Enter(LameDuck), WakeAt(at(2_000))]), (1_999, Tick, &[])]);
+    // Nothing came since the request.
+    check(&mut machine, &[(2_000, Tick, &[WakeAt(at(3_000)), Enter(Draining), Tell(A), WakeAt(at(DRAIN))])]);
+}
+
+#[test]
+fn d2_what_comes_keeps_a_lame_duck_up_to_its_end_and_no_longer() {
+    let mut machine = quiet();
+    check(&mut machine, &[(0, Stop(Call), &[Enter(LameDuck), WakeAt(at(2_000))])]);
+    let ask = |machine: &mut Machine, time| machine.apply(at(time), Tick);
+    let came = |machine: &mut Machine, time, came| machine.apply(at(time), LastArrival { at: at(came) });
+    assert_eq!(ask(&mut machine, 2_000), [LookForArrivals, WakeAt(at(3_000))]);
+    assert_eq!(ask(&mut machine, 2_000), [], "asked once");
+    assert_eq!(came(&mut machine, 2_001, 500), [WakeAt(at(2_500))]);
+    assert_eq!(ask(&mut machine, 2_500), [LookForArrivals, WakeAt(at(3_000))]);
+    assert_eq!(came(&mut machine, 2_500, 2_400), [], "later than the end that it has");
+    check(&mut machine, &[(2_999, Tick, &[]), (3_000, Tick, &[Enter(Draining), Tell(A), WakeAt(at(DRAIN))])]);
+}
+
+#[test]
+fn d2_a_lame_duck_ends_though_nobody_says_what_came() {
+    let mut machine = quiet();
+    last(&mut machine, [(0, Stop(Call))]);
+    assert_eq!(machine.apply(at(2_000), Tick), [LookForArrivals, WakeAt(at(3_000))]);
+    assert_eq!(machine.apply(at(3_000), Tick), [Enter(Draining), Tell(A), WakeAt(at(DRAIN))]);
+    // Too late to change anything.
+    assert_eq!(machine.apply(at(3_001), LastArrival { at: at(2_999) }), []);
+}
+
 #[test]
 fn l2_the_close_reserve_is_a_fifth_and_five_seconds_at_most() {
     for (grace, drain) in [(10_000, 8_000), (25_000, 20_000), (60_000, 55_000), (100, 80)] {
         let grace = Duration::from_millis(grace);
-        let limits = Limits { grace, lame_duck: Duration::ZERO, max_attempts: 3, hard_limit: grace };
+        let limits = Limits {
+            grace,
+            lame_duck: Duration::ZERO,
+            lame_duck_quiet: Duration::ZERO,
+            max_attempts: 3,
+            hard_limit: grace,
+        };
         assert_eq!(limits.drain(), Duration::from_millis(drain), "of {grace:?}");
     }
 }

@@ -85,6 +85,8 @@ pub(crate) enum Input {
     ShieldEnded(ShieldId),
     /// All shields that there were at the stop request have been named.
     Looked,
+    /// The last request came then, or before the stop: the answer to [`Effect::LookForArrivals`].
+    LastArrival { at: Time },
     /// Nobody is left to see this through: end at once.
     Abandoned,
     /// Time has passed. Too many ticks do no harm.
@@ -119,6 +121,8 @@ pub(crate) enum Effect {
     Cut(ScopeId),
     /// A stop is requested, and shields are to be looked for: apply `ShieldTaken` for each, then `Looked`.
     Look,
+    /// The lame duck may be over, if nothing has come: apply `LastArrival`.
+    LookForArrivals,
     /// Give the start up: it has failed.
     CancelStart(ComponentId, Late),
     /// The shield holds nothing off any more.

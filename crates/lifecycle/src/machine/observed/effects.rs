@@ -8,6 +8,7 @@ impl Observed {
     pub(super) fn observe_effect(&mut self, effect: Effect, before: &Self, at_once: bool) {
         match effect {
             Effect::Look => panic!("asked for shields twice"),
+            Effect::LookForArrivals => panic!("asked for arrivals twice at once"),
             Effect::Enter(phase) => {
                 assert_eq!(Some(phase), self.phase.next(), "L1: one phase after the other");
                 self.phase = phase;
@@ -16,6 +17,13 @@ impl Observed {
                 }
                 if phase == Phase::LameDuck {
                     self.requested.get_or_insert(self.now);
+                }
+                if phase == Phase::Draining {
+                    assert!(
+                        at_once || self.now >= self.lame_duck_until(),
+                        "D2: a lame duck that is too short"
+                    );
+                    self.was_ready = false; // of no interest any more
                 }
             }
             Effect::Tell(scope) => {

@@ -35,6 +35,10 @@ impl Observed {
                 self.failed |= !well;
                 self.set(component, State::Over);
             }
+            Input::Ready | Input::BodyEnded { well: true } if self.phase == Phase::Starting => {
+                self.was_ready = true;
+            }
+            Input::LastArrival { .. } => self.last_arrival = self.now,
             Input::ShieldTaken { shield, until, .. } if self.requested.is_none() => {
                 _ = self.shields.insert(shield, until);
             }

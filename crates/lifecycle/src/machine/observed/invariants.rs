@@ -19,6 +19,9 @@ impl Observed {
             let starting = |component: &Component| matches!(component.state, State::Starting(_));
             assert!(!self.components.values().any(starting), "L3: no start outlives Draining");
         }
+        if self.phase == Phase::LameDuck {
+            assert!(self.now < self.lame_duck_until(), "D2: a lame duck that is too long");
+        }
         if self.phase == Phase::Draining {
             let starting = |component: &Component| matches!(component.state, State::Starting(_));
             let starts = self.components.values().any(starting);

@@ -14,12 +14,23 @@ use groups::Groups;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Applies an input, and answers the machine's question for shields as its driver does.
+/// Applies an input, and answers the machine's question for shields as its driver does; nothing ever arrives.
 pub(super) fn drive(
     machine: &mut Machine,
     now: Time,
     input: Input,
     shields: &[(ShieldId, Time)],
+) -> Vec<Effect> {
+    drive_with(machine, now, input, shields, Time::default())
+}
+
+/// The same, and the last that came came then.
+fn drive_with(
+    machine: &mut Machine,
+    now: Time,
+    input: Input,
+    shields: &[(ShieldId, Time)],
+    last_arrival: Time,
 ) -> Vec<Effect> {
     let mut effects = machine.apply(now, input);
     if let Some(look) = effects.iter().position(|effect| *effect == Effect::Look) {
@@ -29,6 +40,10 @@ pub(super) fn drive(
             effects.extend(machine.apply(now, taken));
         }
         effects.extend(machine.apply(now, Input::Looked));
+    }
+    if let Some(look) = effects.iter().position(|effect| *effect == Effect::LookForArrivals) {
+        effects.remove(look);
+        effects.extend(machine.apply(now, Input::LastArrival { at: last_arrival }));
     }
     effects
 }
@@ -49,6 +64,10 @@ pub(super) struct Observed {
     pub(super) components: BTreeMap<ComponentId, Component>,
     groups: Groups,
     pub(super) shields: BTreeMap<ShieldId, Time>,
+    /// When something new came last, which the machine hears of when it asks.
+    last_arrival: Time,
+    /// It was ready before the stop request; until the end of the lame duck.
+    was_ready: bool,
     forced: Option<Time>,
     /// When the system said that it will end us.
     doomed: Option<Time>,
@@ -87,6 +106,8 @@ impl Observed {
             components: BTreeMap::new(),
             groups: Groups::default(),
             shields: BTreeMap::new(),
+            last_arrival: now,
+            was_ready: false,
             forced: None,
             doomed: None,
             verdict: None,
@@ -118,7 +139,7 @@ impl Observed {
         let shields: Vec<_> = self.shields.iter().map(|(id, until)| (*id, *until)).collect();
         // Before a stop, shields are nothing to the machine.
         let seen = if self.is_unseen(input) { Input::Tick } else { input };
-        let effects = drive(&mut self.machine, self.now, seen, &shields);
+        let effects = drive_with(&mut self.machine, self.now, seen, &shields, self.last_arrival);
         self.observe_taken(input, &before);
         if let (Some(_), Input::Busy(scope) | Input::BusyIn { scope, .. }) = (self.verdict, input) {
             assert_eq!(effects, [Effect::Cut(scope)], "L5: who comes after the end is cut");
@@ -142,13 +163,27 @@ impl Observed {
     fn is_unseen(&self, input: Input) -> bool {
         let shield =
             matches!(input, Input::ShieldTaken { .. } | Input::ShieldRenewed { .. } | Input::ShieldEnded(_));
-        shield && self.requested.is_none()
+        (shield && self.requested.is_none()) || matches!(input, Input::LastArrival { .. })
     }
 
     /// How far shields may move the end.
     fn limit(&self, requested: Time) -> Time {
         let last = self.doomed.map_or(Time(Duration::MAX), |doomed| doomed.after(LEFT_BY_SYSTEM));
         requested.after(self.limits.hard_limit.max(self.limits.grace)).min(last)
+    }
+
+    /// When a lame duck is over, by what has come so far.
+    fn lame_duck_until(&self) -> Time {
+        let requested = self.requested.expect("a lame duck before the stop request");
+        if !self.was_ready {
+            return requested;
+        }
+        let Limits { grace, lame_duck, lame_duck_quiet, .. } = self.limits;
+        let reserve = (grace / 5).min(Duration::from_secs(5));
+        let most = requested.after(lame_duck.min(grace - reserve));
+        let quiet = self.last_arrival.max(requested).after(lame_duck_quiet);
+        let until = if lame_duck_quiet.is_zero() { most } else { most.min(quiet) };
+        self.doomed.map_or(until, |doomed| until.min(doomed))
     }
 
     fn is(&self, id: ComponentId, test: impl Fn(State) -> bool) -> bool {
