@@ -38,6 +38,17 @@ async def close(*writers: asyncio.StreamWriter) -> None:
         await asyncio.wait({asyncio.ensure_future(writer.wait_closed())})
 
 
+async def heard(client: socket.socket, until: bytes | None = None) -> bytes:
+    """What it is sent up to that, or up to the end."""
+    said = b""
+    while until is None or not said.endswith(until):
+        more = await asyncio.get_running_loop().sock_recv(client, 4096)
+        if not more:
+            break
+        said += more
+    return said
+
+
 def test_lines_that_have_arrived_are_answered() -> None:
     async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
@@ -122,6 +133,38 @@ def test_a_client_that_sends_on_hears_the_goodbye() -> None:
         assert heard.count(b"echo") <= lines
         assert (await leaving).is_clean
         await close(writer)
+
+    run(main)
+
+
+def test_who_sends_on_behind_the_goodbye_meets_no_reset(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Long enough for any machine; the client's end is what ends the wait.
+    monkeypatch.setattr("exeunt._draining.IDLE_GRACE", 20.0)
+    monkeypatch.setattr("exeunt._draining.LINGER", 20.0)
+    stopping = asyncio.Event()
+
+    async def until_it_stops(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"echo " + await reader.readline())
+        await stopping.wait()
+
+    async def main() -> None:
+        server = GracefulServer(until_it_stops, "127.0.0.1", goodbye=GOODBYE)
+        await server.start()
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            client.setblocking(False)
+            client.send(b"line\n")
+            assert await heard(client, b"echo line\n") == b"echo line\n"
+            leaving = asyncio.ensure_future(server.stop())
+            await asyncio.sleep(0)
+            stopping.set()
+            assert await heard(client) == GOODBYE
+            # Input behind a close is answered by a reset (RFC 9293, 3.10.7.4), which the next
+            # write meets.
+            for _ in range(20):
+                assert client.send(b"late\n") == 5
+                await asyncio.sleep(0.001)
+            assert not leaving.done()
+        assert (await leaving).is_clean
 
     run(main)
 
