@@ -1,6 +1,6 @@
 """A pool's part in a lifecycle: its jobs are counted work, and the drain is its stop (P63)."""
 
-import select
+import selectors
 import socket
 import threading
 import time
@@ -11,6 +11,10 @@ from ._phase import Phase
 if TYPE_CHECKING:
     from ._app import App
     from ._lifecycle import Lifecycle, Work
+
+
+# Without a descriptor of its own, which forked children would have, too.
+_Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 
 class Core(Protocol):
@@ -49,14 +53,13 @@ class Attachment:
 
     def _run(self, core: Core) -> None:
         lifecycle = self._lifecycle
-        with self._ear, lifecycle.watch() as watch:
-            poll = select.poll()
-            poll.register(watch.fileno(), select.POLLIN)
-            poll.register(self._ear, select.POLLIN)
+        with self._ear, lifecycle.watch() as watch, _Selector() as selector:
+            selector.register(watch.fileno(), selectors.EVENT_READ)
+            selector.register(self._ear, selectors.EVENT_READ)
             while lifecycle.phase < Phase.DRAINING:
                 if core.is_over():
                     return
-                poll.poll()
+                selector.select()
                 watch.seen()
         deadline = lifecycle.drain_deadline
         left = 0.0 if deadline is None else max(0.0, deadline - time.monotonic())

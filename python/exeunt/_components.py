@@ -10,6 +10,7 @@ from typing import Any
 from ._guard import Guard, Interrupted
 from ._lifecycle import Lifecycle
 from ._native import Component
+from ._readers import add_reader, remove_reader
 from ._stopping import Stopping
 
 __all__ = ["Components", "call", "wants_value"]
@@ -60,14 +61,14 @@ class Components:
         starting = self._loop.create_task(self._start(component, start, close), name=name)
         self._starting.add(starting)
         starting.add_done_callback(self._starting.discard)
-        self._loop.add_reader(component.fileno(), self._look, component, starting)
+        add_reader(self._loop, component.fileno(), self._look, component, starting)
         # Whoever waits may be cancelled; the start goes on, and what has started is closed (L3).
         return await asyncio.shield(starting)
 
     def end(self) -> None:
         """Forgets all; nothing of it is called any more."""
         for component in self._open:
-            self._loop.remove_reader(component.fileno())
+            remove_reader(self._loop, component.fileno())
         self._open.clear()
         for task in self.tasks():
             task.cancel()
@@ -93,10 +94,9 @@ class Components:
             component.start_failed(_words(error))
             self._forget(component)
             raise
-        self._loop.remove_reader(component.fileno())
-        self._loop.add_reader(
-            component.fileno(), self._look_at_open, component, partial(_close, close, value)
-        )
+        remove_reader(self._loop, component.fileno())
+        look = partial(self._look_at_open, component, partial(_close, close, value))
+        add_reader(self._loop, component.fileno(), look)
         if not component.started():
             self._forget(component)
             raise _given_up(component)
@@ -154,7 +154,7 @@ class Components:
     def _forget(self, component: Component) -> None:
         if component in self._open:
             self._open.remove(component)
-            self._loop.remove_reader(component.fileno())
+            remove_reader(self._loop, component.fileno())
 
 
 def _given_up(component: Component) -> TimeoutError:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from ._app import App
 from ._lifecycle import Phase
+from ._readers import add_reader, remove_reader
 
 __all__ = ["Driver"]
 
@@ -25,14 +26,14 @@ class Driver:
         self._cut = cut
         self._seen = Phase.STARTING
         self._watch = app.lifecycle.watch()
-        loop.add_reader(self._watch.fileno(), self._look)
+        add_reader(loop, self._watch.fileno(), self._look)
         app._components.look = self._look
         self._look()
 
     def end(self) -> None:
         """Looks no more."""
         self._app._components.look = lambda: None
-        self._loop.remove_reader(self._watch.fileno())
+        remove_reader(self._loop, self._watch.fileno())
         self._watch.close()
 
     def _look(self) -> None:

@@ -1,6 +1,7 @@
 """The thread that sees to the end of a program whose main thread does not come back (P56)."""
 
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import Any
 from ._held import is_blocking
 from ._leave import end_process
 from ._lifecycle import Lifecycle, Phase
+from ._main_thread import interrupt_main_thread, prepare
 from ._native import Component
 from ._native import _Shields as _shields
 
@@ -20,8 +22,9 @@ _PATIENCE = 0.25
 _OFTEN = 0.05
 """Seconds between two looks at what the main thread does, once a stop is requested."""
 
-_NUDGE = getattr(signal, "SIGURG", None)
-"""Interrupts what the main thread waits in. Its default is to be ignored, should one come late."""
+_NUDGE = signal.SIGTERM if sys.platform == "win32" else signal.SIGURG
+"""Interrupts what the main thread waits in. Its default is to be ignored, should one come late; on
+Windows, where it is never sent, its handler alone is called."""
 
 
 class Interrupted(BaseException):
@@ -43,7 +46,8 @@ class Guard:
         self._thread = threading.Thread(target=self._watch, name="exeunt-guard", daemon=True)
 
     def __enter__(self) -> "Guard":
-        if _NUDGE is not None and threading.current_thread() is threading.main_thread():
+        if threading.current_thread() is threading.main_thread():
+            prepare()
             self._before = signal.signal(_NUDGE, self._nudged)
         self._thread.start()
         return self
@@ -51,7 +55,7 @@ class Guard:
     def __exit__(self, *_: object) -> None:
         self._noticed.set()
         self._thread.join()
-        if _NUDGE is not None and self._before is not None:
+        if self._before is not None:
             signal.signal(_NUDGE, self._before)
 
     def noticed(self) -> None:
@@ -110,7 +114,9 @@ class Guard:
 
     def _nudge(self, main: int | None) -> None:
         stuck = self._stuck
-        if stuck is None or _NUDGE is None or main is None or self._before is None:
+        if stuck is None or main is None or self._before is None or stuck() is None:
             return
-        if stuck() is not None:
+        if sys.platform != "win32":
             signal.pthread_kill(main, _NUDGE)
+        elif signal.getsignal(_NUDGE) == self._nudged:
+            interrupt_main_thread(_NUDGE)

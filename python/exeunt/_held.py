@@ -16,12 +16,16 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from ._main_thread import raise_here
 from ._native import _is_handled
 
 __all__ = ["SIGNALS", "Block", "enter", "is_blocking", "is_held", "leave"]
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-"""The signals that are held back."""
+if sys.platform == "win32":
+    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGBREAK)
+else:
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""The signals that are held back. On Windows programs ask each other to stop by SIGBREAK."""
 
 _CAN_BLOCK = hasattr(signal, "pthread_sigmask")
 
@@ -195,7 +199,7 @@ def _act(before: Any, number: int, frame: FrameType | None) -> None:
         before(number, frame)
     elif before is signal.SIG_DFL:
         signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
+        raise_here(number)
 
 
 def _send_again() -> None:
@@ -219,10 +223,10 @@ def _send(numbers: list[int]) -> None:
     while _is_here(sys._current_frames().get(main)):
         time.sleep(0.0005)
     for number in numbers:
-        if hasattr(signal, "pthread_kill"):
+        if sys.platform != "win32":
             signal.pthread_kill(main, number)
         else:
-            os.kill(os.getpid(), number)
+            raise_here(number)
 
 
 _DELAYED = os.path.join(os.path.dirname(__file__), "_delayed.py")

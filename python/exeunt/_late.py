@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from types import FrameType
 from typing import Any
 
+from ._main_thread import raise_here
+
 __all__ = ["keep_until_exit"]
 
 _before: dict[int, Any] = {}
@@ -45,7 +47,7 @@ def _late(number: int, _: FrameType | None) -> None:
     _left -= 1
     if _left <= 0:
         signal.signal(number, _before[number])
-        os.kill(os.getpid(), number)
+        raise_here(number)
 
 
 # By thread, since several may fork at once.

@@ -7,6 +7,8 @@ import os
 import socket
 from collections.abc import Callable, Iterable
 
+from ._readers import add_reader, remove_reader
+
 __all__ = ["Acceptor", "listen"]
 
 _log = logging.getLogger("exeunt")
@@ -92,12 +94,12 @@ class Acceptor:
         for listener in listeners:
             listener.setblocking(False)
             # Not `sock_accept`: cancelled at the wrong moment, it drops whom it has accepted.
-            self._loop.add_reader(listener.fileno(), self._accept, listener)
+            add_reader(self._loop, listener.fileno(), self._accept, listener)
 
     def close(self) -> None:
         """Accepts until the queues are empty, and closes the listeners (D3)."""
         for listener in self.listeners:
-            self._loop.remove_reader(listener.fileno())
+            remove_reader(self._loop, listener.fileno())
             self._take(listener)
             listener.close()
         self.listeners = []
@@ -105,12 +107,12 @@ class Acceptor:
     def _accept(self, listener: socket.socket) -> None:
         if not self._take(listener):
             # Otherwise the loop would spin until there is room.
-            self._loop.remove_reader(listener.fileno())
+            remove_reader(self._loop, listener.fileno())
             self._loop.call_later(_ACCEPT_PAUSE, self._again, listener)
 
     def _again(self, listener: socket.socket) -> None:
         if listener in self.listeners:
-            self._loop.add_reader(listener.fileno(), self._accept, listener)
+            add_reader(self._loop, listener.fileno(), self._accept, listener)
 
     def _take(self, listener: socket.socket) -> bool:
         """Serves all in the queue; false if the system has no room for more."""

@@ -200,7 +200,7 @@ class Program:
     def _keep_signals(self, lifecycle: Lifecycle) -> None:
         numbers = self._options.get("signals")
         if numbers is None:
-            names = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM")
+            names = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGBREAK")
             numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
         ignored = lifecycle.ignored_signals
         attempts = self._options.get("max_attempts", 3)

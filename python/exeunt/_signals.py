@@ -17,6 +17,11 @@ another thread, our handlers are there at once, and Python's as soon as the main
 code or waits for a lock. Until then, and so if it does neither (`time.sleep`, `select`, `input()`),
 all that can be raised there is `KeyboardInterrupt`.
 
+On Windows the core takes the console's events, and Python's handlers hear of none. In place of the
+signal the main thread is told that there was a SIGBREAK, and what it waits in ends as far as a
+Ctrl-C would end it (`_main_thread.py`). A handler that runs without that was called since the
+program has raised the signal itself, which the core is told.
+
 Whoever puts a handler of their own over ours later has the signal: nothing is raised for it, and
 blocks do not hear of it. One that puts ours back (asyncio does not: it puts the default back) is
 noticed at the next signal, which is not lost.
@@ -26,6 +31,7 @@ import _thread
 import atexit
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -33,6 +39,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TypeAlias
 
+from ._main_thread import prepare
 from ._native import _Shields as _core
 
 __all__ = ["in_charge", "install"]
@@ -69,6 +76,7 @@ def install() -> None:
     import ctypes
 
     assert ctypes.pythonapi
+    prepare()
     if threading.current_thread() is threading.main_thread():
         _install_handlers()
         try:
@@ -156,7 +164,9 @@ def _answer(signum: int) -> BaseException | None:
     if not _is_installed:
         _early.append(signum)
         return None
-    if _core.renew(signum):
+    if sys.platform == "win32":
+        _core.raised(signum)
+    elif _core.renew(signum):
         # Somebody had put theirs over ours and taken it back: the core has not seen this one.
         signal.raise_signal(signum)
         return None

@@ -8,8 +8,8 @@
 mod embedded;
 #[cfg(unix)]
 mod fork;
-#[cfg(unix)]
 mod lifecycle;
+mod main_thread;
 #[cfg(unix)]
 mod mongoose;
 #[cfg(unix)]
@@ -24,9 +24,10 @@ mod _native {
     #[cfg(unix)]
     #[pymodule_export]
     use crate::embedded::{Embedded, Exchange};
-    #[cfg(unix)]
     #[pymodule_export]
     use crate::lifecycle::{Component, CutWork, Lifecycle, Report, Watch, Work, is_handled};
+    #[pymodule_export]
+    use crate::main_thread::{interrupt_main_thread, waits_end_by};
     #[cfg(unix)]
     #[pymodule_export]
     use crate::mongoose::{
@@ -43,7 +44,6 @@ mod _native {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        #[cfg(unix)]
         if !exeunt_sys_python::is_main_interpreter(module.py()) {
             return Err(pyo3::exceptions::PyImportError::new_err(
                 "module exeunt._native does not support loading in subinterpreters",

@@ -1,13 +1,11 @@
 //! `Component`: what Python starts and closes, when the engine says so.
 
 use super::config::seconds;
+use super::doorbell::{Descriptor, Doorbell};
 use super::owner::Lifecycle;
 use exeunt_lifecycle::StartError;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use std::io::{Read as _, Write as _};
-use std::os::fd::{AsRawFd as _, RawFd};
-use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -27,8 +25,7 @@ pub(crate) struct Component {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
-    reader: UnixStream,
-    writer: UnixStream,
+    bell: Doorbell,
 }
 
 enum State {
@@ -132,15 +129,14 @@ impl Component {
         Ok(())
     }
 
-    fn fileno(&self) -> PyResult<RawFd> {
+    fn fileno(&self) -> PyResult<Descriptor> {
         self.check()?;
-        Ok(self.shared.reader.as_raw_fd())
+        Ok(self.shared.bell.descriptor())
     }
 
     fn seen(&self) -> PyResult<()> {
         self.check()?;
-        let mut buffer = [0; 16];
-        while matches!((&self.shared.reader).read(&mut buffer), Ok(1..)) {}
+        self.shared.bell.seen();
         Ok(())
     }
 
@@ -161,10 +157,7 @@ impl Drop for Component {
 
 impl Shared {
     fn new() -> PyResult<Self> {
-        let (reader, writer) = UnixStream::pair()?;
-        reader.set_nonblocking(true)?;
-        writer.set_nonblocking(true)?;
-        Ok(Self { state: Mutex::new(State::Asked), changed: Condvar::new(), reader, writer })
+        Ok(Self { state: Mutex::new(State::Asked), changed: Condvar::new(), bell: Doorbell::new()? })
     }
 
     /// The engine's start: lasts until Python has said how it went.
@@ -182,7 +175,7 @@ impl Shared {
             Ok(()) => self.say(|state| matches!(state, State::Tried(Ok(()))), State::Open),
             Err(StartError::Failed { .. } | StartError::TimedOut { .. }) => {
                 self.say(|state| !matches!(state, State::Gone), State::Over);
-                self.ring();
+                self.bell.ring();
             }
             Err(_) => self.say(|state| matches!(state, State::Asked), State::Refused),
         }
@@ -191,7 +184,7 @@ impl Shared {
     /// The engine's close.
     fn close(&self) -> Result<(), String> {
         self.say(|state| !matches!(state, State::Gone), State::Closing);
-        self.ring();
+        self.bell.ring();
         match &*self.wait_while(|state| matches!(state, State::Closing)) {
             State::Closed(result) => result.clone(),
             _ => Err("its owner has let go of it".to_owned()),
@@ -213,10 +206,5 @@ impl Shared {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Full is as good as written: the reader has not looked yet.
-    fn ring(&self) {
-        _ = (&self.writer).write(&[1]);
     }
 }

@@ -5,6 +5,7 @@
 
 mod component;
 mod config;
+mod doorbell;
 mod handled;
 mod names;
 mod owner;

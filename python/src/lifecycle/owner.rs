@@ -1,9 +1,10 @@
 //! `Lifecycle`: whoever is responsible for the program's end.
 
 use super::config::{Arguments, refused, seconds};
+use super::doorbell::Descriptor;
 use super::report::Report;
 use super::site;
-use super::watch::{Descriptor, Watch};
+use super::watch::{Watch, Watched};
 use super::work::Work;
 use exeunt_lifecycle as engine;
 use exeunt_lifecycle::Phase;
@@ -11,9 +12,7 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyTuple;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::HashMap;
-use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -40,7 +39,7 @@ pub(crate) struct Lifecycle {
     ignored: Vec<i32>,
     /// Work by the name of its scope.
     tasks: Mutex<HashMap<String, engine::Tasks>>,
-    descriptor: Mutex<Option<Descriptor>>,
+    watched: Mutex<Option<Watched>>,
     report: Mutex<Option<Arc<engine::Report>>>,
     process: u32,
 }
@@ -56,6 +55,8 @@ impl Lifecycle {
         engine.ok_or_else(|| PyRuntimeError::new_err("this Lifecycle is closed; make another"))
     }
 
+    /// For the event loop.
+    #[cfg(unix)]
     pub(crate) fn stop(&self) -> &engine::Stop {
         &self.stop
     }
@@ -83,23 +84,54 @@ impl Lifecycle {
             self.check()?;
             return Ok(reached.unwrap_or(false));
         }
-        let descriptor = Descriptor::new(&self.stop)?;
+        let slices = Slices::new(&self.stop)?;
         while self.stop.phase() < phase {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {
                 return Ok(false);
             }
             let slice = left.map_or(SLICE, |left| left.min(SLICE));
-            py.detach(|| {
-                let time = Timespec { tv_sec: 0, tv_nsec: i64::from(slice.subsec_nanos()) };
-                // Interrupted, or ready, or neither: the phase says.
-                _ = poll(&mut [PollFd::new(descriptor.reader(), PollFlags::IN)], Some(&time));
-                descriptor.seen();
-            });
+            py.detach(|| slices.wait(&self.stop, phase, slice));
             py.check_signals()?;
             self.check()?;
         }
         Ok(true)
+    }
+}
+
+/// What the main thread waits by, for a moment at a time: between them Python's signal handlers run.
+#[cfg(unix)]
+struct Slices(Watched);
+
+#[cfg(unix)]
+impl Slices {
+    fn new(stop: &engine::Stop) -> PyResult<Self> {
+        Ok(Self(Watched::new(stop)?))
+    }
+
+    /// Until a signal's handler has run, the phase changes, or the time is over.
+    fn wait(&self, _stop: &engine::Stop, _phase: Phase, time: Duration) {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let time = Timespec { tv_sec: 0, tv_nsec: i64::from(time.subsec_nanos()) };
+        // Interrupted, or ready, or neither: the phase says.
+        _ = poll(&mut [PollFd::new(self.0.bell().reader(), PollFlags::IN)], Some(&time));
+        self.0.bell().seen();
+    }
+}
+
+/// No signal interrupts anything there.
+#[cfg(windows)]
+struct Slices;
+
+#[cfg(windows)]
+impl Slices {
+    #[expect(clippy::unnecessary_wraps, reason = "on Unix it can fail")]
+    fn new(_stop: &engine::Stop) -> PyResult<Self> {
+        Ok(Self)
+    }
+
+    fn wait(&self, stop: &engine::Stop, phase: Phase, time: Duration) {
+        _ = stop.wait_for(phase, time);
     }
 }
 
@@ -148,7 +180,7 @@ impl Lifecycle {
             ignored: engine.ignored_signals().iter().map(|signal| signal.number()).collect(),
             engine: Mutex::new(Some(Arc::new(engine))),
             tasks: Mutex::default(),
-            descriptor: Mutex::default(),
+            watched: Mutex::default(),
             report: Mutex::default(),
             process: std::process::id(),
         })
@@ -219,21 +251,21 @@ impl Lifecycle {
     /// A descriptor that gets readable whenever the phase changes, until `seen` is called: for `loop.add_reader`,
     /// `selectors` and `select`. What changed before the first call does not make it readable. Open as long as this
     /// object; whoever shares it with others asks for a `watch` of his own.
-    fn fileno(&self) -> PyResult<RawFd> {
+    fn fileno(&self) -> PyResult<Descriptor> {
         self.check()?;
-        let mut descriptor = lock(&self.descriptor);
-        if let Some(descriptor) = &*descriptor {
-            return Ok(descriptor.fd());
+        let mut watched = lock(&self.watched);
+        if let Some(watched) = &*watched {
+            return Ok(watched.bell().descriptor());
         }
-        let made = Descriptor::new(&self.stop)?;
-        Ok(descriptor.insert(made).fd())
+        let made = Watched::new(&self.stop)?;
+        Ok(watched.insert(made).bell().descriptor())
     }
 
     /// The change is seen: `fileno()` is not readable any more, until the next.
     fn seen(&self) -> PyResult<()> {
         self.check()?;
-        if let Some(descriptor) = &*lock(&self.descriptor) {
-            descriptor.seen();
+        if let Some(watched) = &*lock(&self.watched) {
+            watched.bell().seen();
         }
         Ok(())
     }

@@ -1,74 +1,63 @@
 //! A descriptor that tells event loops of the stop.
 
+use super::doorbell::{Descriptor, Doorbell};
 use exeunt_lifecycle as engine;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use std::io::{self, Read as _, Write as _};
-use std::os::fd::{AsRawFd as _, RawFd};
-use std::os::unix::net::UnixStream;
-use std::sync::{Mutex, PoisonError};
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A descriptor that gets readable whenever the phase of a lifecycle changes, until `seen` is called.
 #[pyclass(frozen, module = "exeunt")]
 pub(crate) struct Watch {
     /// `None` once it is closed.
-    open: Mutex<Option<Descriptor>>,
+    open: Mutex<Option<Watched>>,
 }
 
 /// The same, for Rust.
-pub(super) struct Descriptor {
-    reader: UnixStream,
+pub(super) struct Watched {
+    bell: Arc<Doorbell>,
     #[expect(dead_code, reason = "held for its drop")]
     watch: engine::Watch,
 }
 
-impl Descriptor {
+impl Watched {
     pub(super) fn new(stop: &engine::Stop) -> io::Result<Self> {
-        let (reader, writer) = UnixStream::pair()?;
-        reader.set_nonblocking(true)?;
-        writer.set_nonblocking(true)?;
-        // Full is as good as written: the reader has not looked yet.
-        let watch = stop.on_change(move || _ = (&writer).write(&[1]));
-        Ok(Self { reader, watch })
+        let bell = Arc::new(Doorbell::new()?);
+        let rung = Arc::clone(&bell);
+        let watch = stop.on_change(move || rung.ring());
+        Ok(Self { bell, watch })
     }
 
-    pub(super) fn fd(&self) -> RawFd {
-        self.reader.as_raw_fd()
-    }
-
-    pub(super) fn reader(&self) -> &UnixStream {
-        &self.reader
-    }
-
-    /// Not readable any more, but for what changes from now on.
-    pub(super) fn seen(&self) {
-        let mut buffer = [0; 64];
-        while matches!((&self.reader).read(&mut buffer), Ok(1..)) {}
+    pub(super) fn bell(&self) -> &Doorbell {
+        &self.bell
     }
 }
 
 impl Watch {
     pub(super) fn new(stop: &engine::Stop) -> PyResult<Self> {
-        let descriptor = Descriptor::new(stop)?;
-        Ok(Self { open: Mutex::new(Some(descriptor)) })
+        let watched = Watched::new(stop)?;
+        Ok(Self { open: Mutex::new(Some(watched)) })
     }
 
-    fn with<R>(&self, act: impl FnOnce(&Descriptor) -> R) -> PyResult<R> {
+    fn with<R>(&self, act: impl FnOnce(&Doorbell) -> R) -> PyResult<R> {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.as_ref().map(act).ok_or_else(|| PyValueError::new_err("this Watch is closed; ask for another"))
+        open.as_ref()
+            .map(|watched| act(&watched.bell))
+            .ok_or_else(|| PyValueError::new_err("this Watch is closed; ask for another"))
     }
 }
 
 #[pymethods]
 impl Watch {
     /// The descriptor, for `loop.add_reader`, `selectors` and `select`.
-    fn fileno(&self) -> PyResult<RawFd> {
-        self.with(Descriptor::fd)
+    fn fileno(&self) -> PyResult<Descriptor> {
+        self.with(Doorbell::descriptor)
     }
 
     /// What happened is seen: readable again when the phase has changed once more.
     fn seen(&self) -> PyResult<()> {
-        self.with(Descriptor::seen)
+        self.with(Doorbell::seen)
     }
 
     /// Ends it; the descriptor is closed.

@@ -2,11 +2,12 @@
 
 use super::block::ShutdownProtection;
 use super::live::{self, lock};
+use super::main_thread;
 use exeunt_lifecycle::{Cause, Config, Lifecycle, Scope, Shield, ShieldOutcome, Signal, Stop, Watch};
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use std::error::Error;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,9 @@ static ENDING: AtomicBool = AtomicBool::new(false);
 
 /// The program ends as users of the drop-in know it.
 static DROP_IN: AtomicBool = AtomicBool::new(false);
+
+/// The first signal that the program has raised itself; 0 for none.
+static RAISED: AtomicI32 = AtomicI32::new(0);
 
 /// In milliseconds.
 static BUDGET: AtomicU64 = AtomicU64::new(Shield::DEFAULT_BUDGET.as_millis() as u64);
@@ -122,7 +126,10 @@ impl Conductor {
     fn signal(&self) -> i32 {
         match self.stop.cause() {
             Some(Cause::Signal(received)) => received.signal.number(),
-            _ => Signal::TERMINATE.number(),
+            _ => match RAISED.load(Ordering::Relaxed) {
+                0 => Signal::TERMINATE.number(),
+                raised => raised,
+            },
         }
     }
 }
@@ -185,7 +192,7 @@ fn change(py: Python<'_>, change: impl FnOnce(&mut Settings)) -> PyResult<()> {
 /// just before a wait interrupts nothing. False where that cannot be done.
 pub(super) fn wake_main_thread() -> bool {
     WANTED.fetch_add(1, Ordering::SeqCst);
-    if HANDLED.load(Ordering::SeqCst) == IN_PLACE && !nudge() {
+    if HANDLED.load(Ordering::SeqCst) == IN_PLACE && !main_thread::by_any() {
         return false;
     }
     if !WAKING.swap(true, Ordering::SeqCst) {
@@ -222,24 +229,24 @@ fn wake_again(wait: u64) {
         return;
     }
     if HANDLED.load(Ordering::SeqCst) == IN_PLACE {
-        nudge();
+        _ = main_thread::by_any();
         return;
     }
     let is_requested = Conductor::installed().is_some_and(|conductor| conductor.stop.is_requested());
     if wait < CHANCE {
         // It runs what is pending there when its wait for a lock is interrupted.
-        _ = Signal::TERMINATE.nudge();
+        _ = main_thread::by(Signal::TERMINATE);
     } else if is_requested && live::is_empty() && !INTERRUPTED.swap(true, Ordering::SeqCst) {
         // All that can be made to run there is Python's own handler of SIGINT, which raises `KeyboardInterrupt`.
-        _ = Signal::INTERRUPT.nudge();
+        _ = main_thread::by(Signal::INTERRUPT);
         SEEN.store(WANTED.load(Ordering::SeqCst), Ordering::SeqCst);
     }
 }
 
-/// SIGHUP comes last, since its handler has more to do.
-fn nudge() -> bool {
-    let signals = [Signal::TERMINATE, Signal::INTERRUPT, Signal::new(3), Signal::HANGUP];
-    signals.into_iter().any(Signal::nudge)
+/// The program's own code is over.
+#[cfg(windows)]
+pub(super) fn is_ending() -> bool {
+    ENDING.load(Ordering::Relaxed)
 }
 
 fn main_thread_does(forced: bool, held: bool, holds: bool, mine: &[Py<ShutdownProtection>]) -> &'static str {
@@ -299,10 +306,23 @@ impl Shields {
         }
     }
 
+    /// Python's handler of that signal runs. If nobody here has asked for that, the program has raised it itself
+    /// (`signal.raise_signal`, `_thread.interrupt_main`), which is a stop request (P80). For Windows: elsewhere what the
+    /// program raises takes the road of all signals.
+    #[staticmethod]
+    fn raised(py: Python<'_>, signal: i32) {
+        let asked = SEEN.load(Ordering::SeqCst) < WANTED.load(Ordering::SeqCst);
+        let Some(conductor) = Conductor::installed().filter(|_| !asked) else { return };
+        // A waker that comes too late finds a stop that is requested: then this changes nothing.
+        _ = RAISED.compare_exchange(0, signal, Ordering::Relaxed, Ordering::Relaxed);
+        let cause = format!("{} raised by the program itself", Signal::new(signal));
+        py.detach(|| _ = conductor.stop.request_stop(cause));
+    }
+
     /// Interrupts what the main thread waits in, where that is not restarted.
     #[staticmethod]
     fn interrupt() -> bool {
-        Conductor::installed().is_some() && Signal::TERMINATE.nudge()
+        Conductor::installed().is_some() && main_thread::by(Signal::TERMINATE)
     }
 
     /// Takes over what is not None; times in seconds.

@@ -9,6 +9,7 @@
 mod block;
 mod conductor;
 mod live;
+mod main_thread;
 
 pub(crate) use block::ShutdownProtection;
 pub(crate) use conductor::Shields;

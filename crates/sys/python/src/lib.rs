@@ -1,5 +1,9 @@
 //! What the Python module of Exeunt cannot do safely by PyO3 alone.
 
+mod interrupt;
+
+pub use interrupt::{interrupt_main_thread, waits_end_by};
+
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
