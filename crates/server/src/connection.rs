@@ -2,6 +2,7 @@
 
 use crate::common::Common;
 use crate::http1::{self, Exchange};
+use crate::http2;
 use crate::peer::Peer;
 use crate::registry::Registry;
 use crate::transport::Transport;
@@ -25,8 +26,15 @@ where
 {
     let exchange = Arc::new(Exchange::new(Arc::clone(common), peer));
     let entry = registry.enter(Arc::<Exchange>::clone(&exchange));
+    let (common, draining) = (Arc::clone(common), exchange.draining().clone());
     async move {
-        http1::serve(transport, service, exchange).await;
+        let peer = exchange.peer().clone();
+        if let Some(preface) = http1::serve(transport, service, exchange).await {
+            let exchange = Arc::new(http2::Exchange::new(common, peer, draining));
+            entry.replace(Arc::<http2::Exchange>::clone(&exchange));
+            // In a place of its own: connections of HTTP/1 need not carry it.
+            Box::pin(http2::serve(preface, exchange)).await;
+        }
         drop(entry);
     }
 }

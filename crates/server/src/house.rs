@@ -40,10 +40,15 @@ impl<S> House<S> {
         };
         let acceptors: Result<Vec<_>, _> = listeners.into_iter().map(Acceptor::new).collect();
         let acceptors = acceptors.map_err(failed)?;
+        let draining = async {
+            stop.requested().await;
+            self.registry.begin(Stage::Stopping);
+            stop.reached(Phase::Draining).await;
+        };
         let outcome = tokio::select! {
             // The stop first: under load there is always somebody to accept.
             biased;
-            () = stop.reached(Phase::Draining) => Ok(()),
+            () = draining => Ok(()),
             // One that is of no use any more ends all: half a server would look like a whole one.
             outcome = try_join_all(acceptors.iter().map(|acceptor| self.accept(acceptor))) => {
                 outcome.map(drop).map_err(failed)

@@ -22,6 +22,7 @@
 //! ```
 
 mod accept;
+mod alarm;
 mod body;
 mod common;
 mod connection;
@@ -30,6 +31,7 @@ mod error;
 mod health;
 mod house;
 mod http1;
+mod http2;
 mod in_flight;
 mod limits;
 mod observe;
@@ -43,6 +45,7 @@ pub use crate::body::RequestBody;
 pub use crate::draining::{Draining, Until};
 pub use crate::error::{ServeError, ServerError};
 pub use crate::health::{Health, Probe};
+pub use crate::http2::Http2Limits;
 pub use crate::in_flight::InFlight;
 pub use crate::limits::Limits;
 pub use crate::peer::Peer;

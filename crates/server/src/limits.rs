@@ -1,5 +1,6 @@
 //! What a peer may take of time and memory (rule D9).
 
+use crate::http2::Http2Limits;
 use std::time::Duration;
 
 /// The limits of each connection and of all together, in service as in draining.
@@ -24,6 +25,8 @@ use std::time::Duration;
 pub struct Limits {
     /// Times of the drain protocol and of silence: head 30 s, idle 75 s, `idle_grace` 250 ms, linger 2 s and 64 KiB.
     pub drain: exeunt_drain::Limits,
+    /// What HTTP/2 has beside.
+    pub http2: Http2Limits,
     /// The largest request head. Default 64 KiB: several times what browsers send with all their cookies; beyond it, 431.
     pub head_bytes: usize,
     /// How many fields a head may have. Default 100; beyond it, 431. More of them cost each request an allocation.
@@ -64,6 +67,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             drain: exeunt_drain::Limits::default(),
+            http2: Http2Limits::default(),
             head_bytes: 64 * 1024,
             head_fields: HYPERS_FIELDS,
             body_bytes: 32 * 1024 * 1024,

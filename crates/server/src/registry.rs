@@ -17,7 +17,8 @@ struct State {
     stage: Stage,
 }
 
-/// An open connection, whatever it speaks. Told each [`Stage`] once, in their order, from outside its task.
+/// An open connection, whatever it speaks. Told each [`Stage`] once at most, in their order, from outside its task; one that
+/// is skipped is implied by the next.
 pub(crate) trait Member: std::fmt::Debug + Send + Sync {
     /// The stop has come so far.
     fn tell(&self, stage: Stage);
@@ -28,6 +29,8 @@ pub(crate) trait Member: std::fmt::Debug + Send + Sync {
 pub(crate) enum Stage {
     #[default]
     Serving,
+    /// A stop has been requested (D2).
+    Stopping,
     /// Silent connections have their grace from now on (D5).
     Draining,
     /// The drain deadline has come, or the end is forced (D8).
@@ -45,12 +48,7 @@ impl Registry {
     /// Enters a connection.
     pub(crate) fn enter(self: &Arc<Self>, member: Arc<dyn Member>) -> Entry {
         let mut state = self.lock();
-        // Under the lock: either it is in the slab when a stage begins, or it begins in that stage.
-        for stage in [Stage::Draining, Stage::Cut] {
-            if state.stage >= stage {
-                member.tell(stage);
-            }
-        }
+        state.tell_all(&*member);
         Entry { registry: Arc::clone(self), key: state.open.insert(member) }
     }
 
@@ -84,6 +82,28 @@ impl Registry {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Under the lock: either it is in the slab when a stage begins, or it begins in that stage.
+    fn tell_all(&self, member: &dyn Member) {
+        for stage in [Stage::Stopping, Stage::Draining, Stage::Cut] {
+            if self.stage >= stage {
+                member.tell(stage);
+            }
+        }
+    }
+}
+
+impl Entry {
+    /// The connection goes on as this: it speaks another protocol than was thought.
+    pub(crate) fn replace(&self, member: Arc<dyn Member>) {
+        let mut state = self.registry.lock();
+        state.tell_all(&*member);
+        if let Some(entered) = state.open.get_mut(self.key) {
+            *entered = member;
+        }
     }
 }
 

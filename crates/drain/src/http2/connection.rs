@@ -93,6 +93,7 @@ impl Connection {
             Input::Cut => self.cut(now),
             Input::Tick => self.tick(now),
             Input::NothingThere => self.nothing_there(now),
+            Input::Settled => self.settled(now),
             Input::Finished => self.finished(now),
         }
     }
@@ -149,9 +150,13 @@ impl Connection {
         }
         self.last_byte = now;
         self.owing = true;
+        if self.wire.open() == 0 { self.settled(now) } else { None }
+    }
+
+    /// Nobody waits for a PING's answer after the deadline, or for a window.
+    fn settled(&mut self, now: Instant) -> Option<Effect> {
         let cut = matches!(self.wish, Wish::Cut { .. });
-        // Nobody waits for a PING's answer after the deadline.
-        (cut && self.wire.open() == 0 && self.course == Course::Open).then(|| self.end_input(now))
+        (cut && self.course == Course::Open).then(|| self.end_input(now))
     }
 
     fn eof(&mut self, now: Instant) -> Option<Effect> {

@@ -22,6 +22,8 @@ pub enum Input<'a> {
     Tick,
     /// The last look found the receive queue empty.
     NothingThere,
+    /// Whatever can be written for the streams that were cut is with the kernel, and nothing more will come for them.
+    Settled,
     /// The HTTP layer is done with the connection: nothing further will be written.
     Finished,
 }

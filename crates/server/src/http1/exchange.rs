@@ -4,6 +4,7 @@
 //! response body that the program keeps elsewhere, and the server reaches in from outside when the drain begins or is
 //! cut: so one lock, held for nanoseconds and never across a call to anybody else's code.
 
+use crate::alarm::now;
 use crate::body::BodyNews;
 use crate::common::Common;
 use crate::draining::Draining;
@@ -18,11 +19,6 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
-
-/// The time, by the runtime's clock (which a test may have paused).
-pub(crate) fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
-}
 
 /// One connection, shared by its parts.
 pub(crate) struct Exchange {
@@ -54,6 +50,8 @@ pub(crate) mod order {
     pub(crate) const RESET: u8 = 1 << 5;
     /// Lend the stream to the program, once what was written before is with the kernel.
     pub(crate) const LEND: u8 = 1 << 6;
+    /// What came first is the preface of HTTP/2.
+    pub(crate) const HTTP2: u8 = 1 << 7;
 }
 
 struct State {
@@ -109,6 +107,11 @@ impl Exchange {
     pub(crate) fn take_look(&self) -> bool {
         self.is_ordered(order::LOOK)
             && self.orders.fetch_and(!order::LOOK, Ordering::AcqRel) & order::LOOK != 0
+    }
+
+    /// The peer speaks HTTP/2: the connection goes on without this.
+    pub(crate) fn leave_to_http2(&self) {
+        self.orders.fetch_or(order::HTTP2, Ordering::AcqRel);
     }
 
     /// The connection's task begins, and will be woken by this waker for all its life.
@@ -292,7 +295,8 @@ impl Exchange {
 impl Member for Exchange {
     fn tell(&self, stage: Stage) {
         match stage {
-            Stage::Serving => {}
+            // It reads the stop itself, as late as it can: when a response is about to be written.
+            Stage::Serving | Stage::Stopping => {}
             Stage::Draining => self.intervene(Input::Draining),
             Stage::Cut => self.intervene(Input::Cut),
         }

@@ -5,7 +5,9 @@
 //! a last look, and hyper then finishes of its own accord. Its `poll_shutdown` lingers.
 
 use crate::http1::exchange::{Exchange, order};
+use crate::http1::sniff::{Sniff, Verdict};
 use crate::transport::Transport;
+use bytes::Bytes;
 use exeunt_drain::Input;
 use std::io;
 use std::pin::Pin;
@@ -18,8 +20,10 @@ const DISCARD: usize = 4096;
 
 /// A socket whose traffic the drain machine sees.
 pub(crate) struct Watched<T: Transport> {
-    transport: T,
+    /// Gone when HTTP/2 has taken over.
+    transport: Option<T>,
     exchange: Arc<Exchange>,
+    sniff: Sniff,
     /// `Finished` has been told.
     finished: bool,
     /// The write side is shut down.
@@ -28,18 +32,72 @@ pub(crate) struct Watched<T: Transport> {
 
 impl<T: Transport> Watched<T> {
     pub(crate) fn new(transport: T, exchange: Arc<Exchange>) -> Self {
-        Self { transport, exchange, finished: false, write_closed: false }
+        Self {
+            transport: Some(transport),
+            exchange,
+            sniff: Sniff::default(),
+            finished: false,
+            write_closed: false,
+        }
+    }
+
+    /// The socket, and what was read, for HTTP/2 to go on with.
+    pub(crate) fn into_http2(mut self) -> Option<(T, Bytes)> {
+        let transport = self.transport.take()?;
+        Some((transport, std::mem::take(&mut self.sniff).into_http2()))
+    }
+
+    fn transport(&mut self) -> io::Result<Pin<&mut T>> {
+        self.unwatched().ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    /// Reads more of the first bytes into the buffer, behind what is held, until they say what the peer speaks.
+    fn poll_sniff(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let start = buffer.filled().len();
+            self.sniff.release(buffer);
+            let before = buffer.filled().len();
+            let read = self.poll_read_more(cx, buffer);
+            if let Poll::Ready(Err(error)) = read {
+                return Poll::Ready(Err(error));
+            }
+            let ended = read.is_ready() && buffer.filled().len() == before;
+            match self.sniff.look(buffer, start, ended) {
+                Verdict::Pass => return Poll::Ready(Ok(())),
+                // The rest of an empty hold is an empty read, which would mean the end.
+                Verdict::Hold if read.is_pending() => return Poll::Pending,
+                Verdict::Hold => {}
+                Verdict::Http2 => {
+                    self.exchange.leave_to_http2();
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    /// What comes next: by the last look, if one is ordered; else as ever.
+    fn poll_read_more(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.exchange.take_look() && self.look(buffer)? {
+            return Poll::Ready(Ok(()));
+        }
+        if self.exchange.is_ordered(order::END_INPUT) {
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        ready!(self.transport()?.poll_read(cx, buffer))?;
+        self.tell_read(&buffer.filled()[before..]);
+        Poll::Ready(Ok(()))
     }
 
     /// The socket itself, for whoever has taken the connection over from HTTP.
-    pub(crate) fn unwatched(&mut self) -> Pin<&mut T> {
-        Pin::new(&mut self.transport)
+    pub(crate) fn unwatched(&mut self) -> Option<Pin<&mut T>> {
+        self.transport.as_mut().map(Pin::new)
     }
 
     /// The last look (D5). False: it found nothing.
-    fn look(&self, buffer: &mut ReadBuf<'_>) -> io::Result<bool> {
+    fn look(&mut self, buffer: &mut ReadBuf<'_>) -> io::Result<bool> {
         let before = buffer.filled().len();
-        match self.transport.read_now(buffer.initialize_unfilled()) {
+        match self.transport()?.read_now(buffer.initialize_unfilled()) {
             Ok(read) => buffer.advance(read),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.exchange.tell(Input::NothingThere);
@@ -58,7 +116,7 @@ impl<T: Transport> Watched<T> {
     /// Reads and discards until the machine has had enough (D7).
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.write_closed {
-            ready!(Pin::new(&mut self.transport).poll_shutdown(cx))?;
+            ready!(self.transport()?.poll_shutdown(cx))?;
             self.write_closed = true;
         }
         let mut scratch = [0; DISCARD];
@@ -67,7 +125,7 @@ impl<T: Transport> Watched<T> {
                 return Poll::Ready(Ok(()));
             }
             let mut buffer = ReadBuf::new(&mut scratch);
-            ready!(Pin::new(&mut self.transport).poll_read(cx, &mut buffer))?;
+            ready!(self.transport()?.poll_read(cx, &mut buffer))?;
             self.tell_read(buffer.filled());
         }
     }
@@ -79,22 +137,17 @@ impl<T: Transport> AsyncRead for Watched<T> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.exchange.take_look() && self.look(buffer)? {
-            return Poll::Ready(Ok(()));
+        if matches!(self.sniff, Sniff::Http1) {
+            self.poll_read_more(cx, buffer)
+        } else {
+            self.poll_sniff(cx, buffer)
         }
-        if self.exchange.is_ordered(order::END_INPUT) {
-            return Poll::Ready(Ok(()));
-        }
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.transport).poll_read(cx, buffer))?;
-        self.tell_read(&buffer.filled()[before..]);
-        Poll::Ready(Ok(()))
     }
 }
 
 impl<T: Transport> AsyncWrite for Watched<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.transport).poll_write(cx, bytes)
+        self.transport()?.poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -102,16 +155,16 @@ impl<T: Transport> AsyncWrite for Watched<T> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.transport).poll_write_vectored(cx, slices)
+        self.transport()?.poll_write_vectored(cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.transport.is_write_vectored()
+        self.transport.as_ref().is_some_and(T::is_write_vectored)
     }
 
     /// hyper flushes the transport only when its own buffer is empty, so a response whose body is done is done here.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.transport).poll_flush(cx))?;
+        ready!(self.transport()?.poll_flush(cx))?;
         self.exchange.flushed();
         Poll::Ready(Ok(()))
     }
@@ -128,8 +181,10 @@ impl<T: Transport> AsyncWrite for Watched<T> {
 impl<T: Transport> Drop for Watched<T> {
     fn drop(&mut self) {
         // Torn: the program's body failed or panicked, or the task was dropped.
-        if self.exchange.is_ordered(order::RESET) || self.exchange.is_torn() {
-            self.transport.reset_on_close();
+        if let Some(transport) = &self.transport
+            && (self.exchange.is_ordered(order::RESET) || self.exchange.is_torn())
+        {
+            transport.reset_on_close();
         }
     }
 }

@@ -4,6 +4,7 @@ mod answer;
 mod exchange;
 mod io;
 mod respond;
+mod sniff;
 mod stream;
 mod strict;
 mod task;
@@ -12,4 +13,5 @@ mod upgrade;
 mod upgradeable;
 
 pub(crate) use exchange::Exchange;
-pub(crate) use task::serve;
+pub(crate) use respond::message;
+pub(crate) use task::{Preface, serve};

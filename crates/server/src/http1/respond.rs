@@ -34,6 +34,10 @@ impl<S, B> Respond<S, B> {
     pub(crate) fn new(service: S, exchange: Arc<Exchange>) -> Self {
         Self { service, exchange, body: PhantomData }
     }
+
+    pub(crate) fn into_service(self) -> S {
+        self.service
+    }
 }
 
 impl<S, B> hyper::service::Service<Request<Incoming>> for Respond<S, B>
@@ -190,7 +194,7 @@ fn stand_in<B>(status: StatusCode, exchange: Arc<Exchange>) -> Response<Answer<B
     response
 }
 
-fn message(panic: &(dyn std::any::Any + Send)) -> &str {
+pub(crate) fn message(panic: &(dyn std::any::Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()
         .copied()

@@ -4,6 +4,7 @@ use crate::http1::exchange::{Exchange, order};
 use crate::http1::io::Watched;
 use crate::http1::tunnel::{Lent, Tunnel};
 use crate::transport::Transport;
+use bytes::Bytes;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,6 +27,14 @@ enum Whose<T: Transport> {
 impl<T: Transport> Stream<T> {
     pub(crate) fn new(transport: T, exchange: Arc<Exchange>) -> Self {
         Self { whose: Whose::Http(Watched::new(transport, Arc::clone(&exchange))), exchange }
+    }
+
+    /// The socket, and what was read, for HTTP/2 to go on with.
+    pub(crate) fn into_http2(self) -> Option<(T, Bytes)> {
+        match self.whose {
+            Whose::Http(watched) => watched.into_http2(),
+            Whose::Program(_) | Whose::Nobody => None,
+        }
     }
 
     fn lend(&mut self) {

@@ -1,5 +1,6 @@
 //! The task of one connection: hyper's part of it, and the drain machine's clock.
 
+use crate::alarm::Alarm;
 use crate::http1::exchange::{Exchange, order};
 use crate::http1::respond::Respond;
 use crate::http1::stream::Stream;
@@ -7,19 +8,19 @@ use crate::http1::tunnel::Tunnel;
 use crate::http1::upgradeable::Http;
 use crate::transport::Transport;
 use crate::{BoxError, HttpService};
+use bytes::Bytes;
 use http_body::Body;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
-use std::future::{Future as _, poll_fn};
-use std::pin::{Pin, pin};
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::AsyncWrite as _;
-use tokio::task::coop::unconstrained;
-use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Serves one connection until it is over, and closes it by ending.
-pub(crate) async fn serve<T, S, B>(transport: T, service: S, exchange: Arc<Exchange>)
+/// Serves one connection until it is over, and closes it by ending; or answers what to go on with, if the peer speaks
+/// HTTP/2.
+pub(crate) async fn serve<T, S, B>(transport: T, service: S, exchange: Arc<Exchange>) -> Option<Preface<T, S>>
 where
     T: Transport,
     S: HttpService<B>,
@@ -43,14 +44,18 @@ where
     if let Some(tunnel) = exchange.lent::<Tunnel<T>>() {
         drop(http);
         // In a box: few connections come here, and all would make room for it.
-        return Box::pin(until_returned(&tunnel, &exchange, alarm)).await;
+        Box::pin(until_returned(&tunnel, &exchange, alarm)).await;
+        return None;
     }
     match ended {
+        None if exchange.is_ordered(order::HTTP2) && !exchange.is_ordered(order::CLOSE) => {
+            return http.into_preface();
+        }
         None => {}
         Some(Ok(())) => {
             // Where the client has ever offered an upgrade (as curl --http2 does), hyper leaves out the shutdown, and
             // with it the linger. Where it did not, this has nothing left to do.
-            let Some(mut stream) = http.into_stream() else { return };
+            let mut stream = http.into_stream()?;
             let shutdown = |cx: &mut Context<'_>| Pin::new(&mut stream).poll_shutdown(cx);
             // What does not work in a shutdown is the peer's reset.
             until_closed(&exchange, &mut alarm, shutdown).await;
@@ -60,6 +65,15 @@ where
         }
         Some(Err(error)) => tracing::debug!(?exchange, error = chain(&error), "the connection broke"),
     }
+    None
+}
+
+/// A connection whose peer has begun with the preface of HTTP/2 (RFC 9113 §3.4).
+pub(crate) struct Preface<T, S> {
+    pub(crate) transport: T,
+    /// What was read, the preface first.
+    pub(crate) read: Bytes,
+    pub(crate) service: S,
 }
 
 /// The program has the stream: sees it through to its end (rules D6 to D8).
@@ -76,7 +90,8 @@ async fn until_returned<T: Transport>(tunnel: &Tunnel<T>, exchange: &Exchange, m
     }
 }
 
-/// Drives `part` to its end, with the machine's clock. `None`: the machine has closed the connection before.
+/// Drives `part` to its end, with the machine's clock. `None`: the machine has closed the connection before, or it goes on
+/// as HTTP/2.
 async fn until_closed<T>(
     exchange: &Exchange,
     alarm: &mut Alarm,
@@ -93,6 +108,9 @@ async fn until_closed<T>(
             if let Poll::Ready(outcome) = part(cx) {
                 return Poll::Ready(Some(outcome));
             }
+            if exchange.is_ordered(order::HTTP2) {
+                return Poll::Ready(None);
+            }
             if alarm.set(exchange.wake_at(), cx).is_pending() {
                 return Poll::Pending;
             }
@@ -104,34 +122,6 @@ async fn until_closed<T>(
 
 fn chain(error: &hyper::Error) -> &(dyn std::error::Error + 'static) {
     error
-}
-
-/// A clock that is seldom set: it may ring too early, never too late.
-///
-/// Each request moves the end of the idle time, and moving a timer costs a lock of the runtime; so a ring that comes
-/// early is answered with another look at the machine instead.
-#[derive(Default)]
-struct Alarm {
-    sleep: Option<Pin<Box<Sleep>>>,
-}
-
-impl Alarm {
-    /// Whether its time has come since it was set.
-    fn rings(&self) -> bool {
-        self.sleep.as_ref().is_some_and(|sleep| sleep.is_elapsed())
-    }
-
-    /// Sees to it that the task is woken at `at` or sooner. Ready: that is now.
-    fn set(&mut self, at: Option<std::time::Instant>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(at) = at.map(Instant::from) else { return Poll::Pending };
-        match &mut self.sleep {
-            Some(sleep) if sleep.deadline() <= at && !sleep.is_elapsed() => return Poll::Pending,
-            Some(sleep) => sleep.as_mut().reset(at),
-            None => self.sleep = Some(Box::pin(sleep_until(at))),
-        }
-        // Polled when it is set and not again; so it must not put that off because the task's budget is used up.
-        self.sleep.as_mut().map_or(Poll::Pending, |sleep| pin!(unconstrained(sleep.as_mut())).poll(cx))
-    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf};
+use tokio::time::Instant;
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: test\r\n\r\n";
 
@@ -71,18 +72,19 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         Self::serving(tower::service_fn(|_: http::Request<RequestBody>| async {
-            Ok::<_, Infallible>(http::Response::new(Full::<bytes::Bytes>::from("hello")))
+            Ok::<_, Infallible>(http::Response::new(Full::<Bytes>::from("hello")))
         }))
     }
 
-    fn serving<S: HttpService<Full<bytes::Bytes>>>(service: S) -> Self {
+    fn serving<S: HttpService<Full<Bytes>>>(service: S) -> Self {
         let lifecycle = Lifecycle::on_runtime(Config::default()).unwrap();
         let common = Arc::new(Common::new(Settings::default(), lifecycle.scope("http")));
         let (peer, stream) = tokio::io::duplex(1 << 16);
         let kernel = Arc::new(Mutex::new(Vec::new()));
         let exchange = Arc::new(Exchange::new(common, Peer::nobody()));
         let memory = Memory { stream, kernel: Arc::clone(&kernel) };
-        let task = tokio::spawn(serve(memory, service, Arc::clone(&exchange)));
+        let served = serve(memory, service, Arc::clone(&exchange));
+        let task = tokio::spawn(async { assert!(served.await.is_none(), "HTTP/1") });
         Self { peer, kernel, exchange, task, lifecycle, begun: Instant::now() }
     }
 
@@ -197,7 +199,7 @@ async fn d5_a_body_behind_its_response_is_not_taken_for_silence() {
             sender.send(length).unwrap();
             std::future::pending::<()>().await;
         });
-        async { Ok::<_, Infallible>(http::Response::new(Full::<bytes::Bytes>::from("hello"))) }
+        async { Ok::<_, Infallible>(http::Response::new(Full::<Bytes>::from("hello"))) }
     }));
     bench.peer.write_all(b"POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 10\r\n\r\n12345").await.unwrap();
     bench.answer().await;
@@ -208,23 +210,4 @@ async fn d5_a_body_behind_its_response_is_not_taken_for_silence() {
     bench.peer.write_all(b"90").await.unwrap();
     assert_eq!(whole.await.unwrap(), 10);
     assert_eq!(bench.end().await.as_millis(), 80_250, "and now it is silent");
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_alarm_rings_though_it_was_set_with_the_last_of_the_budget() {
-    let at = Instant::now() + Duration::from_secs(1);
-    let task = tokio::spawn(async move {
-        let mut alarm = Alarm::default();
-        poll_fn(|cx| {
-            if alarm.rings() {
-                return Poll::Ready(());
-            }
-            while tokio::task::coop::has_budget_remaining() {
-                _ = pin!(tokio::task::coop::consume_budget()).poll(cx);
-            }
-            alarm.set(Some(at.into_std()), cx)
-        })
-        .await;
-    });
-    tokio::time::timeout(Duration::from_secs(10), task).await.expect("nothing wakes it").unwrap();
 }

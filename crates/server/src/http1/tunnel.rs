@@ -136,7 +136,7 @@ impl<T: Transport> State<T> {
     fn stream(&mut self) -> io::Result<Pin<&mut T>> {
         let cut =
             || io::Error::new(io::ErrorKind::ConnectionAborted, "the server's stop has cut this connection");
-        self.stream.as_mut().map(Watched::unwatched).ok_or_else(cut)
+        self.stream.as_mut().and_then(Watched::unwatched).ok_or_else(cut)
     }
 }
 

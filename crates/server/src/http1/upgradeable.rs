@@ -7,6 +7,7 @@
 use crate::http1::exchange::Exchange;
 use crate::http1::respond::Respond;
 use crate::http1::stream::Stream;
+use crate::http1::task::Preface;
 use crate::transport::Transport;
 use crate::{BoxError, HttpService};
 use http_body::Body;
@@ -51,6 +52,14 @@ where
                 *self = Self::Upgradeable(http.with_upgrades());
             }
         }
+    }
+
+    /// What goes on as HTTP/2.
+    pub(crate) fn into_preface(self) -> Option<Preface<T, S>> {
+        let Self::Plain(http) = self else { return None };
+        let parts = http.into_parts();
+        let (transport, read) = parts.io.into_inner().into_http2()?;
+        Some(Preface { transport, read, service: parts.service.into_service() })
     }
 
     /// The stream, if it is HTTP's to end.

@@ -1,6 +1,9 @@
 //! A server under test, and a peer that sees every byte.
 #![allow(dead_code, reason = "not every test needs all of it")]
 
+pub(crate) mod frames;
+pub(crate) mod http2;
+
 use bytes::Bytes;
 use exeunt_lifecycle::{Config, Lifecycle, Phase, Report, Stop};
 use exeunt_server::{Health, Limits, RequestBody, Server};
