@@ -9,6 +9,11 @@ from collections.abc import Callable, Iterable
 
 from ._readers import add_reader, remove_reader
 
+if os.name == "posix":
+    from ._native import _Closing
+else:
+    _Closing = None
+
 __all__ = ["Acceptor", "listen"]
 
 _log = logging.getLogger("exeunt")
@@ -83,26 +88,45 @@ def _bind(
 
 
 class Acceptor:
-    """Accepts what comes, in a loop; in the end what is in the queues, too."""
+    """Accepts what comes, in a loop; in the end what is on its way, too."""
 
     def __init__(
-        self, listeners: list[socket.socket], serve: Callable[[socket.socket], object]
+        self,
+        listeners: list[socket.socket],
+        serve: Callable[[socket.socket], object],
+        *,
+        ours: bool = True,
     ) -> None:
         self.listeners = listeners
         self._serve = serve
+        self._ours = ours
         self._loop = asyncio.get_running_loop()
         for listener in listeners:
             listener.setblocking(False)
             # Not `sock_accept`: cancelled at the wrong moment, it drops whom it has accepted.
-            add_reader(self._loop, listener.fileno(), self._accept, listener)
+            self._loop.add_reader(listener.fileno(), self._accept, listener)
 
-    def close(self) -> None:
-        """Accepts until the queues are empty, and closes the listeners (D3)."""
-        for listener in self.listeners:
-            remove_reader(self._loop, listener.fileno())
-            self._take(listener)
+    async def close(self) -> None:
+        """Turns new clients away, accepts all who believe to be connected, and closes (D3).
+
+        A listener that is not ours is closed once its queue is empty: others may have it, too. If
+        this is cancelled the listeners are closed at once.
+        """
+        listeners, self.listeners = self.listeners, []
+        closing = []
+        for listener in listeners:
+            self._loop.remove_reader(listener.fileno())
+            if self._ours and _Closing is not None:
+                closing.append(_Closing(listener.fileno()))
+            else:
+                self._take(listener)
             listener.close()
-        self.listeners = []
+        while closing:
+            for each in closing:
+                while (accepted := each.accept()) is not None:
+                    self._serve(socket.socket(fileno=accepted))
+            closing = [each for each in closing if each.pause is not None]
+            await asyncio.sleep(min((each.pause or 0.0 for each in closing), default=0.0))
 
     def _accept(self, listener: socket.socket) -> None:
         if not self._take(listener):

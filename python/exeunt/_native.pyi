@@ -26,6 +26,7 @@ __all__ = [
     "Watch",
     "Work",
     "WsMessage",
+    "_Closing",
     "_Nudge",
     "_Shields",
     "__version__",
@@ -392,6 +393,13 @@ class Watch:
     def close(self) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(self, *_error: object) -> None: ...
+
+@final
+class _Closing:
+    def __new__(cls, descriptor: int) -> _Closing: ...
+    def accept(self) -> int | None: ...
+    @property
+    def pause(self) -> float | None: ...
 
 @final
 class Component:

@@ -87,6 +87,7 @@ class GracefulServer:
         self._acceptor: Acceptor | None = None
         self._connections: dict[asyncio.Task[None], Connection] = {}
         self._stopping: asyncio.Task[StreamsReport] | None = None
+        self._at_stop: set[asyncio.Task[None]] | None = None
 
     @property
     def sockets(self) -> tuple[socket.socket, ...]:
@@ -150,6 +151,9 @@ class GracefulServer:
             connection.serve(accepted, self._ssl, self.goodbye), name=_peer(accepted)
         )
         self._connections[task] = connection
+        if self._at_stop is not None:
+            self._at_stop.add(task)
+            connection.drain()
         task.add_done_callback(self._over)
         if (app := current()) is not None:
             app._tasks.count(task, "connection")
@@ -161,15 +165,16 @@ class GracefulServer:
 
     async def _stop(self) -> StreamsReport:
         begun = time.monotonic()
-        if self._acceptor is not None:
-            self._acceptor.close()
-        open_at_stop = set(self._connections)
-        _log.info("the server stops: %d connections", len(open_at_stop))
+        open_at_stop = self._at_stop = set(self._connections)
         for connection in self._connections.values():
             connection.drain()
+        if self._acceptor is not None:
+            await self._acceptor.close()
+        _log.info("the server stops: %d connections", len(open_at_stop))
         cut: tuple[str, ...] = ()
         if open_at_stop:
-            _, left = await asyncio.wait(open_at_stop, timeout=self.timeout)
+            time_left = max(begun + self.timeout - time.monotonic(), 0.0)
+            _, left = await asyncio.wait(open_at_stop, timeout=time_left)
             cut = tuple(task.get_name() for task in left)
             for task in left:
                 self._connections[task].abort()

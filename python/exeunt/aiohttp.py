@@ -104,7 +104,7 @@ async def serve_app(
     port = port if port is not None else (8443 if ssl_context else 8080)
     listeners = [sock] if sock is not None else await listen(host, port, backlog, reuse_port)
     draining = _Draining(server, ssl_context)
-    acceptor = Acceptor(listeners, draining.connect)
+    acceptor = Acceptor(listeners, draining.connect, ours=sock is None)
     if print is not None:
         for listener in listeners:
             name = listener.getsockname()
@@ -112,7 +112,7 @@ async def serve_app(
     try:
         await program.stop.wait()
     finally:
-        acceptor.close()
+        await acceptor.close()
     await draining.connected()
     await application.shutdown()
     await draining.drain(idle_grace, program._ours)

@@ -5,6 +5,8 @@
 //! `exeunt` and `exeunt.mongoose`.
 
 #[cfg(unix)]
+mod closing;
+#[cfg(unix)]
 mod embedded;
 #[cfg(unix)]
 mod fork;
@@ -21,6 +23,9 @@ use pyo3::prelude::*;
 /// Everything that the package takes from Rust.
 #[pymodule]
 mod _native {
+    #[cfg(unix)]
+    #[pymodule_export]
+    use crate::closing::Closing;
     #[cfg(unix)]
     #[pymodule_export]
     use crate::embedded::{Embedded, Exchange};

@@ -7,7 +7,13 @@ from certificates import Certificates, made
 from running import begin_as_in_a_terminal
 
 OTHERS = (
-    *("EXEUNT_GRACE", "EXEUNT_LAME_DUCK", "EXEUNT_LAME_DUCK_QUIET", "EXEUNT_MAX_ATTEMPTS", "EXEUNT_REPORT"),
+    *(
+        "EXEUNT_GRACE",
+        "EXEUNT_LAME_DUCK",
+        "EXEUNT_LAME_DUCK_QUIET",
+        "EXEUNT_MAX_ATTEMPTS",
+        "EXEUNT_REPORT",
+    ),
     *("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"),
     *("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"),
     *("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy"),

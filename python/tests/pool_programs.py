@@ -79,14 +79,14 @@ class Program:
         for directory in Path("/proc").iterdir():
             if directory.name.isdigit() and int(directory.name) != self.process.pid:
                 try:
-                    state, _, _, session = (
-                        (directory / "stat").read_text().rsplit(")", 1)[1].split()[:4]
-                    )
+                    stat = (directory / "stat").read_text()
+                    state, _, _, session = stat.rsplit(")", 1)[1].split()[:4]
+                    if int(session) != self.process.pid or state == "Z":
+                        continue
                     command = (directory / "cmdline").read_bytes().replace(b"\0", b" ")
                 except OSError:
                     continue
-                if int(session) == self.process.pid and state != "Z":
-                    found.append(command.decode(errors="replace"))
+                found.append(command.decode(errors="replace"))
         return found
 
     def numbers(self, word: str) -> list[int]:

@@ -10,6 +10,7 @@ import pytest
 
 import exeunt
 from exeunt import GracefulServer
+from exeunt._listening import Acceptor
 
 GOODBYE = b"goodbye\r\n"
 
@@ -86,6 +87,32 @@ def test_whoever_is_in_the_queue_is_served() -> None:
         assert (report.open_at_stop, report.finished, report.cut) == (20, 20, ())
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", server.port or 9))
+
+    run(main)
+
+
+def test_whoever_comes_as_the_listener_closes_is_served() -> None:
+    late: list[socket.socket] = []
+
+    class Listener(socket.socket):
+        def close(self) -> None:
+            if self.fileno() >= 0 and not late:
+                # The queue was looked at; the kernel lets in another.
+                late.append(socket.create_connection(self.getsockname(), 20))
+            super().close()
+
+    async def main() -> None:
+        listener = Listener()
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        address = listener.getsockname()
+        accepted: list[socket.socket] = []
+        await Acceptor([listener], accepted.append).close()
+        with accepted.pop() as ours, late[0]:
+            ours.sendall(b"served")
+            assert late[0].recv(16) == b"served"
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(address)
 
     run(main)
 

@@ -38,6 +38,22 @@ fn take(number: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
+/// Another descriptor of what `number` is open for, close-on-exec: for a caller that shares a descriptor with code which is
+/// not Rust's.
+///
+/// # Errors
+///
+/// It is not open, or no descriptor is left.
+pub fn duplicate(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: asks about a number, which need not be open, and touches no memory.
+    let copy = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 0) };
+    if copy < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the system has just made it for us, so that nobody owns it yet.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
 /// For a forked child: in place of an epoll instance of its parent's, and of all that it watches, the child has
 /// `/dev/null` from here on, under the same numbers.
 ///
