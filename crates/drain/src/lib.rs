@@ -42,9 +42,11 @@ pub mod http2;
 mod limits;
 mod telling;
 mod vocabulary;
+mod waits;
 
 pub use boundary::Framing;
 pub use connection::Connection;
 pub use limits::Limits;
 pub use telling::{Tell, Telling};
 pub use vocabulary::{Effect, Input};
+pub use waits::{Wait, Waits};

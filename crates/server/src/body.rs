@@ -23,6 +23,8 @@ pub struct RequestBody {
     number: u64,
     /// The program waits for more of it.
     is_awaited: bool,
+    /// How many bytes have come that nobody was told of.
+    untold: u64,
 }
 
 /// What becomes of a body.
@@ -30,8 +32,8 @@ pub struct RequestBody {
 pub(crate) enum BodyNews {
     /// The program waits for more.
     Awaited,
-    /// It need not wait any longer.
-    Came,
+    /// It need not wait any longer; so many bytes have come since the last news.
+    Came(u64),
     /// There is more than the limit allows.
     TooLong,
     /// It is malformed, or its peer has gone.
@@ -70,7 +72,7 @@ impl RequestBody {
     ) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let counted = (!incoming.is_end_stream()).then(|| Weak::<C>::clone(counted) as Weak<dyn Counted>);
-        Self { body: Limited::new(incoming, limit), counted, number, is_awaited: false }
+        Self { body: Limited::new(incoming, limit), counted, number, is_awaited: false, untold: 0 }
     }
 
     /// Whether a body says that it is longer than `limit` bytes.
@@ -86,7 +88,8 @@ impl RequestBody {
 
     fn end_wait(&mut self) {
         if std::mem::take(&mut self.is_awaited) {
-            self.tell(BodyNews::Came);
+            let bytes = std::mem::take(&mut self.untold);
+            self.tell(BodyNews::Came(bytes));
         }
     }
 }
@@ -105,6 +108,9 @@ impl Body for RequestBody {
             self.tell(BodyNews::Awaited);
         }
         let frame = ready!(polled);
+        if let Some(Ok(frame)) = &frame {
+            self.untold += frame.data_ref().map_or(0, |data| data.len() as u64);
+        }
         self.end_wait();
         if let Some(Err(error)) = &frame {
             self.tell(if error.is::<LengthLimitError>() { BodyNews::TooLong } else { BodyNews::Broken });

@@ -40,10 +40,14 @@ pub struct Limits {
     /// How long a handler may wait for the next bytes of a body that is begun. Default 30 s; then the answer is 408, or,
     /// if that was begun, the connection is reset. What a slow handler does not ask for is not the peer's fault.
     pub body_stall: Duration,
-    /// How long a handler may take, from the request's head to the head of its response. Default 5 min, which a handler
-    /// that is still of use to somebody does not reach; then the handler is dropped and the answer is 503. A response that
-    /// is begun may take for ever.
+    /// How long a handler may take, from the request's head to the head of its response, and a second longer for each
+    /// [`body_rate`](Self::body_rate) bytes of the request's body that it was given. Default 5 min, which a handler that is
+    /// still of use to somebody does not reach; then the handler is dropped and the answer is 503. A response that is begun
+    /// may take for ever.
     pub answer: Duration,
+    /// How many bytes of a body a handler's time grows by a second for. Default 1 KiB: a long upload has the time of a slow
+    /// network, and a peer that trickles has not much more than [`answer`](Self::answer). 0 is taken for 1.
+    pub body_rate: u64,
     /// How long a peer may leave unread what waits for it. Default 60 s without a byte taken; then the connection is reset.
     pub write_stall: Duration,
     /// How much of what a peer sends, or does not take, the HTTP layer may keep, in each direction. Default 64 KiB. Beyond
@@ -73,6 +77,7 @@ impl Default for Limits {
             body_bytes: 32 * 1024 * 1024,
             body_stall: Duration::from_secs(30),
             answer: Duration::from_secs(5 * 60),
+            body_rate: 1024,
             write_stall: Duration::from_secs(60),
             buffer_bytes: 64 * 1024,
             connections: 20_000,
@@ -89,6 +94,11 @@ const HYPERS_FIELDS: usize = 100;
 const LEAST_BUFFER: usize = 8 * 1024;
 
 impl Limits {
+    /// How much longer a handler may take for so many bytes of a body.
+    pub(crate) fn earned(&self, bytes: u64) -> Duration {
+        Duration::from_millis(bytes.saturating_mul(1000) / self.body_rate.max(1))
+    }
+
     /// Sets those that hyper watches over in HTTP/1.
     pub(crate) fn apply(&self, http: &mut hyper::server::conn::http1::Builder) {
         http.max_header_size(self.head_bytes);

@@ -11,11 +11,11 @@ use crate::draining::Draining;
 use crate::in_flight::Counted;
 use crate::peer::Peer;
 use crate::registry::{Member, Stage};
-use exeunt_drain::{Connection, Effect, Framing, Input};
+use exeunt_drain::{Connection, Effect, Framing, Input, Wait, Waits};
 use exeunt_lifecycle::{CutWork, Shield, StopImminent, Work};
 use http::{Method, Uri};
 use std::any::Any;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 pub(crate) struct Exchange {
     state: Mutex<State>,
     /// What has been decided, for the parts to carry out when they are polled next: bits of [`order`].
-    orders: AtomicU8,
+    orders: AtomicU16,
     /// The program's response body has given its last byte, which may still lie in a buffer.
     body_done: AtomicBool,
     common: Arc<Common>,
@@ -37,25 +37,28 @@ pub(crate) struct Exchange {
 /// task takes the lock later than that and finds the orders.
 pub(crate) mod order {
     /// Look into the receive queue once, past any cached readiness.
-    pub(crate) const LOOK: u8 = 1;
+    pub(crate) const LOOK: u16 = 1;
     /// Tell the HTTP layer that the input has ended.
-    pub(crate) const END_INPUT: u8 = 1 << 1;
+    pub(crate) const END_INPUT: u16 = 1 << 1;
     /// Answer the pending request with 503.
-    pub(crate) const ANSWER_503: u8 = 1 << 2;
+    pub(crate) const ANSWER_503: u16 = 1 << 2;
     /// Read and discard until the end is decided.
-    pub(crate) const LINGER: u8 = 1 << 3;
+    pub(crate) const LINGER: u16 = 1 << 3;
     /// The connection is over.
-    pub(crate) const CLOSE: u8 = 1 << 4;
+    pub(crate) const CLOSE: u16 = 1 << 4;
     /// It is over with a reset.
-    pub(crate) const RESET: u8 = 1 << 5;
+    pub(crate) const RESET: u16 = 1 << 5;
     /// Lend the stream to the program, once what was written before is with the kernel.
-    pub(crate) const LEND: u8 = 1 << 6;
+    pub(crate) const LEND: u16 = 1 << 6;
     /// What came first is the preface of HTTP/2.
-    pub(crate) const HTTP2: u8 = 1 << 7;
+    pub(crate) const HTTP2: u16 = 1 << 7;
+    /// Answer the pending request with 408.
+    pub(crate) const ANSWER_408: u16 = 1 << 8;
 }
 
 struct State {
     drain: Connection,
+    waits: Waits,
     request: Option<Request>,
     /// How many requests have begun, which tells them apart.
     requests: u64,
@@ -78,19 +81,26 @@ struct Request {
     body_fault: Option<BodyNews>,
 }
 
+impl Request {
+    fn name(&self) -> String {
+        format!("{} {}", self.method, self.uri)
+    }
+}
+
 impl Exchange {
     pub(crate) fn new(common: Arc<Common>, peer: Peer) -> Self {
         let now = now();
         Self {
             state: Mutex::new(State {
                 drain: Connection::new(common.limits().drain, now),
+                waits: Waits::default(),
                 request: None,
                 requests: 0,
                 latest: now,
                 task: None,
                 tunnel: None,
             }),
-            orders: AtomicU8::new(0),
+            orders: AtomicU16::new(0),
             body_done: AtomicBool::new(false),
             draining: common.streams.draining(),
             common,
@@ -99,7 +109,7 @@ impl Exchange {
     }
 
     /// Whether any of these [`order`]s is in force.
-    pub(crate) fn is_ordered(&self, orders: u8) -> bool {
+    pub(crate) fn is_ordered(&self, orders: u16) -> bool {
         self.orders.load(Ordering::Acquire) & orders != 0
     }
 
@@ -137,17 +147,36 @@ impl Exchange {
         self.apply(&mut self.lock(), now(), input);
     }
 
-    /// Ticks the machine if it waits for a time.
+    /// Ticks the machines, if they wait for a time.
     pub(crate) fn tick(&self) {
-        let mut state = self.lock();
-        if state.drain.wake_at().is_some() {
-            self.apply(&mut state, now(), Input::Tick);
+        let now = now();
+        let overdue = {
+            let mut state = self.lock();
+            if state.drain.wake_at().is_some() {
+                self.apply(&mut state, now, Input::Tick);
+            }
+            let overdue = state.waits.tick(now);
+            overdue.map(|wait| (wait, self.end_wait(&mut state, wait)))
+        };
+        if let Some((wait, request)) = overdue {
+            tracing::warn!(peer = %self.peer, ?wait, ?request, "nobody waits any longer");
         }
     }
 
-    /// When the machine wants to be woken, if nothing happens before.
+    /// When the machines want to be woken, if nothing happens before.
     pub(crate) fn wake_at(&self) -> Option<Instant> {
-        self.lock().drain.wake_at()
+        let state = self.lock();
+        [state.drain.wake_at(), state.waits.wake_at()].into_iter().flatten().min()
+    }
+
+    /// The peer does not take what is written to it.
+    pub(crate) fn write_blocked(&self) {
+        self.lock().waits.begin(Wait::Write, now(), self.common.limits().write_stall);
+    }
+
+    /// It has taken some of it.
+    pub(crate) fn write_moved(&self) {
+        self.lock().waits.end(Wait::Write);
     }
 
     /// Whether a response was begun and will not be whole if the connection ends now.
@@ -165,6 +194,7 @@ impl Exchange {
         state.request =
             Some(Request { method: method.clone(), uri: uri.clone(), began, work, body_fault: None });
         state.requests += 1;
+        state.waits.begin(Wait::Answer, began, self.common.limits().answer);
         self.apply(&mut state, began, Input::HeadDone(framing));
         state.requests
     }
@@ -187,6 +217,7 @@ impl Exchange {
         let Some(began) = state.request.as_ref().map(|request| request.began) else { return true };
         // Read under the lock, as late as can be: what is written after this is written after the request to stop.
         let stopping = self.common.stop.is_requested();
+        state.waits.end(Wait::Answer);
         let last = state.requests >= self.common.limits().requests_per_connection;
         state.drain.on(began, Input::ResponseHead { stopping }) == Some(Effect::SayClose) || last
     }
@@ -202,6 +233,9 @@ impl Exchange {
         self.apply(&mut state, now(), Input::Upgraded);
         let taken = state.drain.is_upgraded();
         if taken {
+            // How long they wait for each other is the program's to say from here on.
+            state.waits.end(Wait::Answer);
+            state.waits.end(Wait::Body);
             self.orders.fetch_or(order::LEND, Ordering::AcqRel);
         }
         taken
@@ -248,6 +282,8 @@ impl Exchange {
                 return;
             }
             self.apply(&mut state, now(), Input::ResponseDone);
+            // What still comes of its body may be silent for `idle`.
+            state.waits.end(Wait::Body);
             state.request.take()
         };
         // Counted out with the lock free: the last work of a scope wakes the lifecycle.
@@ -272,13 +308,29 @@ impl Exchange {
         self.orders.fetch_or(orders, Ordering::AcqRel);
     }
 
+    /// A wait has lasted too long (D9). Answers the request that it was for.
+    fn end_wait(&self, state: &mut State, wait: Wait) -> Option<String> {
+        let orders = match wait {
+            Wait::Answer => order::ANSWER_503,
+            Wait::Body if !state.drain.is_torn() => order::ANSWER_408,
+            Wait::Body | Wait::Write => order::CLOSE | order::RESET,
+        };
+        let name = state.request.as_ref().map(Request::name);
+        // What a drain loses is in its report, by whoever's fault.
+        if orders & order::RESET != 0 && self.common.stop.is_requested() {
+            self.cut(state);
+        }
+        self.orders.fetch_or(orders, Ordering::AcqRel);
+        name
+    }
+
     /// Puts a request into the report as cut, by name (D8).
     fn cut(&self, state: &mut State) {
         let kind = if state.drain.is_upgraded() { "upgrade" } else { "request" };
         let Some(request) = &mut state.request else { return };
         let Some(work) = request.work.take() else { return };
         work.cut(CutWork {
-            name: format!("{} {}", request.method, request.uri),
+            name: request.name(),
             kind,
             peer: Some(self.peer.to_string()),
             age: now().saturating_duration_since(request.began),
@@ -312,16 +364,16 @@ impl Counted for Exchange {
 
     fn body(&self, request: u64, news: BodyNews) {
         let mut state = self.lock();
-        if state.requests != request {
-            return;
-        }
+        let State { waits, request: current, requests, .. } = &mut *state;
+        let Some(current) = current.as_mut().filter(|_| *requests == request) else { return };
+        let limits = self.common.limits();
         match news {
-            BodyNews::Awaited | BodyNews::Came => {}
-            BodyNews::TooLong | BodyNews::Broken => {
-                if let Some(current) = &mut state.request {
-                    current.body_fault = Some(news);
-                }
+            BodyNews::Awaited => waits.begin(Wait::Body, now(), limits.body_stall),
+            BodyNews::Came(bytes) => {
+                waits.end(Wait::Body);
+                waits.extend(Wait::Answer, limits.earned(bytes));
             }
+            BodyNews::TooLong | BodyNews::Broken => current.body_fault = Some(news),
         }
     }
 }

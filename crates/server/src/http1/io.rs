@@ -28,6 +28,8 @@ pub(crate) struct Watched<T: Transport> {
     finished: bool,
     /// The write side is shut down.
     write_closed: bool,
+    /// The peer did not take what was last written to it.
+    write_blocked: bool,
 }
 
 impl<T: Transport> Watched<T> {
@@ -38,6 +40,7 @@ impl<T: Transport> Watched<T> {
             sniff: Sniff::default(),
             finished: false,
             write_closed: false,
+            write_blocked: false,
         }
     }
 
@@ -113,6 +116,15 @@ impl<T: Transport> Watched<T> {
         self.exchange.tell(if read.is_empty() { Input::Eof } else { Input::Bytes(read) });
     }
 
+    /// Tells how long the peer takes nothing.
+    fn watch_write(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if written.is_pending() != self.write_blocked {
+            self.write_blocked = written.is_pending();
+            if self.write_blocked { self.exchange.write_blocked() } else { self.exchange.write_moved() }
+        }
+        written
+    }
+
     /// Reads and discards until the machine has had enough (D7).
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.write_closed {
@@ -147,7 +159,8 @@ impl<T: Transport> AsyncRead for Watched<T> {
 
 impl<T: Transport> AsyncWrite for Watched<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.transport()?.poll_write(cx, bytes)
+        let written = self.transport()?.poll_write(cx, bytes);
+        self.watch_write(written)
     }
 
     fn poll_write_vectored(
@@ -155,7 +168,8 @@ impl<T: Transport> AsyncWrite for Watched<T> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.transport()?.poll_write_vectored(cx, slices)
+        let written = self.transport()?.poll_write_vectored(cx, slices);
+        self.watch_write(written)
     }
 
     fn is_write_vectored(&self) -> bool {

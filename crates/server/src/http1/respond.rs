@@ -131,8 +131,9 @@ where
         }
         // What a refusal leaves unread is not looked at for a further request.
         let mut closes = this.refusal.is_some();
-        let mut response = if exchange.is_ordered(order::ANSWER_503) {
-            stand_in(StatusCode::SERVICE_UNAVAILABLE, exchange)
+        let mut response = if let Some(status) = ordered(&exchange) {
+            closes = true;
+            stand_in(status, exchange)
         } else if let Some(program) = this.program.as_mut().as_pin_mut() {
             // A handler that panics answers 500 (D8) and takes neither the connection's task nor the others' with it.
             match catch_unwind(AssertUnwindSafe(|| program.poll(cx))) {
@@ -172,6 +173,15 @@ where
         }
         Poll::Ready(Ok(response))
     }
+}
+
+/// The answer that is ordered in the program's place.
+fn ordered(exchange: &Exchange) -> Option<StatusCode> {
+    if !exchange.is_ordered(order::ANSWER_503 | order::ANSWER_408) {
+        return None;
+    }
+    let cut = exchange.is_ordered(order::ANSWER_503);
+    Some(if cut { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::REQUEST_TIMEOUT })
 }
 
 /// The answer in the place of a service that has failed: perhaps because of what its peer sent.

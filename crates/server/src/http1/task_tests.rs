@@ -14,6 +14,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf};
 use tokio::time::Instant;
 
+#[path = "task_waits_tests.rs"]
+mod waits;
+
 const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: test\r\n\r\n";
 
 /// A stream in memory, with a queue that the runtime does not know of: what has reached the kernel, and not yet epoll.
@@ -76,7 +79,11 @@ impl Bench {
         }))
     }
 
-    fn serving<S: HttpService<Full<Bytes>>>(service: S) -> Self {
+    fn serving<S, B>(service: S) -> Self
+    where
+        S: HttpService<B>,
+        B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+    {
         let lifecycle = Lifecycle::on_runtime(Config::default()).unwrap();
         let common = Arc::new(Common::new(Settings::default(), lifecycle.scope("http")));
         let (peer, stream) = tokio::io::duplex(1 << 16);
