@@ -6,7 +6,9 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{Either, Full};
 use std::borrow::Cow;
+use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 /// Puts `/livez` and `/readyz` before a service; every other path is the service's.
@@ -38,11 +40,21 @@ use std::task::{Context, Poll};
 #[derive(Clone, Debug)]
 pub struct Health<S> {
     service: S,
+    /// In one: a service is cloned for each request.
+    own: Arc<Own>,
+}
+
+#[derive(Clone)]
+struct Own {
     stop: Stop,
     liveness: Option<Cow<'static, str>>,
     readiness: Option<Cow<'static, str>>,
     while_draining: StatusCode,
+    metrics: Option<(Cow<'static, str>, Render)>,
 }
+
+/// Gives the metrics in words.
+pub(crate) type Render = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// Among a response's extensions it says that the request was a probe of whoever watches the program, and no sign that
 /// clients still come: it keeps no lame duck up ([`Config::lame_duck_quiet`](exeunt_lifecycle::Config::lame_duck_quiet)).
@@ -53,26 +65,27 @@ pub struct Probe;
 impl<S> Health<S> {
     /// Answers for the lifecycle that `stop` belongs to.
     pub fn new(service: S, stop: Stop) -> Self {
-        Self {
-            service,
+        let own = Own {
             stop,
             liveness: Some(Cow::Borrowed("/livez")),
             readiness: Some(Cow::Borrowed("/readyz")),
             while_draining: StatusCode::SERVICE_UNAVAILABLE,
-        }
+            metrics: None,
+        };
+        Self { service, own: Arc::new(own) }
     }
 
     /// Answers whether it is alive under this path, in place of `/livez`; under none, if it is empty.
     #[must_use]
     pub fn liveness_at(mut self, path: impl Into<Cow<'static, str>>) -> Self {
-        self.liveness = Some(path.into()).filter(|path| !path.is_empty());
+        Arc::make_mut(&mut self.own).liveness = Some(path.into()).filter(|path| !path.is_empty());
         self
     }
 
     /// Answers whether it is ready under this path, in place of `/readyz`; under none, if it is empty.
     #[must_use]
     pub fn readiness_at(mut self, path: impl Into<Cow<'static, str>>) -> Self {
-        self.readiness = Some(path.into()).filter(|path| !path.is_empty());
+        Arc::make_mut(&mut self.own).readiness = Some(path.into()).filter(|path| !path.is_empty());
         self
     }
 
@@ -81,23 +94,54 @@ impl<S> Health<S> {
     /// program is ready it is 503 in any case.
     #[must_use]
     pub fn while_draining(mut self, status: StatusCode) -> Self {
-        self.while_draining = status;
+        Arc::make_mut(&mut self.own).while_draining = status;
         self
     }
 
-    /// What the path is asked for, if that is ours to answer.
-    fn look(&self, path: &str) -> Option<(StatusCode, &'static str)> {
+    /// Answers with metrics under this path: what `render` gives, in the text format that Prometheus scrapes. With the
+    /// feature `metrics`, those of the lifecycle and of the servers are brought up to date before.
+    ///
+    /// Clients can ask for it as well; [`Admin`](crate::Admin) has an address of its own for it.
+    #[must_use]
+    pub fn metrics_at(
+        mut self,
+        path: impl Into<Cow<'static, str>>,
+        render: impl Fn() -> String + Send + Sync + 'static,
+    ) -> Self {
+        Arc::make_mut(&mut self.own).metrics = Some((path.into(), Arc::new(render)));
+        self
+    }
+}
+
+impl Own {
+    /// The answer, if it is ours to give.
+    fn answer(&self, method: &Method, path: &str) -> Option<Response<Full<Bytes>>> {
         if self.liveness.as_deref() == Some(path) {
-            return Some((StatusCode::OK, "alive\n"));
+            return Some(answer(method, StatusCode::OK, TEXT, "alive\n"));
         }
-        if self.readiness.as_deref() != Some(path) {
-            return None;
+        if self.readiness.as_deref() == Some(path) {
+            let (status, text) = match self.stop.phase() {
+                Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+                Phase::Running => (StatusCode::OK, "ready\n"),
+                _ => (self.while_draining, "not ready\n"),
+            };
+            return Some(answer(method, status, TEXT, text));
         }
-        Some(match self.stop.phase() {
-            Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
-            Phase::Running => (StatusCode::OK, "ready\n"),
-            _ => (self.while_draining, "not ready\n"),
-        })
+        let (_, render) = self.metrics.as_ref().filter(|(own, _)| own == path)?;
+        #[cfg(feature = "metrics")]
+        self.stop.record_metrics();
+        Some(answer(method, StatusCode::OK, PROMETHEUS, render()))
+    }
+}
+
+impl fmt::Debug for Own {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Own")
+            .field("liveness", &self.liveness)
+            .field("readiness", &self.readiness)
+            .field("while_draining", &self.while_draining)
+            .field("metrics", &self.metrics.as_ref().map(|(path, _)| path))
+            .finish_non_exhaustive()
     }
 }
 
@@ -115,19 +159,20 @@ where
     }
 
     fn call(&mut self, request: Request<D>) -> Self::Future {
-        match self.look(request.uri().path()) {
+        match self.own.answer(request.method(), request.uri().path()) {
             None => HealthFuture::Service { future: self.service.call(request) },
-            Some((status, text)) => {
-                HealthFuture::Own { answer: Some(answer(request.method(), status, TEXT, text)) }
-            }
+            answer @ Some(_) => HealthFuture::Own { answer },
         }
     }
 }
 
-pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// <https://prometheus.io/docs/instrumenting/exposition_formats/>
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// An answer to GET and HEAD, and none to other methods.
-pub(crate) fn answer(
+fn answer(
     method: &Method,
     status: StatusCode,
     content_type: &'static str,

@@ -15,6 +15,7 @@ use http_body::Body;
 use std::io;
 use std::sync::Arc;
 use tokio::net::{TcpStream, UnixStream};
+use tracing::Instrument as _;
 
 /// A server that runs.
 pub(crate) struct House<S> {
@@ -99,7 +100,10 @@ impl<S> House<S> {
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
         let service = self.service.clone();
-        tokio::spawn(connection::serve(transport, peer, service, &self.common, &self.registry));
+        let span = tracing::debug_span!(target: "exeunt::server", "connection", server = self.common.scope.name(), %peer);
+        tokio::spawn(
+            connection::serve(transport, peer, service, &self.common, &self.registry).instrument(span),
+        );
     }
 
     /// Closes a listener without losing anyone (D3).

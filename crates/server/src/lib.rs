@@ -22,6 +22,7 @@
 //! ```
 
 mod accept;
+mod admin;
 mod alarm;
 mod body;
 mod common;
@@ -36,11 +37,14 @@ mod in_flight;
 mod limits;
 mod observe;
 mod peer;
+#[cfg(feature = "prometheus")]
+mod prometheus;
 mod registry;
 mod server;
 mod transport;
 
 pub use crate::accept::Acceptor;
+pub use crate::admin::Admin;
 pub use crate::body::RequestBody;
 pub use crate::draining::{Draining, Until};
 pub use crate::error::{ServeError, ServerError};
@@ -49,6 +53,8 @@ pub use crate::http2::Http2Limits;
 pub use crate::in_flight::InFlight;
 pub use crate::limits::Limits;
 pub use crate::peer::Peer;
+#[cfg(feature = "prometheus")]
+pub use crate::prometheus::OtherRecorder;
 pub use crate::server::{HttpService, Server};
 pub use exeunt_drain::Tell;
 pub use exeunt_lifecycle as lifecycle;

@@ -1,68 +1,50 @@
-//! What is said of each request, whatever protocol it came by: to a lame duck that waits until no more come (D2).
+//! What is said of each request, whatever protocol it came by: that it came, to a lame duck that waits until no more do
+//! (D2), and all of it to whoever traces.
 
 use crate::Probe;
-use exeunt_lifecycle::{Phase, Stop};
+use crate::common::Common;
+use exeunt_lifecycle::Phase;
 use http::{Request, Response};
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::Poll;
+use tracing::Span;
+use tracing::field::Empty;
 
-/// The program's service, and who is told of its requests.
-#[derive(Clone, Debug)]
-pub(crate) struct Observe<S> {
-    service: S,
-    stop: Stop,
+/// A request on its way through the program.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    /// Disabled, unless somebody wants it.
+    span: Span,
+    begun: bool,
 }
 
-impl<S> Observe<S> {
-    pub(crate) fn new(service: S, stop: Stop) -> Self {
-        Self { service, stop }
-    }
-}
-
-impl<S, D, B> tower_service::Service<Request<D>> for Observe<S>
-where
-    S: tower_service::Service<Request<D>, Response = Response<B>>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = Observed<S::Future>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.service.poll_ready(cx)
+impl Seen {
+    pub(crate) fn new<B>(request: &Request<B>) -> Self {
+        // Without the query, which may hold what no log should.
+        let span = tracing::debug_span!(
+            target: "exeunt::server",
+            "request",
+            method = %request.method(),
+            path = request.uri().path(),
+            version = ?request.version(),
+            status = Empty,
+        );
+        Self { span, begun: false }
     }
 
-    fn call(&mut self, request: Request<D>) -> Self::Future {
-        // Asked here and not for each answer: only in a lame duck is there anybody to tell.
-        let arrival = (self.stop.phase() == Phase::LameDuck).then(|| self.stop.clone());
-        Observed { answer: self.service.call(request), arrival }
-    }
-}
-
-pin_project_lite::pin_project! {
-    /// A response in the making.
-    pub(crate) struct Observed<F> {
-        #[pin]
-        answer: F,
-        // Who is to be told that the request came.
-        arrival: Option<Stop>,
-    }
-}
-
-impl<F, B, E> Future for Observed<F>
-where
-    F: Future<Output = Result<Response<B>, E>>,
-{
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let answer = this.answer.poll(cx);
-        // A probe is answered at once: whatever takes longer than the first look is a request.
-        if let Some(stop) = this.arrival.take()
-            && !is_probe(&answer)
-        {
-            stop.note_arrival();
+    /// Polls the program's answer inside the request's span.
+    pub(crate) fn poll<B, E>(
+        &mut self,
+        common: &Common,
+        poll: impl FnOnce() -> Poll<Result<Response<B>, E>>,
+    ) -> Poll<Result<Response<B>, E>> {
+        let answer = self.span.in_scope(poll);
+        // A probe is answered at once: what is not done with at its first poll is a request.
+        if !self.begun && common.stop.phase() == Phase::LameDuck && !is_probe(&answer) {
+            common.stop.note_arrival();
+        }
+        self.begun = true;
+        if let Poll::Ready(Ok(response)) = &answer {
+            self.span.record("status", response.status().as_u16());
         }
         answer
     }

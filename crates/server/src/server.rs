@@ -4,7 +4,6 @@ use crate::body::BodyLimit;
 use crate::common::{Common, Settings};
 use crate::error::{ServeError, ServerError};
 use crate::house::House;
-use crate::observe::Observe;
 use crate::peer::ConnectInfo;
 use crate::{BoxError, Limits, RequestBody};
 use exeunt_drain::Tell;
@@ -242,8 +241,7 @@ impl<S> Server<S> {
     {
         // Before the first poll: whoever has called `run` is waited for.
         let common = Common::new(self.settings, lifecycle.scope(self.name));
-        let service = Observe::new(self.service, lifecycle.stop());
-        let house = House::new(common, service);
+        let house = House::new(common, self.service);
         let listeners = std::iter::once(self.first).chain(self.others).collect();
         async move {
             let outcome = house.serve_and_drain(listeners).await;

@@ -76,6 +76,25 @@ impl<S, C> BlockingComponent<S, C> {
         self
     }
 
+    /// Closes it behind all other components of its group; see `Component::closes_last`.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # let open = || Ok::<_, std::io::Error>(());
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// lifecycle.component_blocking("log", open, |()| {}).closes_last().start()?;
+    /// lifecycle.component_blocking("traces", open, |()| {}).closes_last().start()?;
+    /// lifecycle.component_blocking("database", open, |()| {}).start()?;
+    /// let closed = lifecycle.close().components;
+    /// let names: Vec<_> = closed.iter().map(|component| &*component.name).collect();
+    /// assert_eq!(names, ["database", "traces", "log"]);
+    /// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    /// ```
+    pub fn closes_last(mut self) -> Self {
+        self.timeouts.last = true;
+        self
+    }
+
     /// Starts it, and blocks until it has started. Not for async code, where it would block a thread of the runtime.
     ///
     /// ```

@@ -316,4 +316,4 @@ impl fmt::Debug for Group {
     }
 }
 
-const DEFAULT_TIMEOUTS: Timeouts = Timeouts { start: Duration::from_secs(60), close: None };
+const DEFAULT_TIMEOUTS: Timeouts = Timeouts { start: Duration::from_secs(60), close: None, last: false };

@@ -125,6 +125,29 @@ impl<S, C> Component<S, C> {
         self
     }
 
+    /// Closes it behind all other components of its group, those too that started before it: for what tells of the stop
+    /// to its end, such as an admin listener or the exporter of traces. Of several, the one that started first closes
+    /// last. It must use none of the others in its close.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # use std::io::Error;
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// let lifecycle = Lifecycle::on_runtime(Config::default())?;
+    /// lifecycle.component("database", async { Ok::<_, Error>(()) }, async |()| {}).await?;
+    /// lifecycle.component("traces", async { Ok::<_, Error>(()) }, async |()| {}).closes_last().await?;
+    /// lifecycle.stop().request_stop("the example is over");
+    /// let closed = lifecycle.finished().await.components;
+    /// assert_eq!((&*closed[0].name, &*closed[1].name), ("database", "traces"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn closes_last(mut self) -> Self {
+        self.timeouts.last = true;
+        self
+    }
+
     fn begin(&mut self) -> Result<Running, StartError> {
         let core = &self.group.core;
         let runtime = Handle::try_current().ok().or_else(|| core.clock().runtime().cloned());

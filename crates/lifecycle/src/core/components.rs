@@ -63,12 +63,17 @@ impl ComponentEntry {
     }
 }
 
-/// How long a start and a close may take.
+/// How long a start and a close may take, and whose turn it is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timeouts {
     pub(crate) start: Duration,
     pub(crate) close: Option<Duration>,
+    /// Behind those that started before it, too.
+    pub(crate) last: bool,
 }
+
+/// Smaller numbers, which close later, are for those that close last. There are few: an admin listener, an exporter.
+pub(super) const FIRST_COMPONENT: usize = 64;
 
 pub(super) const SHORTEST: Duration = Duration::from_millis(1);
 
@@ -101,8 +106,8 @@ impl Core {
         prepare: impl FnOnce(&mut ComponentEntry),
     ) -> Begun {
         let begun = self.with(|locked| {
-            let component = locked.state.next_component();
-            let Timeouts { start, close } = timeouts;
+            let Timeouts { start, close, last } = timeouts;
+            let component = if last { locked.state.next_last() } else { locked.state.next_component() };
             // One without any time would be over before it begins.
             let (start, close) = (start.max(SHORTEST), close.map(|close| close.max(SHORTEST)));
             locked.apply(Input::Starting { component, group, start, close });
@@ -357,6 +362,16 @@ impl Locked<'_> {
 }
 
 impl State {
+    /// One that closes behind all that are to come and have been; of those, too, the one that started first closes last.
+    fn next_last(&mut self) -> ComponentId {
+        let id = ComponentId(self.next_last);
+        if id.0 >= FIRST_COMPONENT {
+            return self.next_component();
+        }
+        self.next_last += 1;
+        id
+    }
+
     fn next_component(&mut self) -> ComponentId {
         let id = ComponentId(self.next_component);
         self.next_component += 1;

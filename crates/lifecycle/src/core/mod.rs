@@ -121,6 +121,7 @@ pub(crate) struct State {
     pub(crate) exit_statuses: ExitStatuses,
     next_scope: usize,
     next_component: usize,
+    next_last: usize,
     next_group: usize,
     /// When the terminal last said that it is gone.
     hung_up: Option<Time>,
@@ -186,7 +187,8 @@ impl Core {
                 settled: None,
                 exit_statuses,
                 next_scope: 0,
-                next_component: 0,
+                next_component: components::FIRST_COMPONENT,
+                next_last: 0,
                 next_group: 1,
                 hung_up: None,
             }),

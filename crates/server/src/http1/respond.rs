@@ -7,6 +7,7 @@ use crate::http1::exchange::{Exchange, order};
 use crate::http1::strict;
 use crate::http1::upgrade::Asked;
 use crate::in_flight::InFlight;
+use crate::observe::Seen;
 use crate::{HttpService, RequestBody};
 use exeunt_drain::Framing;
 use http::header::{CONNECTION, HeaderValue};
@@ -55,11 +56,12 @@ where
         let common = self.exchange.common();
         let version = request.version();
         let limit = common.body_limit(request.method(), request.uri());
+        let seen = Seen::new(&request);
         let asked = Asked::by(&mut request, common.stop.is_requested());
         if let Some(status) = refusal(&request, limit).or(asked.refusal()) {
             let exchange = Arc::clone(&self.exchange);
             let (program, refusal, held) = (None, Some(status), None);
-            return Responding { program, refusal, asked, held, version, exchange, body: PhantomData };
+            return Responding { program, refusal, asked, held, version, exchange, seen, body: PhantomData };
         }
         request.extensions_mut().insert(InFlight::new(
             Weak::<Exchange>::clone(&counted),
@@ -76,6 +78,7 @@ where
             held: None,
             version,
             exchange: Arc::clone(&self.exchange),
+            seen,
             body: PhantomData,
         }
     }
@@ -110,6 +113,7 @@ pin_project_lite::pin_project! {
         held: Option<Box<Response<Answer<B>>>>,
         version: Version,
         exchange: Arc<Exchange>,
+        seen: Seen,
         body: PhantomData<fn() -> B>,
     }
 }
@@ -136,7 +140,7 @@ where
             stand_in(status, exchange)
         } else if let Some(program) = this.program.as_mut().as_pin_mut() {
             // A handler that panics answers 500 (D8) and takes neither the connection's task nor the others' with it.
-            match catch_unwind(AssertUnwindSafe(|| program.poll(cx))) {
+            match catch_unwind(AssertUnwindSafe(|| this.seen.poll(exchange.common(), || program.poll(cx)))) {
                 Ok(Poll::Pending) => return Poll::Pending,
                 Ok(Poll::Ready(Ok(response))) => response.map(|body| Answer::program(body, exchange)),
                 Ok(Poll::Ready(Err(error))) => {
