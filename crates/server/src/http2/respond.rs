@@ -7,6 +7,7 @@ use super::streams::Key;
 use crate::body::BodyNews;
 use crate::http1::message;
 use crate::in_flight::InFlight;
+use crate::observe::Seen;
 use crate::{BoxError, HttpService, RequestBody};
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
@@ -45,6 +46,7 @@ where
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let key = self.exchange.begin(request.method(), request.uri());
         let common = self.exchange.common();
+        let seen = Seen::new(&request);
         let tunnel = *request.method() == Method::CONNECT;
         let limit = common.body_limit(request.method(), request.uri());
         let refusal = if tunnel && common.stop.is_requested() {
@@ -64,7 +66,7 @@ where
             self.service.clone().oneshot(request)
         });
         let counted = Pending { exchange: Arc::clone(&self.exchange), key: Some(key) };
-        Responding { program, refusal, tunnel, counted, body: PhantomData }
+        Responding { program, refusal, tunnel, counted, seen, body: PhantomData }
     }
 }
 
@@ -94,6 +96,7 @@ pin_project_lite::pin_project! {
         refusal: Option<StatusCode>,
         tunnel: bool,
         counted: Pending,
+        seen: Seen,
         body: PhantomData<fn() -> B>,
     }
 }
@@ -114,7 +117,9 @@ where
         let (status, response) = match this.program.as_mut().as_pin_mut() {
             Some(program) if !cut => {
                 // A handler that panics answers 500 (D8).
-                match catch_unwind(AssertUnwindSafe(|| program.poll(cx))) {
+                match catch_unwind(AssertUnwindSafe(|| {
+                    this.seen.poll(exchange.common(), || program.poll(cx))
+                })) {
                     Ok(Poll::Pending) => return Poll::Pending,
                     Ok(Poll::Ready(Ok(response))) => (response.status(), Some(response)),
                     Ok(Poll::Ready(Err(error))) => (failed(exchange, key, &*error.into()), None),
