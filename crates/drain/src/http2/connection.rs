@@ -237,7 +237,8 @@ impl Connection {
             _ => {
                 // A peer that has answered the PING has read what was written before that.
                 let settled = self.leaving != Leaving::Untold && !self.owing;
-                let limit = if settled { self.limits.idle_grace } else { self.limits.linger };
+                let linger = self.limits.linger;
+                let limit = if settled { self.limits.idle_grace.min(linger) } else { linger };
                 self.course =
                     Course::Lingering { until: now.checked_add(limit), left: self.limits.linger_bytes };
                 Some(Effect::Linger)

@@ -3,9 +3,10 @@
 use hyper::server::conn::http2::Builder;
 use std::time::Duration;
 
-/// The limits of each HTTP/2 connection.
+/// The limits of each HTTP/2 connection, beside those that both protocols share: of those,
+/// [`Limits::head_bytes`](crate::Limits::head_bytes) counts as RFC 9113 §6.5.2 does.
 ///
-/// Beside them the HTTP layer bounds what cannot be set: CONTINUATION frames by the header list's size, SETTINGS and PING
+/// Beside them the HTTP layer bounds what cannot be set: CONTINUATION frames by the head's size, SETTINGS and PING
 /// that are not yet acknowledged to the peer (no more is read of one that does not read the acknowledgements), and
 /// empty DATA frames. Whoever passes one of these bounds is told by a GOAWAY, and closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,8 +20,6 @@ pub struct Http2Limits {
     pub pending_resets: usize,
     /// How many streams may have been reset by us for what the peer did wrong; one more ends the connection. Default 1024.
     pub error_resets: usize,
-    /// The size of a request's header list, as RFC 9113 §6.5.2 counts it; 431 beyond. Default 16 KiB.
-    pub header_list_bytes: u32,
     /// How much of a response waits, on each stream, for a peer that does not read, before the body is not asked for more;
     /// a body's single piece may be longer. Default 64 KiB.
     pub send_buffer_bytes: usize,
@@ -38,7 +37,6 @@ impl Default for Http2Limits {
             concurrent_streams: 100,
             pending_resets: 20,
             error_resets: 1024,
-            header_list_bytes: 16 * 1024,
             send_buffer_bytes: 64 * 1024,
             receive_window_bytes: 1024 * 1024,
             keep_alive: None,
@@ -52,7 +50,6 @@ impl Http2Limits {
             .max_concurrent_streams(self.concurrent_streams)
             .max_pending_accept_reset_streams(self.pending_resets)
             .max_local_error_reset_streams(self.error_resets)
-            .max_header_list_size(self.header_list_bytes)
             .max_send_buf_size(self.send_buffer_bytes)
             .initial_connection_window_size(self.receive_window_bytes)
             .initial_stream_window_size(self.receive_window_bytes)

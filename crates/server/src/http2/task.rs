@@ -28,7 +28,9 @@ where
     let respond: Respond<S, B> = Respond::new(service, Arc::clone(&exchange));
     let mut builder = http2::Builder::new(Tasks(Arc::clone(&exchange)));
     builder.timer(TokioTimer::new());
-    exchange.common().limits().http2.apply(&mut builder);
+    let limits = exchange.common().limits();
+    limits.http2.apply(&mut builder);
+    builder.max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX));
     let mut http = pin!(builder.serve_connection(io, respond));
     let mut alarm = Alarm::default();
     // A spawned task is woken by one waker all its life, here and in `Alarm`.

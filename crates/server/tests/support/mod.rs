@@ -28,6 +28,11 @@ pub(crate) fn whole(body: impl Into<Bytes>) -> Answer {
     Response::new(http_body_util::Full::new(body.into()).map_err(|never| match never {}).boxed_unsync())
 }
 
+/// A handler.
+pub(crate) async fn hello(_: Request<RequestBody>) -> Result<Answer, &'static str> {
+    Ok(whole("hello"))
+}
+
 pub(crate) type GateFuture = Pin<Box<dyn Future<Output = Result<Answer, &'static str>> + Send>>;
 
 /// A handler that says when it was begun, and answers with `body` when it is let go.
