@@ -4,8 +4,7 @@ use crate::support::frames::{DATA, GOAWAY, HEADERS, Raw, SETTINGS, get};
 use crate::support::http2::Client;
 use crate::support::{House, gate, hello, impatient, patient, soon};
 use exeunt_lifecycle::{Config, Phase};
-use exeunt_server::RequestBody;
-use http::{Request, StatusCode};
+use http::StatusCode;
 use std::time::Duration;
 
 #[tokio::test]

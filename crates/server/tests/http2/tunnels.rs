@@ -1,4 +1,4 @@
-//! CONNECT, plain and extended (RFC 8441): WebSockets over HTTP/2, and other tunnels.
+//! CONNECT, plain and extended (RFC 8441): messages in both directions over HTTP/2, and other tunnels.
 
 use crate::support::http2::{Client, whole as whole_body};
 use crate::support::{Answer, House, patient, soon, whole};
