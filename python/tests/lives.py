@@ -43,6 +43,8 @@ class Ended:
     said: list[str]
     errors: str
     sent: int
+    was_swallowed: bool = False
+    """Whether the interpreter's own start has taken the first signal."""
 
     def numbers(self, word: str) -> list[int]:
         """What it has said after this word."""
@@ -109,6 +111,7 @@ def live(life: Life, strike: Strike) -> Ended:
     """Lives it, and sees that it ends well."""
     program = Program(*life.command, strict=life.strict)
     sent = 0
+    swallowed = False
 
     def send() -> None:
         nonlocal sent
@@ -128,11 +131,12 @@ def live(life: Life, strike: Strike) -> Ended:
                 send()
             try:
                 if strike.way == "before" and is_swallowed(life, program):
+                    swallowed = True
                     send()
                 status = program.end()
             except subprocess.TimeoutExpired:
                 raise AssertionError(f"{strike}: it does not end\n{program.told()}") from None
-        ended = Ended(strike, status, program.said, program.errors, sent)
+        ended = Ended(strike, status, program.said, program.errors, sent, swallowed)
         until(lambda: program.left() == [], f"{strike}: the end of {program.left()}")
         look(life, ended)
     finally:
@@ -141,18 +145,28 @@ def live(life: Life, strike: Strike) -> Ended:
 
 
 def is_swallowed(life: Life, program: Program) -> bool:
-    """Whether a newborn interpreter has told of the interrupt, and gone on.
+    """Whether a newborn interpreter has taken the interrupt for its own, and gone on.
 
-    CPython does where it looks whether its first argument is a package (`pymain_run_python`), and
-    in callbacks of its import system: no program can have a part in that.
+    CPython does, with a word or without, as long as it imports its own modules (`warnings`, say)
+    and looks whether its first argument is a package: no program can have a part in that.
     """
-    told = f"\n{life.begins}", "KeyboardInterrupt"
 
-    def is_told() -> bool:
-        return all(each in f"\n{program.told()}" for each in told)
+    def goes_on() -> bool:
+        return f"\n{life.begins}" in f"\n{program.told()}"
 
-    until(lambda: is_told() or program.process.poll() is not None, "its end, or its first line")
-    return program.process.poll() is None
+    def is_over() -> bool:
+        return program.process.poll() is not None
+
+    until(lambda: goes_on() or is_over(), "its end, or its first line")
+    if "KeyboardInterrupt" not in program.told():
+        deadline = time.monotonic() + _LONG_ENOUGH
+        while not is_over() and time.monotonic() < deadline:
+            time.sleep(0.01)
+    return not is_over()
+
+
+_LONG_ENOUGH = 10.0
+"""Seconds in which each of them has ended that has heard."""
 
 
 def look(life: Life, ended: Ended) -> None:
@@ -163,7 +177,7 @@ def look(life: Life, ended: Ended) -> None:
         # It was not a program of ours yet, and ended as any.
         assert ended.status in (0, 1, -ended.strike.signal), ended
         return
-    if ended.strike.way == "before" and ended.sent > 1:
+    if ended.was_swallowed:
         return
     for check in life.checks:
         check(ended)

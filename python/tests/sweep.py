@@ -44,7 +44,7 @@ class Sweep:
             self.ends["failed"] += 1
             return
         self.sent += ended.sent
-        self.ends[ended.status] += 1
+        self.ends["swallowed at birth" if ended.was_swallowed else ended.status] += 1
 
     def __str__(self) -> str:
         ends = ", ".join(f"{status}: {number}" for status, number in self.ends.most_common())
