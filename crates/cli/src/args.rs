@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     Serve(ServeArguments),
-    Drill(DrillArguments),
+    Drill(Box<DrillArguments>),
     #[command(hide = true)]
     DrillControl(ControlArguments),
 }

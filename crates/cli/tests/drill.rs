@@ -74,12 +74,13 @@ fn the_json_has_its_documented_shape() {
     assert_eq!(keys(&verdict), "command elapsed_ms notes outcome output reasons scenarios schema settings");
     assert_eq!(
         keys(&verdict["settings"]),
-        "connections deadline_ms flight_ms idle_connections path pipeline port signal slow_path to_group"
+        "connections deadline_ms flight_ms flight_path host idle_connections large_path path pipeline port signal \
+         slow_path sse_path to_group upload_path ws_path"
     );
     let scenario = &verdict["scenarios"][0];
     assert_eq!(
         keys(scenario),
-        "before_signal control exit exit_statuses faults left_over losses lost outcome port_free reasons \
+        "before_signal control exit exit_statuses farewells faults left_over losses lost outcome port_free reasons \
          requests rounds rounds_wanted scenario void_rounds"
     );
     assert_eq!(
@@ -90,10 +91,10 @@ fn the_json_has_its_documented_shape() {
     assert_eq!(scenario["exit_statuses"][0]["status"]["signal"], 15);
     assert!(scenario["control"]["lost"].as_u64() > Some(0));
     let loss = &scenario["losses"][0];
-    assert_eq!(keys(loss), "before_signal class count example rounds rule rule_says why");
+    assert_eq!(keys(loss), "before_signal class count example rounds rule rule_says subject why");
     assert_eq!(
         keys(&loss["example"]),
-        "answer answered_before begun_ms class connect end ended_ms fin_at_send round sent_bytes silence_ms"
+        "answer answered_before begun_ms class connect end ended_ms fin_at_send round sent_bytes silence_ms subject"
     );
     let losses = scenario["losses"].as_array().unwrap();
     let sum: u64 = losses.iter().map(|loss| loss["count"].as_u64().unwrap()).sum();
@@ -116,6 +117,9 @@ fn what_cannot_be_used_is_refused_with_a_hint() {
         (&["--port", "0"][..], "port 0 is no port"),
         (&["--port", "70000"], "70000 is not in"),
         (&["--path", "index"], "does not begin with a slash"),
+        (&["--ws-path", "chat"], "does not begin with a slash"),
+        (&["--host", "localhost"], "--host"),
+        (&["--scenario", "websocket", "--", "true", "{port}"], "answers each message with one"),
         (&["--slow-path", "slow"], "does not begin with a slash"),
         (&["--connections", "0"], "0 connections prove nothing"),
         (&["--rounds", "0"], "0 rounds prove nothing"),
@@ -123,11 +127,11 @@ fn what_cannot_be_used_is_refused_with_a_hint() {
         (&["--flight-ms", "300"], "a flight of 300 ms"),
         (&["--signal", "KILL"], "a signal that can be handled"),
         (&["--signal", "FOO"], "choose from HUP, INT"),
-        (&["--scenario", "stampede"], "choose from keepalive, fresh, slow, idle"),
+        (&["--scenario", "stampede"], "choose from keepalive, fresh, flight, http2, slow, half-sent, slow-reader, websocket, sse, idle"),
         (&["--deadline", "soon"], "--deadline"),
         (&["--deadline", "0s"], "a deadline of 0"),
         (&["--", "true"], "neither a port is given"),
-        (&["--scenario", "slow", "--", "true", "{port}"], "needs a path that takes its time"),
+        (&["--scenario", "slow", "--", "true", "{port}"], "needs a path whose answer takes about 500 ms"),
         (&["--", "/no/such/server", "{port}"], "cannot start \"/no/such/server\""),
     ] {
         let output = drill(arguments);

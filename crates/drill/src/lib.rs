@@ -34,7 +34,7 @@ mod verdict;
 
 pub use config::Drill;
 pub use error::Error;
-pub use observe::Class;
+pub use observe::{Class, Subject};
 pub use port::free_port;
 pub use process::{ExitStatus, Process};
 pub use round::Void;

@@ -1,5 +1,5 @@
 use crate::config::{Drill, contains_port, with_port};
-use crate::control::SLOW_PATH;
+use crate::control;
 use crate::error::Error;
 use crate::load::Count;
 use crate::port::free_port;
@@ -7,7 +7,9 @@ use crate::resources::Resources;
 use crate::round::{Round, Setup, answers};
 use crate::scenario::Scenario;
 use crate::signal::StopSignal;
-use crate::verdict::{Control, ScenarioVerdict, Settings, Verdict, counting, judge, judge_scenario, millis};
+use crate::verdict::{
+    Control, FaultKind, ScenarioVerdict, Settings, Verdict, counting, judge, judge_scenario, millis,
+};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,6 +22,9 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// So many void rounds before the first that counts: it will not become better.
 const HOPELESS: usize = 3;
+
+/// In `flight`, unless told otherwise: some ten times what a network within a data centre takes.
+const FLIGHT: Duration = Duration::from_millis(5);
 
 /// Follows a drill. Every method does nothing by default; `()` follows nothing.
 pub trait Progress {
@@ -97,12 +102,10 @@ async fn hold(
     notes.extend(word);
     let (idle_connections, word) = resources.fit("idle connections", drill.idle_connections);
     notes.extend(word.filter(|_| scenarios.contains(&Scenario::Idle)));
-    if drill.slow_path.is_none() && (drill.scenarios.is_empty() || drill.scenarios.contains(&Scenario::Slow))
-    {
-        notes.push(
-            "scenario slow left out: it needs a path whose answer takes about 500 ms (--slow-path)"
-                .to_owned(),
-        );
+    for scenario in drill.wanted().filter(|scenario| !scenarios.contains(scenario)) {
+        if let Some((what, option)) = scenario.needs() {
+            notes.push(format!("scenario {scenario} left out: it needs {what} ({option})"));
+        }
     }
     if drill.control.is_none() {
         notes.push("no control server: that the load can lose anything at all is not proven".to_owned());
@@ -116,10 +119,17 @@ async fn hold(
     let mut verdicts = Vec::new();
     let mut output = None;
     let mut troubles = Vec::new();
+    let mut left_out = Vec::new();
     for scenario in scenarios.iter().copied() {
         let connections = if scenario == Scenario::Idle { idle_connections } else { connections };
         let setup = drill.setup(scenario, address, connections);
         let rounds = hold_scenario(&setup, wanted(scenario), progress).await?;
+        let speaks_not = |round: &Round| round.faults.iter().any(|fault| fault.kind == FaultKind::NoHttp2);
+        if drill.scenarios.is_empty() && rounds.iter().any(speaks_not) {
+            notes.push(format!("scenario {scenario} left out: the server does not answer its preface"));
+            left_out.push(scenario);
+            continue;
+        }
         let control = match drill.control_setup(&setup)? {
             Some(setup) if scenario.control_rounds() > 0 => Some(hold_control(&setup, progress).await?),
             _ => None,
@@ -141,10 +151,13 @@ async fn hold(
     }
     progress.ends();
     notes.extend(troubles);
-    let left_out: Vec<_> = scenarios.iter().skip(verdicts.len()).map(|scenario| scenario.name()).collect();
-    if !left_out.is_empty() {
-        notes.push(format!("given up before {}: the server cannot be drilled further", left_out.join(", ")));
+    let held = verdicts.len() + left_out.len();
+    let given_up: Vec<_> = scenarios.iter().skip(held).map(|scenario| scenario.name()).collect();
+    if !given_up.is_empty() {
+        notes.push(format!("given up before {}: the server cannot be drilled further", given_up.join(", ")));
     }
+    let path_of =
+        |scenario: Scenario| drill.paths.get(&scenario).filter(|_| scenarios.contains(&scenario)).cloned();
     let (outcome, reasons) = judge(&verdicts);
     Ok(Verdict {
         schema: 1,
@@ -160,7 +173,13 @@ async fn hold(
             signal: drill.signal.to_string(),
             to_group: drill.to_group,
             path: drill.path.clone(),
-            slow_path: drill.slow_path.clone().filter(|_| scenarios.contains(&Scenario::Slow)),
+            host: address.ip().to_string(),
+            slow_path: path_of(Scenario::Slow),
+            flight_path: path_of(Scenario::Flight),
+            upload_path: path_of(Scenario::HalfSent),
+            large_path: path_of(Scenario::SlowReader),
+            ws_path: path_of(Scenario::Websocket),
+            sse_path: path_of(Scenario::Sse),
             connections,
             idle_connections,
             flight_ms: millis(drill.flight),
@@ -216,23 +235,31 @@ fn lost_by_the_stop(round: &Round) -> u64 {
 }
 
 fn losses(round: &Round) -> impl Iterator<Item = &Count> {
-    round.ledger.counts.iter().filter(|(class, _)| class.is_loss()).map(|(_, count)| count)
+    round.ledger.counts.iter().filter(|((class, _), _)| class.is_loss()).map(|(_, count)| count)
 }
 
 impl Drill {
     fn setup(&self, scenario: Scenario, address: SocketAddr, connections: u32) -> Setup {
         let mut command = self.command.iter().map(|arg| with_port(arg, address.port()));
-        let slow = self.slow_path.as_ref().filter(|_| scenario == Scenario::Slow);
+        let own = self.paths.get(&scenario);
+        // The path that takes bodies stands beside the others' only.
+        let (path, upload) = if scenario == Scenario::HalfSent { (None, own) } else { (own, None) };
+        let flight = match scenario {
+            Scenario::Flight if self.flight.is_zero() => FLIGHT,
+            _ => self.flight,
+        };
         Setup {
             program: command.next().unwrap_or_default(),
             args: command.collect(),
             names_port: self.command.iter().any(|arg| contains_port(arg)),
             address,
             probe: self.path.clone(),
-            path: slow.unwrap_or(&self.path).clone(),
+            path: path.unwrap_or(&self.path).clone(),
+            upload: upload.cloned(),
+            goodbye: self.sse_goodbye.clone(),
             scenario,
             connections,
-            flight: self.flight,
+            flight,
             pipeline: self.pipeline,
             signal: self.signal,
             to_group: self.to_group,
@@ -246,14 +273,15 @@ impl Drill {
         let Some(command) = &self.control else { return Ok(None) };
         let port = free_port().map_err(|source| Error::Io { doing: "looking for a free port", source })?;
         let mut command = command.iter().map(|arg| with_port(arg, port));
-        let path = if setup.scenario == Scenario::Slow { SLOW_PATH } else { "/" };
+        let upload = setup.upload.as_ref().map(|_| control::UPLOAD_PATH.to_owned());
         Ok(Some(Setup {
             program: command.next().unwrap_or_default(),
             args: command.collect(),
             names_port: true,
             address: (Ipv4Addr::LOCALHOST, port).into(),
             probe: "/".to_owned(),
-            path: path.to_owned(),
+            path: control::path_of(setup.scenario).to_owned(),
+            upload,
             signal: StopSignal::TERM,
             to_group: false,
             start_deadline: Duration::from_secs(10),

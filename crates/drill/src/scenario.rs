@@ -4,22 +4,45 @@ use std::str::FromStr;
 
 /// A way to be stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Scenario {
     /// Under load on kept connections.
     Keepalive,
     /// Under load, a new connection for each request.
     Fresh,
+    /// Under load on kept connections, each request some milliseconds on its way.
+    Flight,
+    /// Under load over HTTP/2 (prior knowledge, RFC 9113 §3.3), several streams on each connection.
+    Http2,
     /// With slow requests in flight.
     Slow,
+    /// With requests half sent, heads and bodies, the rest of which follows after the signal.
+    HalfSent,
+    /// With large answers under way to clients that read slowly.
+    SlowReader,
+    /// With WebSockets open, most of them talking.
+    Websocket,
+    /// With streams of server-sent events open.
+    Sse,
     /// With silent keep-alive connections open, a few of which wake after the signal.
     Idle,
 }
 
 impl Scenario {
     /// Every scenario, in the order in which they run.
-    pub const ALL: [Self; 4] = [Self::Keepalive, Self::Fresh, Self::Slow, Self::Idle];
+    pub const ALL: [Self; 10] = [
+        Self::Keepalive,
+        Self::Fresh,
+        Self::Flight,
+        Self::Http2,
+        Self::Slow,
+        Self::HalfSent,
+        Self::SlowReader,
+        Self::Websocket,
+        Self::Sse,
+        Self::Idle,
+    ];
 
     /// The name on the command line and in the JSON.
     #[must_use]
@@ -27,16 +50,22 @@ impl Scenario {
         match self {
             Self::Keepalive => "keepalive",
             Self::Fresh => "fresh",
+            Self::Flight => "flight",
+            Self::Http2 => "http2",
             Self::Slow => "slow",
+            Self::HalfSent => "half-sent",
+            Self::SlowReader => "slow-reader",
+            Self::Websocket => "websocket",
+            Self::Sse => "sse",
             Self::Idle => "idle",
         }
     }
 
-    /// Rounds unless told otherwise: the races of the first two need many, the others are steadier.
+    /// Rounds unless told otherwise: races under load need many, the others are steadier.
     pub(crate) fn default_rounds(self) -> u32 {
         match self {
-            Self::Keepalive | Self::Fresh => 15,
-            Self::Slow | Self::Idle => 3,
+            Self::Keepalive | Self::Fresh | Self::Flight | Self::Http2 => 15,
+            _ => 3,
         }
     }
 
@@ -44,9 +73,21 @@ impl Scenario {
     /// nothing to lose, whoever closes them.
     pub(crate) fn control_rounds(self) -> u32 {
         match self {
-            Self::Keepalive | Self::Fresh => 3,
-            Self::Slow => 1,
+            Self::Keepalive | Self::Fresh | Self::Flight | Self::Http2 => 3,
             Self::Idle => 0,
+            _ => 1,
+        }
+    }
+
+    /// What a server needs to have for this scenario, if that is a path which only its owner can name: what has to
+    /// be there, and the option that names it.
+    pub(crate) fn needs(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Slow => Some(("a path whose answer takes about 500 ms", "--slow-path")),
+            Self::SlowReader => Some(("a path whose answer has some megabytes", "--large-path")),
+            Self::Websocket => Some(("a path of WebSockets that answers each message with one", "--ws-path")),
+            Self::Sse => Some(("a path of server-sent events", "--sse-path")),
+            _ => None,
         }
     }
 

@@ -2,6 +2,7 @@ use crate::printer::UsageError;
 use exeunt_drill::{Drill, Scenario, StopSignal};
 use std::env::current_exe;
 use std::ffi::OsString;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// The built-in site's slow path.
@@ -19,7 +20,11 @@ pub(crate) struct DrillArguments {
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 
-    /// Port on 127.0.0.1 where it listens [default: a free one, put in for {port}]
+    /// IP address where it listens; another than 127.0.0.1 is for a COMMAND in a network namespace of its own
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    host: IpAddr,
+
+    /// Port where it listens [default: a free one, put in for {port}]
     #[arg(long)]
     port: Option<u16>,
 
@@ -31,7 +36,31 @@ pub(crate) struct DrillArguments {
     #[arg(long, value_name = "PATH")]
     slow_path: Option<String>,
 
-    /// Connections at a time
+    /// A path whose answer takes some milliseconds, for the scenario flight [default: that of --path]
+    #[arg(long, value_name = "PATH")]
+    flight_path: Option<String>,
+
+    /// A path that takes bodies by POST, so that half-sent has bodies, too, not heads alone
+    #[arg(long, value_name = "PATH")]
+    upload_path: Option<String>,
+
+    /// A path whose answer has some megabytes, for the scenario slow-reader
+    #[arg(long, value_name = "PATH")]
+    large_path: Option<String>,
+
+    /// A path of WebSockets that answers each message with one, for the scenario websocket
+    #[arg(long, value_name = "PATH")]
+    ws_path: Option<String>,
+
+    /// A path of server-sent events, for the scenario sse
+    #[arg(long, value_name = "PATH")]
+    sse_path: Option<String>,
+
+    /// The event by which a stream of server-sent events says goodbye
+    #[arg(long, value_name = "EVENT", default_value = "goodbye")]
+    sse_goodbye: String,
+
+    /// Connections at a time; streams in http2, and four times the readers in slow-reader
     #[arg(long, value_name = "N", default_value_t = 64)]
     connections: u32,
 
@@ -39,11 +68,12 @@ pub(crate) struct DrillArguments {
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     idle_connections: u32,
 
-    /// Stops in each scenario [default: 15 in keepalive and fresh, 3 in slow and idle]
+    /// Stops in each scenario [default: 15 in keepalive, fresh, flight and http2, 3 in the others]
     #[arg(long, value_name = "N")]
     rounds: Option<u32>,
 
-    /// keepalive, fresh, slow or idle; may be repeated [default: all that can be held]
+    /// keepalive, fresh, flight, http2, slow, half-sent, slow-reader, websocket, sse or idle; may be repeated [default: all
+    /// that can be held]
     #[arg(long, value_name = "NAME")]
     scenario: Vec<Scenario>,
 
@@ -63,8 +93,9 @@ pub(crate) struct DrillArguments {
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = humantime::parse_duration)]
     start_deadline: Duration,
 
-    /// A wait between the client's look at its kept connection and its request, as a network would make
-    #[arg(long, value_name = "MS", default_value_t = 0)]
+    /// A wait between the client's look at its kept connection and its request, as a network would make [default: 5 in
+    /// flight, 0 in the others]
+    #[arg(long, value_name = "MS", default_value_t = 0, hide_default_value = true)]
     flight_ms: u64,
 
     /// Requests sent at once on each connection of keepalive
@@ -102,7 +133,9 @@ impl DrillArguments {
                 .slow_path(BUILT_IN_SLOW_PATH),
         };
         drill = drill
+            .host(self.host)
             .path(&self.path)
+            .sse_goodbye(&self.sse_goodbye)
             .connections(self.connections)
             .idle_connections(self.idle_connections)
             .signal(self.signal)
@@ -114,8 +147,19 @@ impl DrillArguments {
         if let Some(port) = self.port {
             drill = drill.port(port);
         }
-        if let Some(path) = &self.slow_path {
-            drill = drill.slow_path(path);
+        type Name = fn(Drill, String) -> Drill;
+        let paths: [(&Option<String>, Name); 6] = [
+            (&self.slow_path, Drill::slow_path),
+            (&self.flight_path, Drill::flight_path),
+            (&self.upload_path, Drill::upload_path),
+            (&self.large_path, Drill::large_path),
+            (&self.ws_path, Drill::ws_path),
+            (&self.sse_path, Drill::sse_path),
+        ];
+        for (path, name) in paths {
+            if let Some(path) = path {
+                drill = name(drill, path.clone());
+            }
         }
         if let Some(rounds) = self.rounds {
             drill = drill.rounds(rounds);

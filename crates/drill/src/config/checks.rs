@@ -26,7 +26,7 @@ impl Drill {
                 "say where the command listens (--port 8000), or write {port} in it to have a free one put in",
             );
         }
-        for path in [Some(&self.path), self.slow_path.as_ref()].into_iter().flatten() {
+        for path in std::iter::once(&self.path).chain(self.paths.values()) {
             if !path.starts_with('/') {
                 return refuse(
                     format!("the path {path:?} does not begin with a slash"),
@@ -88,18 +88,22 @@ impl Drill {
     }
 
     fn chosen(&self) -> Result<Vec<Scenario>, Error> {
-        let wanted = |scenario: &Scenario| match scenario {
-            Scenario::Slow if self.slow_path.is_none() => false,
-            scenario => self.scenarios.is_empty() || self.scenarios.contains(scenario),
-        };
-        let chosen: Vec<_> = Scenario::ALL.into_iter().filter(wanted).collect();
-        if chosen.is_empty() {
-            return Err(Error::config(
-                "the scenario slow needs a path that takes its time",
-                "name one whose answer takes about 500 ms (--slow-path)",
-            ));
+        let (chosen, left_out): (Vec<_>, Vec<_>) = self
+            .wanted()
+            .partition(|scenario| scenario.needs().is_none() || self.paths.contains_key(scenario));
+        match left_out.first().and_then(|scenario| Some((scenario, scenario.needs()?))) {
+            Some((scenario, (what, option))) if chosen.is_empty() => Err(Error::config(
+                format!("the scenario {scenario} needs {what}"),
+                format!("name one ({option})"),
+            )),
+            _ => Ok(chosen),
         }
-        Ok(chosen)
+    }
+
+    /// Every scenario that was asked for, in order, whether it can be held or not.
+    pub(crate) fn wanted(&self) -> impl Iterator<Item = Scenario> + '_ {
+        let wanted = |scenario: &Scenario| self.scenarios.is_empty() || self.scenarios.contains(scenario);
+        Scenario::ALL.into_iter().filter(wanted)
     }
 }
 
@@ -132,6 +136,8 @@ mod tests {
             (drill().deadline(Duration::MAX), "no deadline"),
             (drill().start_deadline(Duration::MAX), "start deadline"),
             (drill().scenario(Scenario::Slow), "slow"),
+            (drill().scenario(Scenario::Websocket), "each message"),
+            (drill().ws_path("chat"), "slash"),
         ] {
             let error = drill.run(&mut (), &Stop::new()).unwrap_err();
             assert!(matches!(error, Error::Config { .. }), "{error:?}");
@@ -142,9 +148,14 @@ mod tests {
 
     #[test]
     fn scenarios_are_chosen_by_name_or_by_what_is_known() {
-        use Scenario::{Fresh, Idle, Keepalive, Slow};
-        assert_eq!(drill().checked().unwrap(), [Keepalive, Fresh, Idle]);
-        assert_eq!(drill().slow_path("/s").checked().unwrap(), [Keepalive, Fresh, Slow, Idle]);
+        use Scenario::{Flight, Fresh, HalfSent, Http2, Idle, Keepalive, Slow};
+        let always = [Keepalive, Fresh, Flight, Http2, HalfSent, Idle];
+        assert_eq!(drill().checked().unwrap(), always);
+        assert_eq!(drill().upload_path("/u").flight_path("/f").checked().unwrap(), always);
+        let with_slow = [Keepalive, Fresh, Flight, Http2, Slow, HalfSent, Idle];
+        assert_eq!(drill().slow_path("/s").checked().unwrap(), with_slow);
+        let all = drill().slow_path("/s").large_path("/l").ws_path("/w").sse_path("/e");
+        assert_eq!(all.checked().unwrap(), Scenario::ALL);
         assert_eq!(drill().scenario(Idle).scenario(Fresh).checked().unwrap(), [Fresh, Idle]);
         assert_eq!(drill().scenario(Slow).scenario(Fresh).checked().unwrap(), [Fresh]);
     }

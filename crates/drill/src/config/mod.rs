@@ -6,8 +6,9 @@ use crate::run::{self, Progress, Stop};
 use crate::scenario::Scenario;
 use crate::signal::StopSignal;
 use crate::verdict::Verdict;
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 /// A rehearsal: which server, under which load, stopped how.
@@ -17,9 +18,12 @@ use std::time::Duration;
 pub struct Drill {
     pub(crate) command: Vec<OsString>,
     pub(crate) control: Option<Vec<OsString>>,
+    pub(crate) host: IpAddr,
     pub(crate) port: Option<u16>,
     pub(crate) path: String,
-    pub(crate) slow_path: Option<String>,
+    /// Paths that a scenario has for itself; of `half-sent` the one that takes its bodies.
+    pub(crate) paths: BTreeMap<Scenario, String>,
+    pub(crate) sse_goodbye: String,
     pub(crate) connections: u32,
     pub(crate) idle_connections: u32,
     pub(crate) rounds: Option<u32>,
@@ -39,9 +43,11 @@ impl Drill {
         Self {
             command: vec![program.into()],
             control: None,
+            host: Ipv4Addr::LOCALHOST.into(),
             port: None,
             path: "/".to_owned(),
-            slow_path: None,
+            paths: BTreeMap::new(),
+            sse_goodbye: "goodbye".to_owned(),
             connections: 64,
             idle_connections: 1_000,
             rounds: None,
@@ -77,7 +83,15 @@ impl Drill {
         self
     }
 
-    /// The TCP port on 127.0.0.1 where the server listens; a free one by default.
+    /// The address where the server listens, 127.0.0.1 by default. The command still runs on this machine: another
+    /// address is another network namespace of it (`ip netns exec NAME my-server`).
+    #[must_use]
+    pub fn host(mut self, host: IpAddr) -> Self {
+        self.host = host;
+        self
+    }
+
+    /// The TCP port where the server listens; a free one by default.
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.port = Some(port);
@@ -93,12 +107,55 @@ impl Drill {
 
     /// A path whose answer takes about 500 ms. Without it the scenario `slow` is left out.
     #[must_use]
-    pub fn slow_path(mut self, path: impl Into<String>) -> Self {
-        self.slow_path = Some(path.into());
+    pub fn slow_path(self, path: impl Into<String>) -> Self {
+        self.path_of(Scenario::Slow, path)
+    }
+
+    /// A path for `flight` whose answer takes some milliseconds; the [`path`](Self::path) of the requests by default.
+    #[must_use]
+    pub fn flight_path(self, path: impl Into<String>) -> Self {
+        self.path_of(Scenario::Flight, path)
+    }
+
+    /// A path that takes a body by POST and answers when it has the whole. Without it `half-sent` sends heads alone.
+    #[must_use]
+    pub fn upload_path(self, path: impl Into<String>) -> Self {
+        self.path_of(Scenario::HalfSent, path)
+    }
+
+    /// A path whose answer has some megabytes. Without it the scenario `slow-reader` is left out.
+    #[must_use]
+    pub fn large_path(self, path: impl Into<String>) -> Self {
+        self.path_of(Scenario::SlowReader, path)
+    }
+
+    /// A path of WebSockets where each message is answered by one message. Without it the scenario `websocket` is
+    /// left out.
+    #[must_use]
+    pub fn ws_path(self, path: impl Into<String>) -> Self {
+        self.path_of(Scenario::Websocket, path)
+    }
+
+    /// A path of server-sent events. Without it the scenario `sse` is left out.
+    #[must_use]
+    pub fn sse_path(self, path: impl Into<String>) -> Self {
+        self.path_of(Scenario::Sse, path)
+    }
+
+    /// The name of the event by which a stream of server-sent events says goodbye, `goodbye` by default.
+    #[must_use]
+    pub fn sse_goodbye(mut self, event: impl Into<String>) -> Self {
+        self.sse_goodbye = event.into();
         self
     }
 
-    /// Connections at a time, 64 by default (except in `idle`).
+    fn path_of(mut self, scenario: Scenario, path: impl Into<String>) -> Self {
+        self.paths.insert(scenario, path.into());
+        self
+    }
+
+    /// Connections at a time, 64 by default (except in `idle`); streams in `http2`, 8 on a connection, and four times
+    /// the readers in `slow-reader`.
     #[must_use]
     pub fn connections(mut self, connections: u32) -> Self {
         self.connections = connections;
@@ -112,14 +169,15 @@ impl Drill {
         self
     }
 
-    /// Rounds of each scenario. By default 15 of `keepalive` and `fresh`, 3 of the others.
+    /// Rounds of each scenario. By default 15 of `keepalive`, `fresh`, `flight` and `http2`, 3 of the others.
     #[must_use]
     pub fn rounds(mut self, rounds: u32) -> Self {
         self.rounds = Some(rounds);
         self
     }
 
-    /// One more scenario. If none is named: `keepalive`, `fresh`, `idle`, and `slow` where there is a slow path.
+    /// One more scenario. If none is named: all that can be held, which is every one whose path is named, and `http2`
+    /// if the server answers its preface.
     #[must_use]
     pub fn scenario(mut self, scenario: Scenario) -> Self {
         self.scenarios.push(scenario);
@@ -155,7 +213,7 @@ impl Drill {
     }
 
     /// A wait between the client's look at its kept connection and its request, as a network would
-    /// make; none by default. Has to be below 250 ms, or every lost request would count as crossed.
+    /// make; none by default, 5 ms in `flight`. Has to be below 250 ms, or every lost request would count as crossed.
     #[must_use]
     pub fn flight(mut self, flight: Duration) -> Self {
         self.flight = flight;
@@ -191,7 +249,7 @@ impl Drill {
             Some(port) => port,
             None => free_port().map_err(|source| Error::Io { doing: "looking for a free port", source })?,
         };
-        Ok((Ipv4Addr::LOCALHOST, port).into())
+        Ok((self.host, port).into())
     }
 }
 

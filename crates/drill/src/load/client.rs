@@ -1,5 +1,5 @@
 use super::{Load, Watch};
-use crate::observe::{Answer, Connect, Connection, End, Observation, Opened, Sent, Sight};
+use crate::observe::{Answer, Connect, Connection, End, Observation, Opened, Sent, Sight, Subject};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
@@ -62,6 +62,11 @@ pub(super) async fn fresh(load: Rc<Load>) {
     }
 }
 
+/// Before another try.
+pub(super) async fn back_off() {
+    sleep(BACK_OFF).await;
+}
+
 /// What a client does that got no connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
@@ -72,39 +77,35 @@ pub(super) enum Next {
 impl Load {
     /// Connects; a connect that failed is entered as a request that ended there.
     pub(super) async fn connect(&self, watch: &mut Watch) -> Result<(Connection, Instant), Next> {
+        self.connect_with(None, watch).await
+    }
+
+    /// The same with a buffer of so many bytes for what is received.
+    pub(super) async fn connect_with(
+        &self,
+        buffer: Option<u32>,
+        watch: &mut Watch,
+    ) -> Result<(Connection, Instant), Next> {
         if self.closed.get() {
             return Err(Next::Leave);
         }
         let begun = Instant::now();
-        let failed = match Connection::open(self.address, watch).await {
+        let failed = match Connection::open_with(self.address, buffer, watch).await {
             Opened::Connection(connection) => return Ok((connection, begun)),
             Opened::OwnTrouble(error) => {
                 self.ledger.borrow_mut().own_trouble(&error);
-                sleep(BACK_OFF).await;
+                back_off().await;
                 return Err(Next::Retry);
             }
             Opened::Not(connect) => connect,
         };
         let signal = self.signal.at();
-        let seen = Observation {
-            connect: failed,
-            answered_before: 0,
-            close_announced: false,
-            silence: Duration::ZERO,
-            fin_at_send: false,
-            sent: 0,
-            answer: Answer::Nothing,
-            end: End::Open,
-            gone: self.gone.get(),
-            begun,
-            ended: Instant::now(),
-        };
-        self.ledger.borrow_mut().record(seen, true, signal);
+        self.enter(Observation { connect: failed, ..Observation::new(Subject::Request, begun) }, true);
         match failed {
             Connect::Unanswered => Err(Next::Leave),
             Connect::Refused if signal.is_some() => Err(Next::Leave),
             Connect::Refused => {
-                sleep(BACK_OFF).await;
+                back_off().await;
                 Err(Next::Retry)
             }
             Connect::Reset | Connect::Done => Err(Next::Retry),
@@ -134,7 +135,6 @@ impl Load {
                 None => connection.answer(watch).await,
             };
             let seen = Observation {
-                connect: Connect::Done,
                 answered_before,
                 close_announced,
                 silence,
@@ -142,11 +142,9 @@ impl Load {
                 sent: bytes,
                 answer,
                 end,
-                gone: self.gone.get(),
-                begun,
-                ended: Instant::now(),
+                ..Observation::new(Subject::Request, begun)
             };
-            self.ledger.borrow_mut().record(seen, opening, self.signal.at());
+            self.enter(seen, opening);
             match answer {
                 Answer::Whole { says_close, .. } => close_announced |= says_close,
                 _ if close_announced => {}
@@ -156,7 +154,7 @@ impl Load {
         !close_announced && broken.is_none()
     }
 
-    async fn hold_back(&self) {
+    pub(super) async fn hold_back(&self) {
         let pause = self.pause();
         if pause.is_zero() {
             // A client whose connects fail at once must not starve the others.

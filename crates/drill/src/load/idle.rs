@@ -39,15 +39,12 @@ pub(super) async fn idle(load: Rc<Load>, door: Rc<Door>, number: u32) {
         break connection;
     };
 
-    load.silent.set(load.silent.get() + 1);
+    load.stand();
     tokio::select! {
         biased;
         () = load.signal.wait() => {}
         _ = connection.disturbed() => {
-            // The kernel may have told us before the signal's waker did.
-            if load.signal.at().is_none() {
-                load.silent.set(load.silent.get().saturating_sub(1));
-            }
+            load.fall();
             return;
         }
         () = watch.over() => return,

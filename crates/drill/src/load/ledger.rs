@@ -1,4 +1,4 @@
-use crate::observe::{Class, Observation, classify};
+use crate::observe::{Class, Observation, Subject, classify};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -8,9 +8,11 @@ pub(crate) const AT_THE_SIGNAL: Duration = Duration::from_millis(10);
 /// Every request of a round, counted.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
-    pub(crate) counts: BTreeMap<Class, Count>,
+    pub(crate) counts: BTreeMap<(Class, Subject), Count>,
     /// The first of each class but `ok`.
-    pub(crate) examples: BTreeMap<Class, Observation>,
+    pub(crate) examples: BTreeMap<(Class, Subject), Observation>,
+    /// How the peers of long streams saw them end.
+    pub(crate) farewells: BTreeMap<&'static str, u64>,
     begun: Vec<Instant>,
     /// Requests begun before the signal and not the first of a client's first connection.
     pub(crate) later: u64,
@@ -35,7 +37,7 @@ impl Ledger {
     pub(crate) fn record(&mut self, seen: Observation, opening: bool, signal: Option<Instant>) {
         let class = classify(&seen);
         let before = signal.is_none_or(|signal| seen.ended < signal);
-        let count = self.counts.entry(class).or_default();
+        let count = self.counts.entry((class, seen.subject)).or_default();
         count.all += 1;
         count.before += u64::from(before);
 
@@ -49,7 +51,7 @@ impl Ledger {
             self.begun.push(seen.begun);
         }
         if class != Class::Ok {
-            self.examples.entry(class).or_insert(seen);
+            self.examples.entry((class, seen.subject)).or_insert(seen);
         }
     }
 
@@ -67,7 +69,17 @@ impl Ledger {
     }
 
     pub(crate) fn count(&self, class: Class) -> Count {
-        self.counts.get(&class).copied().unwrap_or_default()
+        let mut sum = Count::default();
+        for ((_, _), count) in self.counts.iter().filter(|((of, _), _)| *of == class) {
+            sum.all += count.all;
+            sum.before += count.before;
+        }
+        sum
+    }
+
+    /// A long stream has ended so.
+    pub(crate) fn farewell(&mut self, words: &'static str) {
+        *self.farewells.entry(words).or_default() += 1;
     }
 }
 
@@ -107,6 +119,6 @@ mod tests {
         ledger.record(lost(503), false, None);
         ledger.record(lost(200), false, None);
         assert_eq!(ledger.examples.len(), 1);
-        assert_eq!(ledger.examples[&Class::ErrorStatus].answer, lost(500).answer);
+        assert_eq!(ledger.examples[&(Class::ErrorStatus, Subject::Request)].answer, lost(500).answer);
     }
 }

@@ -1,10 +1,13 @@
-use super::{Answer, Connect, End, Observation};
+use super::{Answer, Connect, End, Observation, Subject};
 use serde::Serialize;
 use std::fmt;
 use std::time::Duration;
 
 /// From this silence on, a request that meets our FIN on the way counts as crossed (`idle_grace`).
 pub(crate) const CROSSED_SILENCE: Duration = Duration::from_millis(250);
+
+/// The Close of a server that goes down (RFC 6455 §7.4.1).
+const GOING_AWAY: u16 = 1001;
 
 /// What became of a request. Every request ends in exactly one class.
 ///
@@ -16,13 +19,17 @@ pub(crate) const CROSSED_SILENCE: Duration = Duration::from_millis(250);
 /// | connect reset: the handshake was done, then undone | [`LostAccept`](Self::LostAccept) |
 /// | whole answer, status 200 to 399 | [`Ok`](Self::Ok) |
 /// | whole answer, any other status | [`ErrorStatus`](Self::ErrorStatus) |
+/// | a WebSocket that was open: Close 1001 | [`Ok`](Self::Ok) |
+/// | the same, any other Close | [`ErrorStatus`](Self::ErrorStatus) |
 /// | an earlier answer on the connection had said `close` | [`Unprocessed`](Self::Unprocessed) |
-/// | bytes that are not HTTP/1 | [`Truncated`](Self::Truncated) |
-/// | part of an answer, then FIN or RST | [`Truncated`](Self::Truncated) |
+/// | a GOAWAY with a lower last stream than this one, or REFUSED_STREAM | [`Unprocessed`](Self::Unprocessed) |
+/// | no answer to a WebSocket's message, but a Close within the connection's round trip and 10 ms of it | [`Crossed`](Self::Crossed) |
+/// | bytes that are none of the protocol | [`Truncated`](Self::Truncated) |
+/// | part of an answer, then FIN, RST or RST_STREAM | [`Truncated`](Self::Truncated) |
 /// | part of an answer, connection still open at the end of the watch | [`Hung`](Self::Hung) |
 /// | no byte, connection open, never answered before, process gone (nobody ever held it) | [`LostAccept`](Self::LostAccept) |
 /// | no byte, connection still open at the end of the watch | [`Hung`](Self::Hung) |
-/// | no byte, then FIN or RST, connection never answered before | [`LostAccept`](Self::LostAccept) |
+/// | no byte, then FIN, RST or RST_STREAM, connection never answered before | [`LostAccept`](Self::LostAccept) |
 /// | the same on a used connection, silent for 250 ms or longer, FIN in our queue at the send | [`Crossed`](Self::Crossed) |
 /// | the same on a used connection otherwise | [`LostReuse`](Self::LostReuse) |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -39,15 +46,17 @@ pub enum Class {
     /// Sent on a connection that the server had not announced it would close, never answered.
     LostReuse,
     /// The same on a connection silent for 250 ms or longer, with the server's FIN under way when the
-    /// request was sent: what HTTP/1 cannot avoid (RFC 9112 §9.5). Counted apart.
+    /// request was sent: what HTTP/1 cannot avoid (RFC 9112 §9.5). Or a message that met the Close of its WebSocket on
+    /// the way: after a Close nothing may be answered (RFC 6455 §5.5.1). Counted apart.
     Crossed,
-    /// Pipelined behind an answer that said `close`: not a loss (RFC 9112 §9.6).
+    /// Pipelined behind an answer that said `close` (RFC 9112 §9.6), or told not to have been processed by a GOAWAY or by
+    /// `REFUSED_STREAM` (RFC 9113 §8.7), so that the client may ask again elsewhere: not a loss.
     Unprocessed,
     /// The answer began and did not arrive whole.
     Truncated,
     /// Neither an answer nor an end of the connection until the watch ended.
     Hung,
-    /// Answered in whole with a status outside 200 to 399.
+    /// Answered in whole with a status outside 200 to 399; a WebSocket, with another Close than 1001.
     ErrorStatus,
 }
 
@@ -121,18 +130,28 @@ pub(crate) fn classify(seen: &Observation) -> Class {
         Connect::Done => {}
     }
     match (seen.answer, seen.end) {
-        (Answer::Whole { status: 200..=399, .. }, _) => Class::Ok,
+        (Answer::Whole { status, .. }, _) if is_good(seen, status) => Class::Ok,
         (Answer::Whole { .. }, _) => Class::ErrorStatus,
         _ if seen.close_announced => Class::Unprocessed,
-        (Answer::Garbage { .. }, _) | (Answer::Part { .. }, End::Fin | End::Reset) => Class::Truncated,
+        _ if seen.met_close => Class::Crossed,
+        (Answer::Garbage { .. }, _) | (Answer::Part { .. }, End::Fin | End::Reset | End::StreamReset) => {
+            Class::Truncated
+        }
         (Answer::Nothing, End::Open) if seen.gone && seen.answered_before == 0 => Class::LostAccept,
         (Answer::Part { .. } | Answer::Nothing, End::Open) => Class::Hung,
-        (Answer::Nothing, End::Fin | End::Reset) if seen.answered_before == 0 => Class::LostAccept,
+        (Answer::Nothing, End::Fin | End::Reset | End::StreamReset) if seen.answered_before == 0 => {
+            Class::LostAccept
+        }
         (Answer::Nothing, End::Fin | End::Reset) if seen.fin_at_send && seen.silence >= CROSSED_SILENCE => {
             Class::Crossed
         }
-        (Answer::Nothing, End::Fin | End::Reset) => Class::LostReuse,
+        (Answer::Nothing, End::Fin | End::Reset | End::StreamReset) => Class::LostReuse,
     }
+}
+
+/// Whether this is how an answer should end. The codes of WebSockets begin above the statuses of HTTP.
+fn is_good(seen: &Observation, status: u16) -> bool {
+    matches!((seen.subject, status), (_, 200..=399) | (Subject::Stream, GOING_AWAY))
 }
 
 #[cfg(test)]
@@ -147,17 +166,12 @@ mod tests {
     fn kept(answer: Answer, end: End) -> Observation {
         let now = Instant::now();
         Observation {
-            connect: Connect::Done,
             answered_before: 7,
-            close_announced: false,
             silence: Duration::from_micros(20),
-            fin_at_send: false,
             sent: 60,
             answer,
             end,
-            gone: false,
-            begun: now,
-            ended: now,
+            ..Observation::new(Subject::Request, now)
         }
     }
 
@@ -180,6 +194,9 @@ mod tests {
         let status = |status| Answer::Whole { status, says_close: false };
         let behind_close = |answer, end| Observation { close_announced: true, ..kept(answer, end) };
         let gone = |seen| Observation { gone: true, ..seen };
+        let of = |subject, seen| Observation { subject, ..seen };
+        let stream = |answer, end| of(Subject::Stream, kept(answer, end));
+        let message = |answer, end| of(Subject::Message, kept(answer, end));
         let table = [
             ("whole", kept(WHOLE, End::Open), Class::Ok),
             ("whole and last", kept(LAST, End::Fin), Class::Ok),
@@ -220,6 +237,28 @@ mod tests {
             ("500", new(status(500), End::Fin), Class::ErrorStatus),
             ("503", kept(status(503), End::Open), Class::ErrorStatus),
             ("101 unasked", kept(status(101), End::Open), Class::ErrorStatus),
+            ("stream of HTTP/2 reset in its body", kept(part, End::StreamReset), Class::Truncated),
+            ("stream of HTTP/2 reset, no head", kept(Answer::Nothing, End::StreamReset), Class::LostReuse),
+            ("the same, the first", new(Answer::Nothing, End::StreamReset), Class::LostAccept),
+            ("above the last stream", behind_close(Answer::Nothing, End::StreamReset), Class::Unprocessed),
+            ("answered message", message(WHOLE, End::Open), Class::Ok),
+            ("message, then FIN", message(Answer::Nothing, End::Fin), Class::LostReuse),
+            (
+                "message that met the Close",
+                Observation { met_close: true, ..message(Answer::Nothing, End::Open) },
+                Class::Crossed,
+            ),
+            ("message, nothing", message(Answer::Nothing, End::Open), Class::Hung),
+            ("Close 1001", stream(status(1001), End::Fin), Class::Ok),
+            ("Close 1000", stream(status(1000), End::Fin), Class::ErrorStatus),
+            ("Close 1011", stream(status(1011), End::Fin), Class::ErrorStatus),
+            ("Close without a code", stream(status(1005), End::Fin), Class::ErrorStatus),
+            ("1001 is no status", kept(status(1001), End::Fin), Class::ErrorStatus),
+            ("upgrade refused", of(Subject::Stream, new(status(503), End::Fin)), Class::ErrorStatus),
+            ("stream torn", stream(part, End::Fin), Class::Truncated),
+            ("stream reset", stream(part, End::Reset), Class::Truncated),
+            ("stream open at the end", stream(part, End::Open), Class::Hung),
+            ("events ended whole", stream(WHOLE, End::Open), Class::Ok),
         ];
         for (name, seen, class) in &table {
             assert_eq!(classify(seen), *class, "{name}");
@@ -232,7 +271,18 @@ mod tests {
     #[test]
     fn a_loss_names_its_rule_and_nothing_else_does() {
         for class in Class::ALL {
-            assert_eq!(class.is_loss(), class.rule().is_some(), "{class}");
+            for subject in [Subject::Request, Subject::Message, Subject::Stream] {
+                assert_eq!(class.is_loss(), subject.rule(class).is_some(), "{class} of {subject:?}");
+            }
         }
+        let rule = |seen: Observation| seen.rule(classify(&seen)).unwrap().0;
+        let close = Answer::Whole { status: 1000, says_close: true };
+        let closed = Observation { subject: Subject::Stream, ..kept(close, End::Fin) };
+        assert_eq!(rule(closed), "D6");
+        // Never opened: a request like any other.
+        assert_eq!(rule(Observation { answered_before: 0, ..closed }), "D4");
+        let part = Answer::Part { bytes: 9 };
+        assert_eq!(rule(Observation { subject: Subject::Stream, ..kept(part, End::Fin) }), "D6");
+        assert_eq!(rule(kept(part, End::Fin)), "D7");
     }
 }

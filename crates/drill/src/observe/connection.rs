@@ -1,13 +1,16 @@
 use super::http::{AnswerReader, Step};
 use super::{Answer, CROSSED_SILENCE, Connect, End};
 use crate::load::Watch;
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::sockopt::socket_error;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
+
+/// Taken from the kernel at a time.
+const CHUNK: usize = 8 * 1024;
 
 /// One raw connection to the server, with what its past says about its requests.
 #[derive(Debug)]
@@ -49,12 +52,33 @@ pub(crate) struct Sent {
     pub(crate) fin_before: bool,
 }
 
+/// Nothing more comes: how the connection stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) end: End,
+    /// The server's FIN was read: what it said is whole, if it may end so.
+    eof: bool,
+}
+
 impl Connection {
     /// Connects; a SYN that nobody answers ends with the watch.
     pub(crate) async fn open(address: SocketAddr, watch: &mut Watch) -> Opened {
+        Self::open_with(address, None, watch).await
+    }
+
+    /// The same with a buffer for what is received of about so many bytes, half of what the kernel then takes
+    /// (tcp(7)): who sends more has to wait until it is read.
+    pub(crate) async fn open_with(address: SocketAddr, buffer: Option<u32>, watch: &mut Watch) -> Opened {
+        let connecting = async {
+            let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+            if let Some(buffer) = buffer {
+                socket.set_recv_buffer_size(buffer)?;
+            }
+            socket.connect(address).await
+        };
         let connected = tokio::select! {
             biased;
-            connected = TcpStream::connect(address) => connected,
+            connected = connecting => connected,
             () = watch.connects_over() => return Opened::Not(Connect::Unanswered),
         };
         let stream = match connected {
@@ -86,6 +110,26 @@ impl Connection {
     /// Whole answers so far.
     pub(crate) fn answered(&self) -> u32 {
         self.answered
+    }
+
+    /// Whether an answer has its head, and not yet its end.
+    pub(crate) fn in_body(&self) -> bool {
+        self.reader.in_body()
+    }
+
+    /// From now on the bodies of answers are kept for [`body`](Self::body).
+    pub(crate) fn keep_body(&mut self) {
+        self.reader.keep_body();
+    }
+
+    /// What came of the body since the last call.
+    pub(crate) fn body(&mut self) -> Vec<u8> {
+        self.reader.body()
+    }
+
+    /// What has come behind the answers: after an upgrade, the first of the new protocol.
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        self.reader.take_rest()
     }
 
     /// Looks without waiting and without taking anything out of the queue.
@@ -128,6 +172,11 @@ impl Connection {
         }
     }
 
+    /// Waits until there is something to read, an end included, and leaves it there. Cancel safe.
+    pub(crate) async fn stirs(&self) {
+        _ = self.stream.peek(&mut [0]).await;
+    }
+
     /// Sends, whatever a look would show, and notes whether the server's FIN was there already.
     ///
     /// `looked`: the caller has looked just now and found silence; a second look could only tell the same.
@@ -146,6 +195,12 @@ impl Connection {
         Sent { at, bytes: bytes.unwrap_or(0), silence, fin_before: before || behind }
     }
 
+    /// Sends what belongs to a request or a stream that has begun; nothing is noted but a reset.
+    pub(crate) fn send_more(&mut self, bytes: &[u8]) {
+        let sent = send(&self.stream, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+        self.reset |= sent.is_err();
+    }
+
     /// The error that the socket holds. Asking for it takes it away, so that it is noted here.
     fn pending_error(&mut self) -> Option<Errno> {
         let error = socket_error(&self.stream).ok()?.err();
@@ -156,54 +211,79 @@ impl Connection {
     /// Reads one answer to its end, to the connection's end, or to the end of the watch.
     pub(crate) async fn answer(&mut self, watch: &mut Watch) -> (Answer, End) {
         loop {
-            if let Some(answer) = self.parsed(false) {
-                return (answer, if self.reset { End::Reset } else { End::Open });
+            if let Some(done) = self.answer_step(watch).await {
+                return done;
             }
+        }
+    }
+
+    /// Reads a piece of an answer, 8 KiB at most; the answer, once it is over. Cancel safe.
+    pub(crate) async fn answer_step(&mut self, watch: &mut Watch) -> Option<(Answer, End)> {
+        if let Some(answer) = self.parsed(false) {
+            return Some((answer, if self.reset { End::Reset } else { End::Open }));
+        }
+        match self.bytes(watch).await {
+            Ok(bytes) => {
+                self.reader.push(&bytes);
+                None
+            }
+            Err(ended) => {
+                let whole = if ended.eof { self.parsed(true) } else { None };
+                Some((whole.unwrap_or_else(|| self.begun()), ended.end))
+            }
+        }
+    }
+
+    /// What comes next, whatever it means: to the connection's end, or to the end of the watch. Cancel safe.
+    pub(crate) async fn bytes(&mut self, watch: &mut Watch) -> Result<Vec<u8>, Ended> {
+        loop {
             match self.read() {
-                Ok(0) => return self.at_eof(),
-                Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     let ready = tokio::select! {
                         biased;
                         ready = self.stream.readable() => ready.is_ok(),
-                        () = watch.over() => return self.last_look(),
+                        // What the kernel holds at this instant decides, not what the runtime got round to.
+                        () = watch.over() => {
+                            let read = self.recv();
+                            return self.taken(read);
+                        }
                     };
                     if !ready {
-                        return self.ended(End::Reset);
+                        return Err(Ended { end: End::Reset, eof: false });
                     }
                 }
-                Err(_) => return self.ended(End::Reset),
+                read => return self.taken(read),
             }
         }
     }
 
-    fn read(&mut self) -> io::Result<usize> {
-        let mut buffer = [0_u8; 8 * 1024];
+    fn read(&self) -> io::Result<Vec<u8>> {
+        let mut buffer = [0_u8; CHUNK];
         let count = self.stream.try_read(&mut buffer)?;
-        self.take(buffer.get(..count).unwrap_or_default());
-        Ok(count)
+        Ok(buffer.get(..count).unwrap_or_default().to_vec())
     }
 
-    /// The watch is over: what the kernel holds at this instant decides, not what the runtime got round to.
-    fn last_look(&mut self) -> (Answer, End) {
-        let mut buffer = [0_u8; 8 * 1024];
-        loop {
-            if let Some(answer) = self.parsed(false) {
-                return (answer, End::Open);
+    /// Past tokio's readiness.
+    fn recv(&self) -> io::Result<Vec<u8>> {
+        let mut buffer = [0_u8; CHUNK];
+        let (_, count) = retry_on_intr(|| recv(&self.stream, &mut buffer, RecvFlags::DONTWAIT))?;
+        Ok(buffer.get(..count).unwrap_or_default().to_vec())
+    }
+
+    fn taken(&mut self, read: io::Result<Vec<u8>>) -> Result<Vec<u8>, Ended> {
+        match read {
+            Ok(bytes) if bytes.is_empty() => {
+                // After a FIN a read keeps saying "end", even if a reset followed: only the socket's error tells.
+                _ = self.pending_error();
+                Err(Ended { end: if self.reset { End::Reset } else { End::Fin }, eof: true })
             }
-            match recv(&self.stream, &mut buffer, RecvFlags::DONTWAIT) {
-                Ok((_, 0)) => return self.at_eof(),
-                Ok((_, count)) => self.take(buffer.get(..count).unwrap_or_default()),
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return self.ended(End::Open),
-                Err(_) => return self.ended(End::Reset),
+            Ok(bytes) => {
+                self.last_byte = Instant::now();
+                Ok(bytes)
             }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Err(Ended { end: End::Open, eof: false }),
+            Err(_) => Err(Ended { end: End::Reset, eof: false }),
         }
-    }
-
-    fn take(&mut self, bytes: &[u8]) {
-        self.reader.push(bytes);
-        self.last_byte = Instant::now();
     }
 
     fn parsed(&mut self, eof: bool) -> Option<Answer> {
@@ -218,20 +298,12 @@ impl Connection {
         }
     }
 
-    /// After a FIN a read keeps saying "end", even if a reset followed: only the socket's error tells.
-    fn at_eof(&mut self) -> (Answer, End) {
-        let whole = self.parsed(true);
-        _ = self.pending_error();
-        let end = if self.reset { End::Reset } else { End::Fin };
-        whole.map_or_else(|| self.ended(end), |answer| (answer, end))
-    }
-
-    fn ended(&self, end: End) -> (Answer, End) {
-        let answer = match self.reader.begun() {
+    /// An answer that is not over.
+    pub(crate) fn begun(&self) -> Answer {
+        match self.reader.begun() {
             0 => Answer::Nothing,
             bytes => Answer::Part { bytes },
-        };
-        (answer, end)
+        }
     }
 }
 

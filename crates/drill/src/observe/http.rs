@@ -3,6 +3,8 @@ use httparse::{EMPTY_HEADER, Response, Status};
 /// Heads beyond these limits are garbage to the drill: no server it judges needs more.
 const MAX_HEADERS: usize = 100;
 const MAX_HEAD: usize = 64 * 1024;
+/// Behind each chunk (RFC 9112 §7.1).
+const CRLF: u64 = 2;
 
 /// Finds the end of each answer in a stream of bytes: a parser without I/O.
 ///
@@ -18,6 +20,8 @@ pub(crate) struct AnswerReader {
     says_close: bool,
     /// Bytes of the current answer that were used up.
     bytes: usize,
+    /// The body, where somebody wants it.
+    body: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -59,6 +63,26 @@ impl AnswerReader {
         !self.rest().is_empty()
     }
 
+    /// Whether an answer has its head, and not yet its end.
+    pub(crate) fn in_body(&self) -> bool {
+        !matches!(self.state, State::Head)
+    }
+
+    /// From now on the content of bodies is kept for [`body`](Self::body).
+    pub(crate) fn keep_body(&mut self) {
+        self.body.get_or_insert_default();
+    }
+
+    /// What came of the body since the last call.
+    pub(crate) fn body(&mut self) -> Vec<u8> {
+        self.body.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// What is here and belongs to no answer.
+    pub(crate) fn take_rest(&mut self) -> Vec<u8> {
+        self.buffer.split_off(self.used.min(self.buffer.len()))
+    }
+
     /// Goes as far as the bytes carry; `eof` tells that none will follow.
     pub(crate) fn step(&mut self, eof: bool) -> Step {
         loop {
@@ -68,7 +92,7 @@ impl AnswerReader {
                     Err(why) => return Step::Garbage(why),
                 },
                 State::Sized(left) => {
-                    let left = self.skip(left);
+                    let left = self.skip(left, 0);
                     self.state = State::Sized(left);
                     if left == 0 {
                         return self.whole();
@@ -80,7 +104,7 @@ impl AnswerReader {
                     Err(why) => return Step::Garbage(why),
                 },
                 State::Chunk(left) => {
-                    let left = self.skip(left);
+                    let left = self.skip(left, CRLF);
                     self.state = if left == 0 { State::ChunkSize } else { State::Chunk(left) };
                     left == 0
                 }
@@ -89,7 +113,7 @@ impl AnswerReader {
                     line => line.is_some(),
                 },
                 State::UntilClose => {
-                    self.skip(u64::MAX);
+                    self.skip(u64::MAX, 0);
                     if eof {
                         return self.whole();
                     }
@@ -111,9 +135,15 @@ impl AnswerReader {
         self.bytes += count;
     }
 
-    /// Uses up to `count` bytes and answers how many are still missing.
-    fn skip(&mut self, count: u64) -> u64 {
-        let here = self.rest().len().min(usize::try_from(count).unwrap_or(usize::MAX));
+    /// Uses up to `count` bytes of a body and answers how many are still missing. The last `framing` of them are none
+    /// of its content.
+    fn skip(&mut self, count: u64, framing: u64) -> u64 {
+        let rest = self.buffer.get(self.used..).unwrap_or_default();
+        let here = rest.len().min(usize::try_from(count).unwrap_or(usize::MAX));
+        if let Some(body) = &mut self.body {
+            let content = usize::try_from(count.saturating_sub(framing)).unwrap_or(usize::MAX);
+            body.extend(rest.iter().take(here.min(content)));
+        }
         self.advance(here);
         count - here as u64
     }
@@ -160,7 +190,7 @@ impl AnswerReader {
                 self.advance(used);
                 self.state = match size {
                     0 => State::Trailer,
-                    size => State::Chunk(size.checked_add(2).ok_or("a chunk size beyond all measure")?),
+                    size => State::Chunk(size.checked_add(CRLF).ok_or("a chunk size beyond all measure")?),
                 };
                 Ok(true)
             }
@@ -284,6 +314,33 @@ mod tests {
         assert_eq!(reader.step(false), LAST);
         assert!(reader.has_rest());
         assert_eq!(reader.begun(), 4);
+    }
+
+    #[test]
+    fn a_body_is_kept_without_its_framing() {
+        for text in [
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n3\r\n\n\r\n\r\n0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhi\n\r\n",
+            "HTTP/1.1 200 OK\r\n\r\nhi\n\r\n",
+        ] {
+            let mut reader = AnswerReader::default();
+            reader.keep_body();
+            let mut body = Vec::new();
+            for byte in text.as_bytes() {
+                reader.push(&[*byte]);
+                reader.step(false);
+                body.extend(reader.body());
+            }
+            assert_eq!(body, b"hi\n\r\n", "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_follows_an_upgrade_is_handed_over() {
+        let mut reader = AnswerReader::default();
+        reader.push(b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\n\r\n\x88\x00");
+        assert_eq!(reader.step(false), Step::Whole { status: 101, says_close: false });
+        assert_eq!((reader.take_rest(), reader.has_rest()), (b"\x88\x00".to_vec(), false));
     }
 
     #[test]

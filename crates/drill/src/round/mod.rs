@@ -30,9 +30,11 @@ const CONNECT_SETTLE: Duration = Duration::from_millis(30);
 const SETTLE: Duration = Duration::from_secs(1);
 /// Children may follow their parent so long after it.
 const CHILDREN_SETTLE: Duration = Duration::from_millis(250);
-/// Silence before the signal in `idle`, and the bound for getting there.
+/// Silence before the signal in `idle`; elsewhere some time for a server to take what was sent; the bound for getting
+/// there.
 const SILENCE: Duration = Duration::from_millis(300);
-const SILENT_WITHIN: Duration = Duration::from_secs(15);
+const STANDING: Duration = Duration::from_millis(100);
+const IN_PLACE_WITHIN: Duration = Duration::from_secs(15);
 
 /// What a round needs to know.
 #[derive(Clone, Debug)]
@@ -45,6 +47,9 @@ pub(crate) struct Setup {
     /// The path that has to answer before the load begins.
     pub(crate) probe: String,
     pub(crate) path: String,
+    /// The path that takes bodies, in `half-sent`.
+    pub(crate) upload: Option<String>,
+    pub(crate) goodbye: String,
     pub(crate) scenario: Scenario,
     pub(crate) connections: u32,
     pub(crate) flight: Duration,
@@ -86,11 +91,11 @@ impl Setup {
     async fn rehearse(&self, server: &mut Server) -> Round {
         let mut random = Random::new();
         let warm_up = match self.scenario {
-            Scenario::Keepalive | Scenario::Fresh => {
+            Scenario::Keepalive | Scenario::Fresh | Scenario::Flight | Scenario::Http2 => {
                 Some(Duration::from_millis(200) + random.up_to(Duration::from_millis(100)))
             }
             Scenario::Slow => Some(Duration::from_millis(600) + random.up_to(Duration::from_millis(400))),
-            Scenario::Idle => None,
+            _ => None,
         };
         let batch = if self.scenario.pipelines() { self.pipeline } else { 1 };
         let load = Rc::new(Load {
@@ -99,7 +104,10 @@ impl Setup {
             connections: self.connections,
             flight: self.flight,
             batch,
-            request: load::request(self.address, &self.path, batch),
+            request: load::request_of(self.scenario, self.address, &self.path, batch),
+            path: self.path.clone(),
+            upload: self.upload.as_ref().map(|path| load::upload(self.address, path)),
+            goodbye: self.goodbye.clone(),
             limits: Limits::default(),
             signal: Signalled::default(),
             planned: warm_up.map(|warm_up| Instant::now() + warm_up),
@@ -107,7 +115,7 @@ impl Setup {
             closed: Cell::new(false),
             ledger: RefCell::default(),
             random: RefCell::new(random),
-            silent: Cell::new(0),
+            standing: Cell::new(0),
         });
         let mut clients = load::start(&load);
         let send = server.signaller(self.signal.raw(), self.to_group);
@@ -122,7 +130,7 @@ impl Setup {
             round.ledger = load.ledger.take();
             return round;
         };
-        let silent = load.silent.get();
+        let standing = load.standing.get();
         let exit = tokio::select! {
             exit = server.ended() => Some(exit),
             () = sleep_until((signal + self.deadline).into()) => None,
@@ -133,7 +141,7 @@ impl Setup {
         round.signal = Some(signal);
         round.exit = exit;
         round.ledger = load.ledger.take();
-        round.void = void::void(self.scenario, self.connections, &round.ledger, signal, silent);
+        round.void = void::void(self.scenario, self.connections, &round.ledger, signal, standing);
         match exit {
             Some(exit) => self.look_round(server, exit, &mut round).await,
             None => round.faults.push(Fault::new(FaultKind::IgnoredSignal {
@@ -177,7 +185,7 @@ async fn stop(
     let at = match load.planned {
         Some(planned) => planned,
         None => tokio::select! {
-            () = silence(load, clients) => {
+            () = in_place(load, clients) => {
                 Instant::now() + load.random.borrow_mut().up_to(Duration::from_millis(50))
             }
             _ = server.ended() => return None,
@@ -195,22 +203,22 @@ async fn stop(
     server.exit().is_none_or(|exit| exit.at >= signal).then_some(signal)
 }
 
-/// Until every idle client is silent or has left, and some time more.
-async fn silence(load: &Load, clients: &mut JoinSet<()>) {
+/// Until every client has taken its place or has left, and some time more.
+async fn in_place(load: &Load, clients: &mut JoinSet<()>) {
     let settled = async {
         loop {
             while let Some(ended) = clients.try_join_next() {
                 pass_on(ended);
             }
-            if clients.len() == load.silent.get() as usize {
+            if clients.len() == load.standing.get() as usize {
                 break;
             }
             sleep(Duration::from_millis(5)).await;
         }
     };
-    // Whoever is not silent by then is missing from the count, which makes the round void.
-    _ = timeout(SILENT_WITHIN, settled).await;
-    sleep(SILENCE).await;
+    // Whoever is not there by then is missing from the count, which makes the round void.
+    _ = timeout(IN_PLACE_WITHIN, settled).await;
+    sleep(if load.scenario == Scenario::Idle { SILENCE } else { STANDING }).await;
 }
 
 /// Lets the clients see the end of what they began, as long as that makes sense.

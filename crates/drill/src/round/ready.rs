@@ -1,7 +1,8 @@
 use super::Setup;
-use crate::load::{Limits, request};
+use crate::load::{Limits, request, speaks_http2};
 use crate::observe::{Answer, Connection, Opened};
 use crate::process::Server;
+use crate::scenario::Scenario;
 use crate::verdict::{Fault, FaultKind};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -32,7 +33,7 @@ pub(super) async fn ready(server: &mut Server, setup: &Setup) -> Result<(), Faul
         // Not if it has ended: whoever answers then is somebody else.
         biased;
         exit = server.ended() => Some(exit.status),
-        () = asking => return Ok(()),
+        () = asking => return speaks(setup).await,
         () = sleep_until(until.into()) => None,
     };
     let after_ms = setup.start_deadline.as_millis().try_into().unwrap_or(u64::MAX);
@@ -53,6 +54,19 @@ pub(crate) async fn answers(address: SocketAddr) -> bool {
         Ok(Err(_)) => false,
         Err(_) => true,
     }
+}
+
+/// Whether it speaks what the scenario does.
+async fn speaks(setup: &Setup) -> Result<(), Fault> {
+    if setup.scenario != Scenario::Http2 {
+        return Ok(());
+    }
+    let mut watch = Limits::default().watch();
+    let speaks = match Connection::open(setup.address, &mut watch).await {
+        Opened::Connection(connection) => speaks_http2(connection, &mut watch).await,
+        Opened::Not(_) | Opened::OwnTrouble(_) => false,
+    };
+    if speaks { Ok(()) } else { Err(Fault::new(FaultKind::NoHttp2)) }
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -1,4 +1,4 @@
-use crate::load::Ledger;
+use crate::load::{Ledger, clients_of};
 use crate::scenario::Scenario;
 use serde::Serialize;
 use std::fmt;
@@ -41,6 +41,13 @@ pub enum Void {
         /// Of how many.
         of: u32,
     },
+    /// Too few clients had taken the place in which the scenario wants them: half sent, reading, streaming; 90 % have to.
+    NotInPlace {
+        /// How many had.
+        in_place: u32,
+        /// Of how many.
+        of: u32,
+    },
 }
 
 impl Void {
@@ -66,6 +73,11 @@ impl fmt::Display for Void {
             Self::NotInFlight { in_flight, needed } => {
                 write!(f, "only {in_flight} slow requests were in flight at the signal, {needed} needed")
             }
+            Self::NotInPlace { in_place, of } => write!(
+                f,
+                "only {in_place} of {of} connections were at the signal as the scenario wants them (half sent, \
+                 unread, streaming), 90 % needed"
+            ),
             Self::NotOpen { open, of } => {
                 write!(f, "only {open} of {of} idle connections were open at the signal, 90 % needed")
             }
@@ -79,16 +91,17 @@ pub(super) fn void(
     connections: u32,
     ledger: &Ledger,
     signal: Instant,
-    silent: u32,
+    standing: u32,
 ) -> Option<Void> {
     let needed = u64::from(UNDER_LOAD.min(connections.div_ceil(3)));
     let (reused, of) = (ledger.reused, ledger.later);
     // 99 %, each client's very first request apart: that one cannot reuse anything.
-    if scenario == Scenario::Keepalive && (of == 0 || reused * 100 < of * 99) {
+    let keeps = matches!(scenario, Scenario::Keepalive | Scenario::Flight | Scenario::Http2);
+    if keeps && (of == 0 || reused * 100 < of * 99) {
         return Some(Void::NotKept { reused, of });
     }
     match scenario {
-        Scenario::Keepalive | Scenario::Fresh => {
+        Scenario::Keepalive | Scenario::Fresh | Scenario::Flight | Scenario::Http2 => {
             let begun = ledger.begun_at(signal) as u64;
             (begun < needed).then_some(Void::NoLoad { begun, needed })
         }
@@ -96,9 +109,18 @@ pub(super) fn void(
             let in_flight = ledger.in_flight;
             (in_flight < needed).then_some(Void::NotInFlight { in_flight, needed })
         }
-        Scenario::Idle => (u64::from(silent) * 10 < u64::from(connections) * 9)
-            .then_some(Void::NotOpen { open: silent, of: connections }),
+        Scenario::Idle => {
+            is_few(standing, connections).then_some(Void::NotOpen { open: standing, of: connections })
+        }
+        Scenario::HalfSent | Scenario::SlowReader | Scenario::Websocket | Scenario::Sse => {
+            let of = clients_of(scenario, connections);
+            is_few(standing, of).then_some(Void::NotInPlace { in_place: standing, of })
+        }
     }
+}
+
+fn is_few(standing: u32, of: u32) -> bool {
+    u64::from(standing) * 10 < u64::from(of) * 9
 }
 
 #[cfg(test)]
@@ -139,6 +161,10 @@ mod tests {
             (Scenario::Keepalive, 64, 100, 1, false),
             (Scenario::Keepalive, 64, 100, 2, true),
             (Scenario::Keepalive, 64, 100, 100, true),
+            (Scenario::Flight, 64, 20, 0, false),
+            (Scenario::Flight, 64, 100, 2, true),
+            (Scenario::Http2, 64, 19, 0, true),
+            (Scenario::Http2, 64, 100, 100, true),
             (Scenario::Slow, 64, 19, 0, true),
             (Scenario::Slow, 64, 20, 20, false),
         ];
@@ -149,9 +175,20 @@ mod tests {
     }
 
     #[test]
-    fn idle_needs_its_connections() {
+    fn those_who_wait_for_the_signal_have_to_be_there() {
         let (ledger, signal) = (Ledger::default(), Instant::now());
         assert!(void(Scenario::Idle, 1_000, &ledger, signal, 899).is_some());
         assert_eq!(void(Scenario::Idle, 1_000, &ledger, signal, 900), None);
+        for (scenario, of) in [
+            (Scenario::HalfSent, 100),
+            (Scenario::SlowReader, 25),
+            (Scenario::Websocket, 100),
+            (Scenario::Sse, 100),
+        ] {
+            let enough = (of * 9_u32).div_ceil(10);
+            let few = void(scenario, 100, &ledger, signal, enough - 1);
+            assert_eq!(few, Some(Void::NotInPlace { in_place: enough - 1, of }));
+            assert_eq!(void(scenario, 100, &ledger, signal, of), None);
+        }
     }
 }

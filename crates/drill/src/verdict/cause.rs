@@ -1,4 +1,4 @@
-use crate::observe::{Answer, Class, Observation};
+use crate::observe::{Answer, Class, End, Observation, Subject};
 use crate::process::ExitStatus;
 use crate::signal::StopSignal;
 
@@ -26,10 +26,37 @@ pub(super) fn cause(
              one that ends at once), so whatever was begun vanished with it"
         );
     }
+    match (seen.subject, class) {
+        (Subject::Message, Class::LostReuse) => {
+            return format!(
+                "the WebSocket ended {} ms after the message was sent, without an answer to it",
+                seen.ended.saturating_duration_since(seen.begun).as_millis()
+            );
+        }
+        (Subject::Stream, Class::Truncated) if !matches!(seen.answer, Answer::Garbage { .. }) => {
+            return "the connection ended under an open stream, whose peer was told nothing: no Close, no last \
+                    event, no end of the chunks"
+                .to_owned();
+        }
+        (Subject::Stream, Class::ErrorStatus) if seen.answered_before > 0 => {
+            return match seen.answer {
+                Answer::Whole { status, .. } => {
+                    format!("it said Close {status}, which is not \"going away\"")
+                }
+                _ => String::new(),
+            };
+        }
+        _ => {}
+    }
     match class {
         Class::LostAccept => {
             "the kernel had done the handshake, but the server closed its listener, or ended, \
                               with the connection in the queue or the request unread"
+                .to_owned()
+        }
+        Class::LostReuse if seen.end == End::StreamReset => {
+            "it reset a stream that it had not answered, and did not say that it had not processed it \
+             (REFUSED_STREAM, or a GOAWAY with a lower last stream)"
                 .to_owned()
         }
         Class::LostReuse if seen.fin_at_send => format!(
@@ -39,11 +66,12 @@ pub(super) fn cause(
         ),
         Class::LostReuse => {
             "the server closed a kept connection as the next request arrived, without having \
-                             announced it (`Connection: close` on the answer before)"
+                             announced it (`Connection: close` on the answer before; in HTTP/2, a GOAWAY)"
                 .to_owned()
         }
         Class::Truncated => match seen.answer {
-            Answer::Garbage { why, .. } => format!("what came is not an HTTP/1 answer: {why}"),
+            Answer::Garbage { why, .. } => format!("what came is no answer of the protocol: {why}"),
+            _ if seen.end == End::StreamReset => "it reset a stream whose answer it had begun".to_owned(),
             _ => "the connection ended before the whole answer was out".to_owned(),
         },
         Class::Hung => format!(
@@ -62,23 +90,17 @@ pub(super) fn cause(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::{Connect, End};
     use std::time::{Duration, Instant};
 
     #[test]
     fn a_death_by_the_signal_explains_what_vanished() {
         let seen = Observation {
-            connect: Connect::Done,
             answered_before: 1,
-            close_announced: false,
-            silence: Duration::ZERO,
-            fin_at_send: false,
             sent: 60,
             answer: Answer::Whole { status: 503, says_close: true },
             end: End::Reset,
             gone: true,
-            begun: Instant::now(),
-            ended: Instant::now(),
+            ..Observation::new(Subject::Request, Instant::now())
         };
         let why = |class, exit, before| cause(class, &seen, exit, StopSignal::TERM, before);
         let died = Some((ExitStatus::Signal(15), 0.4));
@@ -87,13 +109,27 @@ mod tests {
         );
         assert!(why(Class::LostReuse, Some((ExitStatus::Signal(15), 300.0)), false).contains("announced"));
         assert!(why(Class::LostReuse, Some((ExitStatus::Code(0), 0.4)), false).contains("announced"));
-        let fin = Observation { fin_at_send: true, silence: Duration::from_millis(5), ..seen.clone() };
+        let fin = Observation { fin_at_send: true, silence: Duration::from_millis(5), ..seen };
         let early = cause(Class::LostReuse, &fin, None, StopSignal::TERM, false);
         assert!(early.contains("silent for 5 ms"), "{early}");
-        let late = Observation { ended: seen.begun + Duration::from_millis(443), ..seen.clone() };
+        let late = Observation { ended: seen.begun + Duration::from_millis(443), ..seen };
         let hung = cause(Class::Hung, &late, None, StopSignal::TERM, false);
         assert!(hung.contains("443 ms after it began"), "{hung}");
         assert!(why(Class::LostAccept, None, false).contains("queue"));
+        let of = |subject, class, answer| {
+            let seen = Observation { subject, answer, ended: seen.begun + Duration::from_millis(77), ..seen };
+            cause(class, &seen, None, StopSignal::TERM, false)
+        };
+        let message = of(Subject::Message, Class::LostReuse, Answer::Nothing);
+        assert!(message.contains("77 ms after the message"), "{message}");
+        let torn = of(Subject::Stream, Class::Truncated, Answer::Part { bytes: 9 });
+        assert!(torn.contains("told nothing"), "{torn}");
+        let close = Answer::Whole { status: 1011, says_close: true };
+        assert!(of(Subject::Stream, Class::ErrorStatus, close).contains("Close 1011"));
+        let reset = Observation { end: End::StreamReset, ..seen };
+        assert!(cause(Class::LostReuse, &reset, None, StopSignal::TERM, false).contains("REFUSED_STREAM"));
+        let reset = Observation { answer: Answer::Part { bytes: 9 }, ..reset };
+        assert!(cause(Class::Truncated, &reset, None, StopSignal::TERM, false).contains("begun"));
         assert!(why(Class::ErrorStatus, died, false).contains("503"));
         assert!(why(Class::LostReuse, died, true).contains("before any signal"));
     }

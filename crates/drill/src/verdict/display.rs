@@ -34,6 +34,7 @@ impl fmt::Display for Verdict {
             }
         }
         writeln!(f)?;
+        farewells(self, f)?;
         controls(self, f)?;
         for note in &self.notes {
             writeln!(f, "note: {note}")?;
@@ -45,13 +46,13 @@ impl fmt::Display for Verdict {
 fn table(verdict: &Verdict, f: &mut Formatter<'_>) -> fmt::Result {
     writeln!(
         f,
-        "{:<10} {:>6} {:>5} {:>9} {:>9} {:>8} {:>8} {:>7}  exit after ms (min/median/max)",
+        "{:<11} {:>6} {:>5} {:>9} {:>9} {:>8} {:>8} {:>7}  exit after ms (min/median/max)",
         "scenario", "rounds", "void", "requests", "ok", "refused", "crossed", "lost"
     )?;
     for verdict in &verdict.scenarios {
         write!(
             f,
-            "{:<10} {:>6} {:>5} {:>9} {:>9} {:>8} {:>8} {:>7}  ",
+            "{:<11} {:>6} {:>5} {:>9} {:>9} {:>8} {:>8} {:>7}  ",
             verdict.scenario,
             format_args!("{}/{}", verdict.rounds, verdict.rounds_wanted).to_string(),
             verdict.void_rounds.len(),
@@ -124,6 +125,16 @@ impl fmt::Display for Counted {
     }
 }
 
+/// How long streams ended, as their peers saw it.
+fn farewells(verdict: &Verdict, f: &mut Formatter<'_>) -> fmt::Result {
+    for scenario in verdict.scenarios.iter().filter(|scenario| !scenario.farewells.is_empty()) {
+        let seen: Vec<_> =
+            scenario.farewells.iter().map(|(farewell, count)| format!("{count} × {farewell}")).collect();
+        writeln!(f, "{}: its peers saw {}", scenario.scenario, seen.join(", "))?;
+    }
+    Ok(())
+}
+
 fn controls(verdict: &Verdict, f: &mut Formatter<'_>) -> fmt::Result {
     let held: Vec<_> = verdict
         .scenarios
@@ -164,7 +175,7 @@ fn conclusion(verdict: &Verdict, f: &mut Formatter<'_>) -> fmt::Result {
 mod tests {
     use super::super::{Control, Fault, FaultKind, Settings, judge, judge_scenario};
     use super::*;
-    use crate::observe::{Answer, Connect, End, Observation};
+    use crate::observe::{Answer, End, Observation, Subject};
     use crate::process::{Exit, ExitStatus, Process};
     use crate::round::{Round, Void};
     use crate::scenario::Scenario;
@@ -175,17 +186,14 @@ mod tests {
 
     fn request(answer: Answer, end: End, begun: Instant, answered_before: u32) -> Observation {
         Observation {
-            connect: Connect::Done,
             answered_before,
-            close_announced: false,
             silence: Duration::from_micros(300),
-            fin_at_send: false,
             sent: 67,
             answer,
             end,
             gone: true,
-            begun,
             ended: begun + 4 * MS,
+            ..Observation::new(Subject::Request, begun)
         }
     }
 
@@ -215,8 +223,14 @@ mod tests {
                 port: 8000,
                 signal: "SIGTERM".to_owned(),
                 to_group: false,
+                host: "127.0.0.1".to_owned(),
                 path: "/".to_owned(),
                 slow_path: None,
+                flight_path: None,
+                upload_path: None,
+                large_path: None,
+                ws_path: None,
+                sse_path: None,
                 connections: 64,
                 idle_connections: 1_000,
                 flight_ms: 0.0,
@@ -244,9 +258,9 @@ mod tests {
         drilled: server 8000
         stopped with SIGTERM on port 8000, 64 connections; 12.3 s in all
 
-        scenario   rounds  void  requests        ok  refused  crossed    lost  exit after ms (min/median/max)
-        keepalive     2/2     0       400       400        0        0       0  40.0 / 40.0 / 42.0, exit status 0
-        idle          2/2     0       400       400        0        0       0  40.0 / 40.0 / 42.0, exit status 0
+        scenario    rounds  void  requests        ok  refused  crossed    lost  exit after ms (min/median/max)
+        keepalive      2/2     0       400       400        0        0       0  40.0 / 40.0 / 42.0, exit status 0
+        idle           2/2     0       400       400        0        0       0  40.0 / 40.0 / 42.0, exit status 0
 
         control: a server that drops everything lost 99 in 3 rounds of keepalive (idle connections have nothing to lose)
         verdict: PASS, nothing lost in 4 stops and 800 requests
@@ -273,10 +287,10 @@ mod tests {
         drilled: server 8000
         stopped with SIGTERM on port 8000, 64 connections; 12.3 s in all
 
-        scenario   rounds  void  requests        ok  refused  crossed    lost  exit after ms (min/median/max)
-        keepalive     2/2     0       403       400        0        0       3  1.0 / 1.0 / 1.0, ended by SIGTERM
-        fresh         2/2     0       400       400        0        0       0  20.0 / 20.0 / 20.0, exit status 0
-        slow          0/2     1       201       200        0        0       1  2.0 / 2.0 / 2.0, ended by SIGTERM
+        scenario    rounds  void  requests        ok  refused  crossed    lost  exit after ms (min/median/max)
+        keepalive      2/2     0       403       400        0        0       3  1.0 / 1.0 / 1.0, ended by SIGTERM
+        fresh          2/2     0       400       400        0        0       0  20.0 / 20.0 / 20.0, exit status 0
+        slow           0/2     1       201       200        0        0       1  2.0 / 2.0 / 2.0, ended by SIGTERM
 
         keepalive: LOST
           3 × lost_reuse in 2 rounds
@@ -312,8 +326,8 @@ mod tests {
         drilled: server 8000
         stopped with SIGTERM on port 8000, 64 connections; 12.3 s in all
 
-        scenario   rounds  void  requests        ok  refused  crossed    lost  exit after ms (min/median/max)
-        keepalive     0/2     1       200       200        0        0       0  2.0 / 2.0 / 2.0, exit status 0
+        scenario    rounds  void  requests        ok  refused  crossed    lost  exit after ms (min/median/max)
+        keepalive      0/2     1       200       200        0        0       0  2.0 / 2.0 / 2.0, exit status 0
 
         keepalive: INCONCLUSIVE
           1 void round, such as round 1: only 0 of 199 requests before the signal reused a connection, 99 % needed

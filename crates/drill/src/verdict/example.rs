@@ -1,4 +1,4 @@
-use crate::observe::{Answer, Class, Connect, End, Observation, classify};
+use crate::observe::{Answer, Class, Connect, End, Observation, Subject, classify};
 use serde::Serialize;
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -11,6 +11,8 @@ pub struct Example {
     pub round: u32,
     /// What the request was judged.
     pub class: Class,
+    /// What it is: a request, a message, a stream.
+    pub subject: Subject,
     /// The first act of the request, in milliseconds after the signal (negative: before).
     pub begun_ms: Option<f64>,
     /// When its outcome was known, likewise.
@@ -27,7 +29,7 @@ pub struct Example {
     pub sent_bytes: usize,
     /// What came back, in words.
     pub answer: String,
-    /// `open`, `fin`, `reset`: how the connection stood when the watch of this request ended.
+    /// `open`, `fin`, `reset`, and in HTTP/2 `stream_reset` for the end of the stream alone: how the connection stood when the watch of this request ended.
     pub end: &'static str,
 }
 
@@ -41,6 +43,7 @@ impl Example {
         Self {
             round,
             class: classify(seen),
+            subject: seen.subject,
             begun_ms: relative(seen.begun),
             ended_ms: relative(seen.ended),
             connect: match seen.connect {
@@ -56,13 +59,17 @@ impl Example {
             answer: match seen.answer {
                 Answer::Nothing => "no byte of an answer".to_owned(),
                 Answer::Part { bytes } => format!("{bytes} bytes of an unfinished answer"),
-                Answer::Garbage { bytes, why } => format!("{bytes} bytes that are not HTTP/1: {why}"),
+                Answer::Garbage { bytes, why } => {
+                    format!("{bytes} bytes that are none of the protocol: {why}")
+                }
+                Answer::Whole { status: status @ 1000.., .. } => format!("a Close with code {status}"),
                 Answer::Whole { status, .. } => format!("a whole answer with status {status}"),
             },
             end: match seen.end {
                 End::Open => "open",
                 End::Fin => "fin",
                 End::Reset => "reset",
+                End::StreamReset => "stream_reset",
             },
         }
     }
@@ -73,6 +80,7 @@ impl fmt::Display for Example {
         write!(f, "round {}: ", self.round)?;
         match self.answered_before {
             0 => write!(f, "connect begun {}", When(self.begun_ms))?,
+            _ if self.subject == Subject::Stream => write!(f, "opened {}", When(self.begun_ms))?,
             1 => write!(f, "sent {} on a connection that had answered once", When(self.begun_ms))?,
             times => {
                 write!(f, "sent {} on a connection that had answered {times} times", When(self.begun_ms))?;
@@ -86,6 +94,7 @@ impl fmt::Display for Example {
         let end = match self.end {
             "fin" => "connection ended by FIN",
             "reset" => "connection ended by RST",
+            "stream_reset" => "stream ended by RST_STREAM or GOAWAY",
             _ => "connection still open",
         };
         write!(f, "{}, {end} {}", self.answer, When(self.ended_ms))

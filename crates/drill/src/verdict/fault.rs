@@ -51,6 +51,8 @@ pub enum FaultKind {
         /// The start deadline in milliseconds.
         after_ms: u64,
     },
+    /// It does not answer the preface of HTTP/2 by its settings.
+    NoHttp2,
     /// The process ended before it was asked to.
     DiedDuringLoad {
         /// How it ended.
@@ -109,7 +111,7 @@ impl FaultKind {
     pub fn outcome(&self) -> Outcome {
         match self {
             // The server was never stopped: nothing can be said about how it stops.
-            Self::DiedAtStart { .. } | Self::NeverOpened { .. } | Self::NeverReady { .. } => {
+            Self::DiedAtStart { .. } | Self::NeverOpened { .. } | Self::NeverReady { .. } | Self::NoHttp2 => {
                 Outcome::Inconclusive
             }
             _ => Outcome::Lost,
@@ -123,7 +125,7 @@ impl FaultKind {
 
     /// Whether no other scenario can fare better.
     pub(crate) fn ends_drill(&self) -> bool {
-        self.outcome() == Outcome::Inconclusive
+        self.outcome() == Outcome::Inconclusive && *self != Self::NoHttp2
     }
 
     /// The rule of the design that it breaks, where one speaks of it.
@@ -164,6 +166,10 @@ impl fmt::Display for FaultKind {
             Self::NeverReady { path, status: None, after_ms } => {
                 write!(f, "the port was open, but GET {path} had no HTTP/1 answer within {after_ms} ms")
             }
+            Self::NoHttp2 => f.write_str(
+                "it did not answer the preface of HTTP/2 by its settings: it does not speak HTTP/2 without TLS \
+                 (prior knowledge, RFC 9113 §3.3)",
+            ),
             Self::DiedDuringLoad { status: Some(status) } => {
                 write!(f, "the server died under load, before the signal ({status})")
             }

@@ -26,21 +26,27 @@ pub(crate) fn judge_scenario(
     let mut times = Vec::new();
     let mut statuses: BTreeMap<ExitStatus, u32> = BTreeMap::new();
     let mut left_over = Vec::new();
+    let mut farewells = BTreeMap::new();
     for (number, round) in (1_u32..).zip(rounds) {
         let exit_ms = round
             .exit
             .zip(round.signal)
             .map(|(exit, signal)| (exit.status, millis(exit.at.saturating_duration_since(signal))));
-        for (class, count) in &round.ledger.counts {
+        for (farewell, count) in &round.ledger.farewells {
+            *farewells.entry(*farewell).or_default() += count;
+        }
+        for ((class, subject), count) in &round.ledger.counts {
             *requests.entry(*class).or_default() += count.all;
             if count.before > 0 {
                 *before_signal.entry(*class).or_default() += count.before;
             }
-            let (Some((rule, rule_says)), Some(seen)) = (class.rule(), round.ledger.examples.get(class))
+            let seen = round.ledger.examples.get(&(*class, *subject));
+            let Some((seen, (rule, rule_says))) = seen.and_then(|seen| Some((seen, seen.rule(*class)?)))
             else {
                 continue;
             };
-            if let Some(loss) = losses.iter_mut().find(|loss| loss.class == *class) {
+            let same = |loss: &&mut Loss| (loss.class, loss.subject) == (*class, *subject);
+            if let Some(loss) = losses.iter_mut().find(same) {
                 loss.count += count.all;
                 loss.before_signal += count.before;
                 loss.rounds += 1;
@@ -49,6 +55,7 @@ pub(crate) fn judge_scenario(
             let early = round.signal.is_none_or(|signal| seen.ended < signal);
             losses.push(Loss {
                 class: *class,
+                subject: *subject,
                 count: count.all,
                 before_signal: count.before,
                 rounds: 1,
@@ -81,6 +88,7 @@ pub(crate) fn judge_scenario(
         lost: losses.iter().map(|loss| loss.count).sum(),
         requests,
         before_signal,
+        farewells,
         losses,
         port_free: !faults.iter().any(|fault| matches!(fault.kind, super::FaultKind::PortNotFree { .. })),
         faults,
@@ -157,7 +165,7 @@ pub(crate) fn judge(scenarios: &[ScenarioVerdict]) -> (Outcome, Vec<String>) {
 mod tests {
     use super::super::{Fault, FaultKind};
     use super::*;
-    use crate::observe::{Answer, Connect, End, Observation};
+    use crate::observe::{Answer, End, Observation, Subject};
     use crate::process::Exit;
     use crate::round::Void;
     use std::time::{Duration, Instant};
@@ -165,19 +173,8 @@ mod tests {
     const LOSES: Option<Control> = Some(Control { rounds: 3, lost: 90 });
 
     fn request(answer: Answer, end: End, at: Instant) -> Observation {
-        Observation {
-            connect: Connect::Done,
-            answered_before: 3,
-            close_announced: false,
-            silence: Duration::ZERO,
-            fin_at_send: false,
-            sent: 60,
-            answer,
-            end,
-            gone: true,
-            begun: at,
-            ended: at,
-        }
+        let of = Observation::new(Subject::Request, at);
+        Observation { answered_before: 3, sent: 60, answer, end, gone: true, ..of }
     }
 
     /// A round with 5 good requests and `lost` lost ones, left after `exit_ms`.

@@ -11,7 +11,7 @@ pub(crate) use example::millis;
 pub use fault::{Fault, FaultKind};
 pub(crate) use judge::{counting, judge, judge_scenario};
 
-use crate::observe::Class;
+use crate::observe::{Class, Subject};
 use crate::process::{ExitStatus, Process};
 use crate::round::Void;
 use crate::scenario::Scenario;
@@ -59,7 +59,9 @@ pub enum Outcome {
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Settings {
-    /// TCP port on 127.0.0.1.
+    /// IP address of the server.
+    pub host: String,
+    /// TCP port.
     pub port: u16,
     /// The signal's name.
     pub signal: String,
@@ -69,6 +71,16 @@ pub struct Settings {
     pub path: String,
     /// Path of the slow requests, if the scenario ran.
     pub slow_path: Option<String>,
+    /// Path of the requests in `flight`, if it is another.
+    pub flight_path: Option<String>,
+    /// Path of the bodies in `half-sent`, if there were any.
+    pub upload_path: Option<String>,
+    /// Path of the large answers, if `slow-reader` ran.
+    pub large_path: Option<String>,
+    /// Path of the WebSockets, if the scenario ran.
+    pub ws_path: Option<String>,
+    /// Path of the server-sent events, if the scenario ran.
+    pub sse_path: Option<String>,
     /// Connections at a time, except in `idle`.
     pub connections: u32,
     /// Connections in `idle`.
@@ -101,6 +113,9 @@ pub struct ScenarioVerdict {
     pub requests: BTreeMap<Class, u64>,
     /// Those of them that were over before the signal.
     pub before_signal: BTreeMap<Class, u64>,
+    /// How the peers of long streams saw them end, in words, and how many did: the Close of a WebSocket with its code,
+    /// the goodbye or the whole end of server-sent events; empty in other scenarios.
+    pub farewells: BTreeMap<&'static str, u64>,
     /// Requests lost: the sum of the losses' counts.
     pub lost: u64,
     /// Each class of loss, with its rule and an example.
@@ -137,7 +152,9 @@ pub struct VoidRound {
 pub struct Loss {
     /// The class.
     pub class: Class,
-    /// How many requests.
+    /// What was lost.
+    pub subject: Subject,
+    /// How many.
     pub count: u64,
     /// Those of them that were lost before the signal: under load alone.
     pub before_signal: u64,
