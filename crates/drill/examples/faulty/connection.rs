@@ -72,8 +72,13 @@ async fn next_head(stream: &mut TcpStream, input: &mut Vec<u8>, state: &State) -
             let head: Vec<u8> = input.drain(..end + 4).collect();
             return String::from_utf8(head).ok();
         }
+        let halfway = !input.is_empty();
         let silent = async {
             state.stop().await;
+            if halfway && state.mode != Mode::ClosesHalves {
+                // A head that has begun to arrive is awaited.
+                std::future::pending::<()>().await;
+            }
             if state.mode != Mode::ClosesIdle {
                 sleep(IDLE_GRACE).await;
             }

@@ -41,6 +41,8 @@ enum Mode {
     Errors,
     /// Closes connections that wait for their next request in the instant of the signal.
     ClosesIdle,
+    /// Closes connections with half a request as if they were idle.
+    ClosesHalves,
     /// Stops well, but for a child in a session of its own.
     LeavesChild,
     /// A child takes its port over.
@@ -61,7 +63,7 @@ enum Mode {
     Babbles,
 }
 
-const MODES: [(&str, Mode); 16] = [
+const MODES: [(&str, Mode); 17] = [
     ("good", Mode::Good),
     ("at-once", Mode::AtOnce),
     ("drops-queue", Mode::DropsQueue),
@@ -69,6 +71,7 @@ const MODES: [(&str, Mode); 16] = [
     ("hangs", Mode::Hangs),
     ("errors", Mode::Errors),
     ("closes-idle", Mode::ClosesIdle),
+    ("closes-halves", Mode::ClosesHalves),
     ("leaves-child", Mode::LeavesChild),
     ("leaves-heir", Mode::LeavesHeir),
     ("ignores", Mode::Ignores),

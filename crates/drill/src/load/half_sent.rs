@@ -56,7 +56,7 @@ pub(super) async fn half_sent(load: Rc<Load>, number: u32) {
         sent: bytes + rest.len(),
         answer,
         end,
-        ..Observation::new(Subject::Request, begun.unwrap_or(at))
+        ..Observation::new(Subject::HalfRequest, begun.unwrap_or(at))
     };
     load.enter(seen, answered_before == 0);
 }

@@ -271,7 +271,7 @@ mod tests {
     #[test]
     fn a_loss_names_its_rule_and_nothing_else_does() {
         for class in Class::ALL {
-            for subject in [Subject::Request, Subject::Message, Subject::Stream] {
+            for subject in [Subject::Request, Subject::HalfRequest, Subject::Message, Subject::Stream] {
                 assert_eq!(class.is_loss(), subject.rule(class).is_some(), "{class} of {subject:?}");
             }
         }

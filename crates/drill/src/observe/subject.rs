@@ -8,6 +8,8 @@ use serde::Serialize;
 pub enum Subject {
     /// A request with one answer, over HTTP/1 or as a stream of HTTP/2.
     Request,
+    /// A request of which half was sent before the signal and the rest after it.
+    HalfRequest,
     /// A message on a WebSocket, which is to be answered by one.
     Message,
     /// A WebSocket or a stream of server-sent events from its connect to its end, which is to be said.
@@ -19,6 +21,10 @@ impl Subject {
     #[must_use]
     pub fn rule(self, class: Class) -> Option<(&'static str, &'static str)> {
         match (self, class) {
+            (Self::HalfRequest, Class::LostAccept | Class::LostReuse) => Some((
+                "D5",
+                "a request that has begun to arrive is no idle connection, and is answered when it is whole",
+            )),
             (Self::Message, Class::LostReuse) => {
                 Some(("D6", "a WebSocket's message that was accepted is answered before its Close"))
             }

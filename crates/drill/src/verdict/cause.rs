@@ -33,6 +33,11 @@ pub(super) fn cause(
                 seen.ended.saturating_duration_since(seen.begun).as_millis()
             );
         }
+        (Subject::HalfRequest, Class::LostAccept | Class::LostReuse) => {
+            return "the connection ended although half of a request had come, before the other half or without an \
+                    answer to the whole"
+                .to_owned();
+        }
         (Subject::Stream, Class::Truncated) if !matches!(seen.answer, Answer::Garbage { .. }) => {
             return "the connection ended under an open stream, whose peer was told nothing: no Close, no last \
                     event, no end of the chunks"
@@ -122,6 +127,8 @@ mod tests {
         };
         let message = of(Subject::Message, Class::LostReuse, Answer::Nothing);
         assert!(message.contains("77 ms after the message"), "{message}");
+        let half = of(Subject::HalfRequest, Class::LostAccept, Answer::Nothing);
+        assert!(half.contains("half of a request"), "{half}");
         let torn = of(Subject::Stream, Class::Truncated, Answer::Part { bytes: 9 });
         assert!(torn.contains("told nothing"), "{torn}");
         let close = Answer::Whole { status: 1011, says_close: true };

@@ -11,7 +11,7 @@ pub struct Example {
     pub round: u32,
     /// What the request was judged.
     pub class: Class,
-    /// What it is: a request, a message, a stream.
+    /// What it is: a request, one half sent at the signal, a message, a stream.
     pub subject: Subject,
     /// The first act of the request, in milliseconds after the signal (negative: before).
     pub begun_ms: Option<f64>,
