@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 
+from ._native import _Shields as _core
+
 __all__ = ["end_process", "holding_threads", "where"]
 
 _log = logging.getLogger("exeunt")
@@ -17,10 +19,10 @@ _LAST_WORDS = 1.0
 
 def end_process(status: int, say: Callable[[], None]) -> None:
     """Ends the process at once: `say` and flushing have 1 s, and nothing else runs."""
-    last_words = threading.Thread(target=_flush, args=(say,), name="exeunt-last-words", daemon=True)
+    # The core's thread: Python starts none at the interpreter's end, and may not get the GIL back.
+    _core.end_in(_LAST_WORDS, status)
     try:
-        last_words.start()
-        last_words.join(_LAST_WORDS)
+        _flush(say)
     finally:
         os._exit(status)
 

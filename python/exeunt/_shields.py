@@ -4,11 +4,8 @@ Which block holds what off, and for how long, is decided by the core; here are t
 hooks, and what tasks do.
 """
 
-import logging
 import signal
-import sys
 import threading
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -21,13 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ShutdownProtection", "configure_shutdown_manager", "shield"]
 
-# How long a thread may take to roll back once its time is over, at the end of the program (L9).
-_ROLLBACK = 1.0
-
-# How long the main thread sees to it that several threads are interrupted at once.
-_TOGETHER = 0.2
-
-# How often a task looks whether the blocks of others are over, and the end of the program.
+# How often a task looks whether the blocks of others are over.
 _TURN = 0.005
 
 _hooks: dict[str, Callable[[], object]] = {}
@@ -213,22 +204,3 @@ async def _aexit(block: ShutdownProtection, error: BaseException | None) -> None
         raised = block._exception(error)
         raised.__context__ = error
         raise raised
-
-
-def _at_exit(requested: bool) -> None:
-    """Waits for the blocks of threads that the interpreter would not wait for, after a stop."""
-    since: dict[int, float] = {}
-    while requested:
-        running = sys._current_frames()
-        now = time.monotonic()
-        waited = [
-            thread
-            for thread, over in _core.live_threads()
-            if thread in running and not (over and now - since.setdefault(thread, now) > _ROLLBACK)
-        ]
-        if not waited and not _core.leaving():
-            break
-        time.sleep(_TURN)
-    for name, error in _failures:
-        logging.getLogger("exeunt").error("%s failed", name, exc_info=error)
-    _failures.clear()

@@ -13,9 +13,10 @@ Python is to look at (a block's time is over), it sends the main thread a signal
 nothing, and `_on_signal` runs.
 
 Python installs handlers in the main thread only (`signal.signal`). If the first block is entered in
-another thread, our handlers are there at once, and Python's as soon as the main thread runs Python
-code or waits for a lock. Until then, and so if it does neither (`time.sleep`, `select`, `input()`),
-all that can be raised there is `KeyboardInterrupt`.
+another thread, our handlers are there at once, and Python's as soon as the main thread can be
+interrupted (`exeunt/_lent.py`): at once, too, unless it sits in foreign code. Where SIGINT
+is ignored, or has a handler of the program's, only a main thread that runs Python code, or waits
+for a lock, can be had.
 
 On Windows the core takes the console's events, and Python's handlers hear of none. In place of the
 signal the main thread is told that there was a SIGBREAK, and what it waits in ends as far as a
@@ -36,7 +37,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import TypeAlias
 
 from ._main_thread import prepare
@@ -55,6 +56,9 @@ _before: dict[int, _Handler] = {}
 # Signals that came between Python's handlers and the core's.
 _early: list[int] = []
 
+# Signals that came while another thread had the main thread install Python's handlers.
+_unseen: list[int] = []
+
 # Those that are being answered: handlers run within handlers.
 _came: list[int] = []
 
@@ -72,10 +76,14 @@ def install() -> None:
     In any thread. Raises `OSError` without descriptors or threads.
     """
     global _is_installed
-    # Interrupting a thread takes it, in a signal handler, which should not have to import it.
+    # Interrupting a thread takes it, in a signal handler, which should not have to import it; and
+    # at the interpreter's end nothing can be imported any more.
     import ctypes
 
+    from . import _ending, _leave
+
     assert ctypes.pythonapi
+    assert _leave
     prepare()
     if threading.current_thread() is threading.main_thread():
         _install_handlers()
@@ -98,7 +106,7 @@ def install() -> None:
     if first:
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=_forked)
-        atexit.register(_at_exit)
+        atexit.register(_ending.at_exit)
 
 
 @contextmanager
@@ -128,11 +136,17 @@ def _install_handlers() -> None:
     if _before:
         return
     for signum in _SIGNALS:
-        # Ignored ones stay so (nohup), and a handler that is not Python's could not be put back.
-        before = signal.getsignal(signum)
-        if before not in (signal.SIG_IGN, None):
-            _before[signum] = before
+        if _takes(signum):
             signal.signal(signum, _on_signal)
+
+
+def _takes(signum: int) -> bool:
+    # Ignored ones stay so (nohup), and a handler that is not Python's could not be put back.
+    before = signal.getsignal(signum)
+    if before in (signal.SIG_IGN, None):
+        return False
+    _before[signum] = before
+    return True
 
 
 def _restore() -> None:
@@ -144,7 +158,10 @@ def _restore() -> None:
 
 
 def _on_signal(signum: int, frame: FrameType | None) -> None:
-    del frame
+    if _asked_main_thread and _lent().is_inside(frame):
+        # What this raised would be lost. The core has the main thread look again.
+        _unseen.append(signum)
+        return
     _came.append(signum)
     if len(_came) > 1:
         # Within another: what this one raised would end a hook, or us, and be lost.
@@ -152,14 +169,14 @@ def _on_signal(signum: int, frame: FrameType | None) -> None:
     try:
         raised = None
         for signum in _came:
-            raised = _answer(signum) or raised
+            raised = _answer(signum, frame) or raised
     finally:
         _came.clear()
     if raised is not None:
         raise raised
 
 
-def _answer(signum: int) -> BaseException | None:
+def _answer(signum: int, frame: FrameType | None) -> BaseException | None:
     """What the main thread is to leave by."""
     if not _is_installed:
         _early.append(signum)
@@ -170,19 +187,22 @@ def _answer(signum: int) -> BaseException | None:
         # Somebody had put theirs over ours and taken it back: the core has not seen this one.
         signal.raise_signal(signum)
         return None
-    from . import _shields
+    from . import _ending, _shields
 
     if signum == getattr(signal, "SIGHUP", None):
         _shields._before_hup()
     action, threads = _core.look()
     if threads:
         _shields._interrupt(threads)
-    if not action or not threading.main_thread().is_alive():
-        # Not alive: its code has ended, and it waits for the others.
+    if not action:
         return None
     cause, forced, drop_in = _core.cause()
     if _owners and not forced:
         _owners[-1](cause)
+        return None
+    if _ending.is_over(frame):
+        answered = len(_came)
+        _ending.leave(forced, lambda: len(_came) > answered)
         return None
     # The threads that leave come first: `join` cannot be interrupted just when its thread ends (it
     # would release that thread's lock twice, up to Python 3.12).
@@ -197,30 +217,50 @@ def _ask_main_thread() -> None:
     with _lock:
         if _asked_main_thread or _before:
             return
+        lending = _lent()
         _asked_main_thread = True
-    import ctypes
+    lent = lending.lend(_in_main_thread)
+    if not lent:
+        lending.call_pending(_in_main_thread)
+        if hasattr(signal, "siginterrupt"):
+            # It may wait for a lock, and runs what is pending when that is interrupted.
+            for signum in _SIGNALS:
+                if signal.getsignal(signum) is signal.SIG_DFL:
+                    signal.siginterrupt(signum, True)
+    _core.interrupt(lent)
 
-    pending = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(_in_main_thread)
-    _kept.append(pending)
-    ctypes.pythonapi.Py_AddPendingCall(pending, None)
-    if hasattr(signal, "siginterrupt"):
-        # It may wait for a lock, and runs what is pending when that is interrupted.
+
+def _lent() -> ModuleType:
+    # Seldom needed.
+    from . import _lent
+
+    return _lent
+
+
+def _in_main_thread() -> None:
+    if threading.current_thread() is not threading.main_thread() or _before:
+        return
+    _core.installing()
+    try:
+        _have_handlers_run()
         for signum in _SIGNALS:
-            if signal.getsignal(signum) is signal.SIG_DFL:
-                signal.siginterrupt(signum, True)
-        _core.interrupt()
-
-
-_kept: list[object] = []
-
-
-def _in_main_thread(_: object) -> int:
-    if threading.current_thread() is threading.main_thread() and not _before:
-        _install_handlers()
-        for signum in _before:
+            if not _takes(signum):
+                continue
+            _unseen.clear()
+            signal.signal(signum, _on_signal)
             _core.renew(signum)
+            _have_handlers_run()
+            if signum in _unseen:
+                # It came between the two, and so to Python alone.
+                signal.raise_signal(signum)
+    finally:
         _core.handled()
-    return 0
+
+
+def _have_handlers_run() -> None:
+    """What has come is answered where a loop goes back, at the latest."""
+    for _ in range(2):
+        pass
 
 
 def _forked() -> None:
@@ -228,9 +268,3 @@ def _forked() -> None:
     _restore()
     _owners.clear()
     _came.clear()
-
-
-def _at_exit() -> None:
-    from . import _shields
-
-    _shields._at_exit(_core.ending())

@@ -22,12 +22,7 @@ SERVERS = {"asyncio_server", "background", "event_loop", "own_loop"}
 def test_it_ends_well_whenever_it_is_told(life: Life) -> None:
     chosen = [strike for way, number in STRUCK.items() for strike in some(life, way, number)]
     with ThreadPoolExecutor(4) as side_by_side:
-        try:
-            list(side_by_side.map(lambda strike: live(life, strike), chosen))
-        except AssertionError as error:
-            if "Exception ignored in: <module 'threading'" in str(error):
-                pytest.xfail(f"a signal in the very end of the interpreter, a known gap: {error}")
-            raise
+        list(side_by_side.map(lambda strike: live(life, strike), chosen))
 
 
 def some(life: Life, way: str, number: int) -> list[Strike]:

@@ -1,6 +1,7 @@
 //! The lifecycle behind all blocks, and whose turn it is when the stop has moved on.
 
 use super::block::ShutdownProtection;
+use super::ending;
 use super::live::{self, lock};
 use super::main_thread;
 use exeunt_lifecycle::{Cause, Config, Lifecycle, Scope, Shield, ShieldOutcome, Signal, Stop, Watch};
@@ -24,6 +25,13 @@ static HANDLED: AtomicU8 = AtomicU8::new(NOT_YET);
 
 const NOT_YET: u8 = 0;
 const IN_PLACE: u8 = 1;
+/// Not yet, and Python's own handler of SIGINT sees to it.
+const LENT: u8 = 2;
+/// The main thread is at it, and what comes there now is taken for a signal.
+const BEGUN: u8 = 3;
+
+/// Held while the main thread is sent a signal that counts for nothing.
+static NUDGING: Mutex<()> = Mutex::new(());
 
 /// `KeyboardInterrupt` was raised in the main thread, since no more could be done there.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -34,7 +42,7 @@ static FORCED: Mutex<Option<Instant>> = Mutex::new(None);
 /// How long the main thread is not interrupted again, by what wakes it for the same signal.
 const AGAIN: Duration = Duration::from_millis(500);
 
-/// The program's own code is over, and nothing is raised in its main thread any more.
+/// The main thread is not interrupted any more where that would reach an interpreter that has gone (Windows).
 static ENDING: AtomicBool = AtomicBool::new(false);
 
 /// The program ends as users of the drop-in know it.
@@ -77,6 +85,7 @@ pub(super) struct Conductor {
     pub(super) program: Scope,
     /// As Python knows it.
     main: u64,
+    process: u32,
     #[expect(dead_code, reason = "held for its drop")]
     watch: Watch,
 }
@@ -104,6 +113,11 @@ impl Conductor {
         live::is_this_thread(self.main)
     }
 
+    /// False in a child that C code has forked, unseen by Python.
+    pub(super) fn is_here(&self) -> bool {
+        self.process == std::process::id()
+    }
+
     /// A block of that thread has ended during a stop: the main thread may be next.
     pub(super) fn one_less(&self, py: Python<'_>, thread: u64) -> PyResult<()> {
         if thread == self.main || !live::is_empty() {
@@ -123,7 +137,7 @@ impl Conductor {
     }
 
     /// The signal that requested the stop.
-    fn signal(&self) -> i32 {
+    pub(super) fn signal(&self) -> i32 {
         match self.stop.cause() {
             Some(Cause::Signal(received)) => received.signal.number(),
             _ => match RAISED.load(Ordering::Relaxed) {
@@ -150,6 +164,10 @@ impl Settings {
 
 pub(super) fn set_drop_in() {
     DROP_IN.store(true, Ordering::Relaxed);
+}
+
+pub(super) fn is_drop_in() -> bool {
+    DROP_IN.load(Ordering::Relaxed)
 }
 
 /// The budget of a block that was given none.
@@ -192,14 +210,16 @@ fn change(py: Python<'_>, change: impl FnOnce(&mut Settings)) -> PyResult<()> {
 /// just before a wait interrupts nothing. False where that cannot be done.
 pub(super) fn wake_main_thread() -> bool {
     WANTED.fetch_add(1, Ordering::SeqCst);
-    if HANDLED.load(Ordering::SeqCst) == IN_PLACE && !main_thread::by_any() {
-        return false;
+    {
+        let _nudging = lock(&NUDGING);
+        match HANDLED.load(Ordering::SeqCst) {
+            IN_PLACE if !main_thread::by_any() => return false,
+            LENT => _ = main_thread::by(Signal::INTERRUPT),
+            _ => {}
+        }
     }
     if !WAKING.swap(true, Ordering::SeqCst) {
-        let waker = std::thread::Builder::new().name("exeunt-waker".to_owned()).spawn(|| {
-            WAITS.into_iter().for_each(wake_again);
-            WAKING.store(false, Ordering::SeqCst);
-        });
+        let waker = std::thread::Builder::new().name("exeunt-waker".to_owned()).spawn(wake_until_seen);
         if waker.is_err() {
             WAKING.store(false, Ordering::SeqCst);
         }
@@ -220,6 +240,18 @@ const WAITS: [u64; 10] = [5, 10, 20, 40, 80, 160, 320, 640, 1_280, 3_400];
 /// After these, a main thread that has no handlers yet is taken for one that runs no Python code.
 const CHANCE: u64 = 80;
 
+fn wake_until_seen() {
+    loop {
+        let wanted = WANTED.load(Ordering::SeqCst);
+        WAITS.into_iter().for_each(wake_again);
+        WAKING.store(false, Ordering::SeqCst);
+        // Somebody may have wanted more, and left it to this thread.
+        if WANTED.load(Ordering::SeqCst) == wanted || WAKING.swap(true, Ordering::SeqCst) {
+            return;
+        }
+    }
+}
+
 fn wake_again(wait: u64) {
     if SEEN.load(Ordering::SeqCst) >= WANTED.load(Ordering::SeqCst) {
         return;
@@ -228,9 +260,18 @@ fn wake_again(wait: u64) {
     if SEEN.load(Ordering::SeqCst) >= WANTED.load(Ordering::SeqCst) {
         return;
     }
-    if HANDLED.load(Ordering::SeqCst) == IN_PLACE {
-        _ = main_thread::by_any();
-        return;
+    let _nudging = lock(&NUDGING);
+    match HANDLED.load(Ordering::SeqCst) {
+        IN_PLACE => {
+            _ = main_thread::by_any();
+            return;
+        }
+        LENT => {
+            _ = main_thread::by(Signal::INTERRUPT);
+            return;
+        }
+        BEGUN => return,
+        _ => {}
     }
     let is_requested = Conductor::installed().is_some_and(|conductor| conductor.stop.is_requested());
     if wait < CHANCE {
@@ -250,9 +291,6 @@ pub(super) fn is_ending() -> bool {
 }
 
 fn main_thread_does(forced: bool, held: bool, holds: bool, mine: &[Py<ShutdownProtection>]) -> &'static str {
-    if ENDING.load(Ordering::Relaxed) {
-        return "";
-    }
     if forced {
         // A further signal that comes later is one more wish to end.
         let mut last = lock(&FORCED);
@@ -277,7 +315,7 @@ impl Shields {
     /// Installs the lifecycle, once; `main` is the main thread. True if this call has.
     #[staticmethod]
     fn conduct(py: Python<'_>, main: u64) -> PyResult<bool> {
-        py.detach(|| {
+        let first = py.detach(|| {
             let _installing = lock(&INSTALLING);
             if CONDUCTOR.get().is_some() || FORKED.load(Ordering::Relaxed) {
                 return Ok(false);
@@ -291,15 +329,33 @@ impl Shields {
             let stop = lifecycle.stop();
             let program = lifecycle.scope("the program");
             let watch = stop.on_change(|| _ = wake_main_thread());
-            _ = CONDUCTOR.set(Conductor { lifecycle, stop, program, main, watch });
-            Ok(true)
-        })
+            let process = std::process::id();
+            _ = CONDUCTOR.set(Conductor { lifecycle, stop, program, main, process, watch });
+            Ok::<_, PyErr>(true)
+        })?;
+        if first {
+            ending::register(py);
+        }
+        Ok(first)
+    }
+
+    /// The main thread is about to put Python's handlers in place: from now on it is sent nothing that is no signal.
+    #[staticmethod]
+    fn installing(py: Python<'_>) {
+        py.detach(|| {
+            let nudging = lock(&NUDGING);
+            HANDLED.store(BEGUN, Ordering::SeqCst);
+            drop(nudging);
+            // What was sent before has come when a system call returns (signal(7)).
+            std::thread::yield_now();
+        });
     }
 
     /// Python's handlers are in place.
     #[staticmethod]
     fn handled(py: Python<'_>) {
         HANDLED.store(IN_PLACE, Ordering::SeqCst);
+        SEEN.store(WANTED.load(Ordering::SeqCst), Ordering::SeqCst);
         if Self::requested() {
             // It came before them.
             py.detach(|| _ = wake_main_thread());
@@ -319,10 +375,19 @@ impl Shields {
         py.detach(|| _ = conductor.stop.request_stop(cause));
     }
 
-    /// Interrupts what the main thread waits in, where that is not restarted.
+    /// Interrupts what the main thread waits in, so that it puts Python's handlers in place: by SIGINT, whose handler has
+    /// been lent for that, or as far as SIGTERM's wait is not restarted.
     #[staticmethod]
-    fn interrupt() -> bool {
-        Conductor::installed().is_some() && main_thread::by(Signal::TERMINATE)
+    fn interrupt(py: Python<'_>, lent: bool) {
+        if Conductor::installed().is_none() {
+            return;
+        }
+        if lent {
+            _ = HANDLED.compare_exchange(NOT_YET, LENT, Ordering::SeqCst, Ordering::SeqCst);
+            py.detach(|| _ = wake_main_thread());
+        } else {
+            _ = main_thread::by(Signal::TERMINATE);
+        }
     }
 
     /// Takes over what is not None; times in seconds.
@@ -402,7 +467,7 @@ impl Shields {
     /// The signal that requested the stop, whether the end is forced, and whether the drop-in is in use.
     #[staticmethod]
     fn cause() -> (i32, bool, bool) {
-        let drop_in = DROP_IN.load(Ordering::Relaxed);
+        let drop_in = is_drop_in();
         Conductor::installed().map_or((0, false, drop_in), |c| (c.signal(), c.stop.is_forced(), drop_in))
     }
 
@@ -417,6 +482,26 @@ impl Shields {
     fn ending() -> bool {
         ENDING.store(true, Ordering::Relaxed);
         Self::requested()
+    }
+
+    /// The exception has fallen due in the main thread, whose code is over: the exit status says so. Answers that, or
+    /// None where the very signal does.
+    #[staticmethod]
+    fn owe() -> Option<u8> {
+        ending::owe();
+        Conductor::installed().map_or(Some(0), ending::status)
+    }
+
+    /// Whether it has.
+    #[staticmethod]
+    fn is_owed() -> bool {
+        ending::is_owed()
+    }
+
+    /// Ends the process after that many seconds, whoever holds the GIL; false without threads.
+    #[staticmethod]
+    fn end_in(seconds: f64, status: u8) -> bool {
+        ending::end_in(Duration::try_from_secs_f64(seconds).unwrap_or_default(), status)
     }
 
     /// The threads that have live blocks, but for this one, and whether the block's time is over.

@@ -8,6 +8,7 @@
 
 mod block;
 mod conductor;
+mod ending;
 mod live;
 mod main_thread;
 

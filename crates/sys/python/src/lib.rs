@@ -89,6 +89,15 @@ pub fn is_main_interpreter(_attached: Python<'_>) -> bool {
     unsafe { ffi::PyInterpreterState_GetID(this) == 0 }
 }
 
+/// Has `act` called when the interpreter has done all that it does at its end: it has no Python any more. False where there
+/// is no room for it (`Py_AtExit`).
+#[must_use = "there may be no room"]
+pub fn at_end(_attached: Python<'_>, act: extern "C" fn()) -> bool {
+    // SAFETY: the thread is attached; a function that takes nothing and lives as long as the process, since CPython
+    // unloads no module.
+    unsafe { ffi::Py_AtExit(Some(act)) == 0 }
+}
+
 /// Dropped by an unwinding stack alone.
 struct Stays;
 
