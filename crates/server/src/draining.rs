@@ -4,11 +4,16 @@ use exeunt_drain::Telling;
 use exeunt_lifecycle::{Phase, Stop};
 use futures_util::Stream;
 use std::fmt;
-use std::pin::Pin;
+use std::future::{Future as _, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+use tokio::task::coop::unconstrained;
+
+/// How long a stream whose items are always ready goes on when it is told: the `idle_grace` of rule D5.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Tells the handler of a long answer (a WebSocket, server-sent events, a long poll) that it should come to its end;
 /// among the [extensions](http::Request::extensions) of every request: in axum, the argument
@@ -97,7 +102,8 @@ impl Draining {
         self.begun().await;
     }
 
-    /// The items of `stream` until it ends, or until it is time to come to an end. Chain a goodbye behind it:
+    /// The items of `stream` until it ends, or until it is time to come to an end. What is ready by then still comes (a
+    /// message that has arrived, say), unless there is no end to it: then for 250 ms. Chain a goodbye behind it:
     ///
     /// ```
     /// # use exeunt_server::Draining;
@@ -108,7 +114,7 @@ impl Draining {
     /// }
     /// ```
     pub fn until<S>(&self, stream: S) -> Until<S> {
-        Until { stream: Some(stream), told: Box::pin(self.clone().begun_owned()) }
+        Until { stream: Some(stream), told: Told::Not { when: Box::pin(self.clone().begun_owned()) } }
     }
 
     /// When what is in flight will be cut; `None` before the stop request. On the runtime's clock: a
@@ -146,8 +152,13 @@ pin_project_lite::pin_project! {
     pub struct Until<S> {
         #[pin]
         stream: Option<S>,
-        told: Pin<Box<dyn Future<Output = ()> + Send>>,
+        told: Told,
     }
+}
+
+enum Told {
+    Not { when: Pin<Box<dyn Future<Output = ()> + Send>> },
+    Since(tokio::time::Instant),
 }
 
 impl<S: Stream> Stream for Until<S> {
@@ -156,16 +167,29 @@ impl<S: Stream> Stream for Until<S> {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
         let mut this = self.project();
         let Some(stream) = this.stream.as_mut().as_pin_mut() else { return Poll::Ready(None) };
-        // The drain first: there may always be one more item.
-        let next = match this.told.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(None),
-            Poll::Pending => stream.poll_next(cx),
+        if let Told::Not { when } = this.told
+            && when.as_mut().poll(cx).is_ready()
+        {
+            *this.told = Told::Since(tokio::time::Instant::now());
+        }
+        let next = match this.told {
+            Told::Not { .. } => stream.poll_next(cx),
+            Told::Since(since) if since.elapsed() > PATIENCE => Poll::Ready(None),
+            Told::Since(_) => match ready_now(stream, cx) {
+                Poll::Ready(item) => Poll::Ready(item),
+                Poll::Pending => Poll::Ready(None),
+            },
         };
         if let Poll::Ready(None) = next {
             this.stream.set(None);
         }
         next
     }
+}
+
+/// Pending means that there is nothing, and not that the task has done enough for this turn.
+fn ready_now<S: Stream>(mut stream: Pin<&mut S>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
+    pin!(unconstrained(poll_fn(|cx| stream.as_mut().poll_next(cx)))).poll(cx)
 }
 
 impl<S> fmt::Debug for Until<S> {

@@ -93,11 +93,41 @@ async fn d6_a_stream_ends_when_it_is_told_and_is_dropped_then() {
     assert_eq!(events.next().await, Some(2));
     assert_eq!(events.next().await, Some(2));
     lifecycle.stop().request_stop("the test wants it");
+    for _ in 0..5 {
+        assert_eq!(events.next().await, Some(2), "there is always one more");
+        tokio::time::advance(Duration::from_millis(51)).await;
+    }
     assert_eq!(events.next().await, None, "though there is always one more");
     assert_eq!(Arc::strong_count(&source), 1);
     assert_eq!(events.next().await, None);
-    let short = draining.clone().until(stream::iter([1, 2]));
-    assert_eq!(short.collect::<Vec<_>>().await, [], "asked for in the drain");
+}
+
+#[tokio::test(start_paused = true)]
+async fn d6_what_is_ready_when_a_stream_is_told_still_comes() {
+    let (lifecycle, _scope) = lifecycle(Config::default());
+    let draining = Streams::new(lifecycle.stop(), Telling::default()).draining();
+    let (send, mut receive) = tokio::sync::mpsc::unbounded_channel();
+    let mut messages = draining.until(stream::poll_fn(move |cx| receive.poll_recv(cx)));
+    // More than a task's turn allows of such a channel.
+    for message in 0..1_000 {
+        send.send(message).unwrap();
+    }
+    assert_eq!(messages.next().await, Some(0));
+    lifecycle.stop().request_stop("the test wants it");
+    assert_eq!((&mut messages).count().await, 999);
+    assert!(send.is_closed(), "nobody hears what comes later");
+}
+
+#[tokio::test(start_paused = true)]
+async fn d6_a_stream_that_is_silent_ends_when_it_is_told() {
+    let (lifecycle, _scope) = lifecycle(Config::default());
+    let draining = Streams::new(lifecycle.stop(), Telling::default()).draining();
+    let mut events = draining.until(stream::pending::<u8>());
+    assert!(events.next().now_or_never().is_none());
+    let next = tokio::spawn(async move { events.next().await });
+    tokio::task::yield_now().await;
+    lifecycle.stop().request_stop("the test wants it");
+    assert_eq!(next.await.unwrap(), None);
 }
 
 #[tokio::test(start_paused = true)]
