@@ -15,6 +15,13 @@ use tokio::task::coop::unconstrained;
 /// How long a stream whose items are always ready goes on when it is told: the `idle_grace` of rule D5.
 const PATIENCE: Duration = Duration::from_millis(250);
 
+/// The shortest time of a timer. When one has rung, tokio has asked epoll since it was set.
+const TURN: Duration = Duration::from_millis(1);
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
 /// Tells the handler of a long answer (a WebSocket, server-sent events, a long poll) that it should come to its end;
 /// among the [extensions](http::Request::extensions) of every request: in axum, the argument
 /// `Extension(draining): Extension<Draining>`.
@@ -56,7 +63,8 @@ impl Draining {
         }
     }
 
-    /// Completes when it is time to come to an end.
+    /// Completes when it is time to come to an end, and the runtime has looked once more at what has arrived by then: a
+    /// `select!` that is `biased` towards its peer answers that first.
     ///
     /// In a loop, wait for the same future in each round: a new one takes its place in a queue that all share.
     ///
@@ -68,11 +76,12 @@ impl Draining {
     ///     let mut told = std::pin::pin!(draining.begun());
     ///     loop {
     ///         tokio::select! {
-    ///             () = &mut told => return socket.close(1001).await, // going away
+    ///             biased;
     ///             message = socket.recv() => match message {
     ///                 Some(_message) => { /* answer it */ }
     ///                 None => return,
-    ///             }
+    ///             },
+    ///             () = &mut told => return socket.close(1001).await, // going away
     ///         }
     ///     }
     /// }
@@ -90,6 +99,9 @@ impl Draining {
                 // The end was forced: the deadline is now.
                 () = stop.reached(Phase::Closing) => return,
             }
+        }
+        if self.is_fresh() {
+            tokio::time::sleep(TURN).await;
         }
     }
 
@@ -132,11 +144,19 @@ impl Draining {
 
     /// When it will be told, now that the drain has begun; `None` if that is so.
     fn moment(&self) -> Option<Instant> {
-        let now = tokio::time::Instant::now().into_std();
-        // Without a deadline the lifecycle is gone.
+        self.told_at().filter(|moment| now() < *moment)
+    }
+
+    /// Whether its moment was just now, so that what arrived before it may not be seen yet. Not for long: a loop that
+    /// waits anew in each round must get to its end, however many messages come.
+    fn is_fresh(&self) -> bool {
+        self.told_at().is_some_and(|moment| now().saturating_duration_since(moment) < PATIENCE)
+    }
+
+    /// When it is told, or was, now that the drain has begun; `None` if the lifecycle is gone.
+    fn told_at(&self) -> Option<Instant> {
         let deadline = self.shared.stop.drain_deadline()?;
-        let moment = self.shared.telling.moment(self.number, self.shared.begin(now), deadline);
-        (now < moment).then_some(moment)
+        Some(self.shared.telling.moment(self.number, self.shared.begin(now()), deadline))
     }
 }
 

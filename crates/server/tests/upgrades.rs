@@ -49,14 +49,15 @@ async fn chat(path: String, draining: Draining, upgrade: OnUpgrade) -> String {
     loop {
         let mut buffer = [0; 1024];
         tokio::select! {
-            () = &mut told, if path != "/unaware" => {
-                io.write_all(b"bye").await.unwrap();
-                return "said bye".to_owned();
-            }
+            biased;
             read = io.read(&mut buffer) => match read {
                 Ok(0) => return "its peer has left".to_owned(),
                 Ok(count) => io.write_all(&buffer[..count]).await.unwrap(),
                 Err(error) => return format!("{:?}", error.kind()),
+            },
+            () = &mut told, if path != "/unaware" => {
+                io.write_all(b"bye").await.unwrap();
+                return "said bye".to_owned();
             }
         }
     }
@@ -121,6 +122,16 @@ async fn d6_an_upgraded_connection_is_work_and_its_program_is_told() {
     drop(peer);
     let report = house.ended().await;
     assert_eq!((counts(&report), report.exit_status()), ((1, 1, 0, 0), 0), "{report}");
+}
+
+#[tokio::test]
+async fn d6_what_has_arrived_when_the_drain_begins_is_answered_before_the_goodbye() {
+    let (house, _ends, _) = open(Config::default(), impatient());
+    let mut peer = upgraded(&house, "/chat").await;
+    // The runtime of this test has one thread: while we do not await, nobody asks epoll what has arrived.
+    assert_eq!(peer.stream.try_write(b"late").unwrap(), 4);
+    house.stop.request_stop("the test wants it");
+    assert_eq!(peer.rest().await, (b"latebye".to_vec(), End::Fin));
 }
 
 #[tokio::test]

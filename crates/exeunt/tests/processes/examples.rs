@@ -57,12 +57,7 @@ fn event_loop() {
 fn a_loop_answers_what_is_in_flight_and_says_goodbye_to_streams() {
     let mut running = Program::example("event_loop").argument("127.0.0.1:0").start();
     let address = running.wait_for("serving ");
-    let ask = |target: &str| {
-        let mut client = TcpStream::connect(&address).unwrap();
-        client.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        client.write_all(format!("GET {target} HTTP/1.1\r\nhost: test\r\n\r\n").as_bytes()).unwrap();
-        client
-    };
+    let ask = |target: &str| ask(&address, target);
     let (mut slow, mut large, mut stream) = (ask("/slow?ms=300"), ask("/large"), ask("/events"));
     let mut chat =
         ask("/chat HTTP/1.1\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\n\
@@ -96,6 +91,78 @@ fn a_loop_answers_what_is_in_flight_and_says_goodbye_to_streams() {
 }
 
 #[test]
+fn websocket() {
+    sweep(|| Program::example("websocket").argument("127.0.0.1:0"), clean);
+}
+
+#[test]
+fn what_was_said_in_a_chat_is_passed_on_and_everybody_gets_a_proper_close() {
+    let mut running = Program::example("websocket").argument("127.0.0.1:0").start();
+    let address = running.wait_for("serving ");
+    let until = |client: &mut TcpStream, end: &[u8]| {
+        let (mut read, mut byte) = (Vec::new(), [0]);
+        while !read.ends_with(end) {
+            assert_eq!(client.read(&mut byte).unwrap(), 1, "{}", read.escape_ascii());
+            read.extend(byte);
+        }
+    };
+    let enter = || {
+        let mut client = ask(
+            &address,
+            "/chat HTTP/1.1\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\n\
+             sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nx:",
+        );
+        until(&mut client, b"\r\n\r\n");
+        // A text of one letter, masked by nothing: everybody hears it, whoever said it first.
+        client.write_all(b"\x81\x81\0\0\0\0a").unwrap();
+        until(&mut client, b"\x81\x01a");
+        client
+    };
+    let mut clients = [enter(), enter(), enter()];
+    clients[2].write_all(b"\x81\x81\0\0\0\0z").unwrap();
+    for client in &mut clients {
+        until(client, b"\x81\x01z");
+    }
+    running.send(Signal::TERM, To::Group);
+    for client in &mut clients {
+        // Close 1001 and its reason (RFC 6455 §5.5.1), which we answer, masked.
+        until(client, b"\x88\x12\x03\xe9the server stops");
+        client.write_all(b"\x88\x82\0\0\0\0\x03\xe9").unwrap();
+        assert_eq!(client.read(&mut [0]).unwrap(), 0);
+    }
+    clean(&running.end());
+}
+
+#[test]
+fn events() {
+    sweep(|| Program::example("events").argument("127.0.0.1:0"), clean);
+}
+
+#[test]
+fn a_stream_of_events_says_goodbye_and_a_long_poll_is_answered() {
+    let mut running = Program::example("events").argument("127.0.0.1:0").start();
+    let address = running.wait_for("serving ");
+    let (mut events, mut answers) = (ask(&address, "/events"), ask(&address, "/next"));
+    for client in [&mut events, &mut answers] {
+        client.read_exact(&mut [0; 9]).unwrap();
+    }
+    running.send(Signal::TERM, To::Group);
+    let mut text = String::new();
+    events.read_to_string(&mut text).unwrap();
+    assert!(text.contains("event: goodbye\n") && text.contains("retry: 1000\n"), "{text}");
+    assert!(text.ends_with("\r\n0\r\n\r\n"), "{text}");
+    clean(&running.end());
+}
+
+/// A client that has sent a request.
+fn ask(address: &str, target: &str) -> TcpStream {
+    let mut client = TcpStream::connect(address).unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    client.write_all(format!("GET {target} HTTP/1.1\r\nhost: test\r\n\r\n").as_bytes()).unwrap();
+    client
+}
+
+#[test]
 fn proxy() {
     sweep(|| Program::example("proxy").argument("127.0.0.1:0").argument("http://127.0.0.1:1"), clean);
 }
@@ -106,12 +173,7 @@ fn a_proxy_answers_what_is_with_the_server_behind() {
     let url = format!("http://{}", behind.local_addr().unwrap());
     let mut running = Program::example("proxy").argument("127.0.0.1:0").argument(&url).start();
     let address = running.wait_for("serving ");
-    let ask = |target: &str| {
-        let mut client = TcpStream::connect(&address).unwrap();
-        client.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        client.write_all(format!("GET {target} HTTP/1.1\r\nhost: test\r\n\r\n").as_bytes()).unwrap();
-        client
-    };
+    let ask = |target: &str| ask(&address, target);
     let serve = || {
         let (mut server, _) = behind.accept().unwrap();
         server.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
