@@ -145,8 +145,12 @@ def shields(ended: Ended) -> None:
     signal = ended.strike.signal
     # Behind its end a program may be killed by the signal, which acts by default then.
     assert ended.status in (0, -signal, *([1] if signal == SIGTERM else [])), ended
-    interrupted = signal == SIGINT and ended.status == -SIGINT
-    assert ended.errors.count("Traceback") <= interrupted, ended
+    if signal == SIGINT and ended.status == -SIGINT and ended.errors:
+        # One that came before the first block was entered leaves as it leaves any program.
+        assert ended.errors.count("\nKeyboardInterrupt") == 1, ended
+        assert ended.errors.endswith("\nKeyboardInterrupt\n"), ended
+    else:
+        assert ended.errors == "", ended
 
 
 def closed(ended: Ended) -> None:
