@@ -28,4 +28,4 @@ async def main(app: exeunt.App) -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.ERROR)
-    exeunt.run(main, grace=0.5)
+    exeunt.run(main, grace=2)
