@@ -30,6 +30,9 @@ done: Counter[str] = Counter()
 wrong: list[str] = []
 over = threading.Event()
 
+getting_on: dict[str, float] = {}
+"""By name of thread, when it last got something done."""
+
 
 def handler(conn: Connection, ev: int, data: Any) -> None:
     if ev == MG_EV_HTTP_MSG:
@@ -76,6 +79,7 @@ def asks(servers: list[Server]) -> None:
             if not (answer.startswith(b"HTTP/1.1 200") and answer.endswith(b"/%d" % number)):
                 wrong.append(f"/{number}: {answer!r}")
             done["requests"] += 1
+            gets_on()
 
 
 def meddles(servers: list[Server]) -> None:
@@ -145,14 +149,18 @@ def strikes() -> None:
     os.kill(os.getpid(), signal.SIGUSR1)
 
 
-def repeats(name: str, does: Callable[[], None], getting_on: dict[str, float]) -> None:
+def gets_on() -> None:
+    getting_on[threading.current_thread().name] = time.monotonic()
+
+
+def repeats(name: str, does: Callable[[], None]) -> None:
     while not over.is_set():
         try:
             does()
         except BaseException as error:
             wrong.append(f"{name}: {error!r}")
             over.set()
-        getting_on[name] = time.monotonic()
+        gets_on()
 
 
 def main() -> None:
@@ -163,7 +171,6 @@ def main() -> None:
     sys.unraisablehook = lambda what: wrong.append(f"unraisable: {what}")
     signal.signal(signal.SIGUSR1, lambda *_: done.update(["signals"]))
     servers = [Server() for _ in range(3)]
-    getting_on: dict[str, float] = {}
     work: dict[str, Callable[[], None]] = {
         "poll 1": servers[1].poll,
         "poll 2": servers[2].poll,
@@ -173,7 +180,7 @@ def main() -> None:
     work |= {f"ask {number}": lambda: asks(servers) for number in range(4)}
     work |= {f"meddle {number}": lambda: meddles(servers[1:]) for number in range(4)}
     threads = [
-        threading.Thread(target=repeats, args=(name, does, getting_on), daemon=True)
+        threading.Thread(target=repeats, args=(name, does), name=name, daemon=True)
         for name, does in work.items()
     ]
     for thread in threads:
