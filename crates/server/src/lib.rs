@@ -1,9 +1,10 @@
 //! A server for tower services that stops without losing a request.
 //!
-//! [`Server`] speaks HTTP/1.1 through hyper and follows the drain rules D1 to D5, D7 and D8 of `docs/semantics.md`: when
+//! [`Server`] speaks HTTP/1.1 through hyper and follows the drain rules D1 to D8 of `docs/semantics.md`: when
 //! a stop is requested it answers on with `Connection: close`, closes its listener without losing anyone in the queue,
 //! gives silent connections a grace before it closes them, and reports what the drain deadline cut. A handler finds its
-//! request as [`InFlight`] among the extensions, and may shield a transaction by it.
+//! request as [`InFlight`] among the extensions, and may shield a transaction by it; one that gives an answer without an
+//! end (a WebSocket, events, a long poll) is told by [`Draining`] when to say goodbye.
 //!
 //! Unix only, as its listener is.
 //!

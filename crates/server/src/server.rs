@@ -224,7 +224,7 @@ impl<S> Server<S> {
         std::iter::once(&self.first).chain(&self.others).map(Listener::local_address)
     }
 
-    /// Serves until the lifecycle drains, then drains (rules D2 to D5, D7, D8), and returns when no connection is open.
+    /// Serves until the lifecycle drains, then drains (rules D2 to D8), and returns when no connection is open.
     /// The lifecycle does not begin `Closing` before that, unless the drain deadline comes first.
     ///
     /// # Errors

@@ -95,8 +95,8 @@ impl<T: Transport> AsyncWrite for Stream<T> {
         }
     }
 
-    /// hyper flushes the transport only when its own buffer is empty: what was written before an upgrade is with the
-    /// kernel then, and none of it can be lost when hyper lets go of the stream.
+    /// hyper flushes the transport only when its own buffer is empty: of what was written before the upgrade there is
+    /// nothing left to watch.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(whose!(self, http => Pin::new(http).poll_flush(cx), lent => return lent.poll_flush(cx)))?;
         if self.exchange.is_ordered(order::LEND) {

@@ -14,6 +14,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf};
 use tokio::time::Instant;
 
+#[path = "task_upgrade_tests.rs"]
+mod upgrades;
 #[path = "task_waits_tests.rs"]
 mod waits;
 
