@@ -5,14 +5,10 @@ import errno
 import logging
 import os
 import socket
+import sys
 from collections.abc import Callable, Iterable
 
 from ._readers import add_reader, remove_reader
-
-if os.name == "posix":
-    from ._native import _Closing
-else:
-    _Closing = None
 
 __all__ = ["Acceptor", "listen"]
 
@@ -116,7 +112,9 @@ class Acceptor:
         closing = []
         for listener in listeners:
             self._loop.remove_reader(listener.fileno())
-            if self._ours and _Closing is not None:
+            if self._ours and sys.platform != "win32":
+                from ._native import _Closing
+
                 closing.append(_Closing(listener.fileno()))
             else:
                 self._take(listener)

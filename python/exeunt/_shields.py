@@ -4,12 +4,14 @@ Which block holds what off, and for how long, is decided by the core; here are t
 hooks, and what tasks do.
 """
 
+import ctypes
 import signal
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+from . import _ending, _leave, _signals
 from ._native import ShutdownProtection
 from ._native import _Shields as _core
 
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     import asyncio
 
 __all__ = ["ShutdownProtection", "configure_shutdown_manager", "shield"]
+
+# Imported here, and not by the first block: as long as that imports, signals act by default.
+_AT_HAND = (ctypes, _ending, _leave, _signals)
 
 # How often a task looks whether the blocks of others are over.
 _TURN = 0.005
@@ -73,9 +78,7 @@ def configure_shutdown_manager(
             _hooks.pop(name, None)
         else:
             _hooks[name] = hook
-    from ._signals import install
-
-    install()
+    _signals.install()
 
 
 def shield(budget: float | None = None) -> ShutdownProtection:

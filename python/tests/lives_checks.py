@@ -26,8 +26,8 @@ def own_end(last: str) -> Check:
 
 
 def delayed_end(last: str) -> Check:
-    """As `own_end`; SIGTERM acts by default, behind the block, and a second interrupt that hits
-    none of the program's blocks leaves it as it leaves any program.
+    """As `own_end`; SIGTERM acts by default, behind the block, and an interrupt that hits none of
+    the program's blocks, a second one or behind all work, leaves it as it leaves any program.
     """
     by_itself = own_end(last)
 
@@ -35,8 +35,12 @@ def delayed_end(last: str) -> Check:
         if ended.strike.signal == SIGTERM:
             assert (ended.status, ended.errors) == (-SIGTERM, ""), ended
             return
-        by_the_second = ended.strike.gap is not None and ended.status == -SIGINT
-        if not by_the_second or not ended.errors.rstrip().endswith("KeyboardInterrupt"):
+        is_late = ended.strike.gap is not None or "stopped" in ended.said
+        if (
+            not is_late
+            or ended.status != -SIGINT
+            or not ended.errors.rstrip().endswith("KeyboardInterrupt")
+        ):
             by_itself(ended)
 
     return check

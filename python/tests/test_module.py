@@ -135,6 +135,17 @@ def test_events_have_names() -> None:
         assert mongoose.event_name(number) == f"MG_EV_UNKNOWN({number})"
 
 
+@pytest.mark.parametrize("name", ["ShutdownProtection", "shield", "DelayedKeyboardInterrupt"])
+def test_p71_entering_a_block_imports_nothing(name: str) -> None:
+    program = (
+        f"import sys; sys.path[:0] = sys.argv[1:]; from exeunt import {name}; "
+        f"before = set(sys.modules); {name}().__enter__(); print(*set(sys.modules) - before)"
+    )
+    command = [sys.executable, "-S", "-c", program, *sys.path]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=50)
+    assert (ran.returncode, ran.stdout.split(), ran.stderr) == (0, [], "")
+
+
 @pytest.mark.parametrize("module", ["exeunt", "exeunt.mongoose"])
 def test_an_import_is_light(module: str) -> None:
     # Without site, which may have imported anything before (for an editable installation, say).
