@@ -12,6 +12,7 @@ from ._components import call
 from ._current import APP, current
 from ._driver import Driver
 from ._lifecycle import Lifecycle, Report
+from ._native import _Shields as _shields
 from ._stopping import StopFailed, is_by_stop
 
 __all__ = ["arun", "last_report", "lifespan", "remember", "spawn"]
@@ -87,6 +88,7 @@ class lifespan:  # noqa: N801
         task = asyncio.current_task()
         assert task is not None
         self._lifecycle = Lifecycle(**self._options)
+        self._followed = _shields.follow(self._lifecycle)
         self._app = App(self._lifecycle, loop)
         self._app._bodies.add(task)
         self._work = self._lifecycle.work(task.get_name(), "body", scope="body")
@@ -119,6 +121,7 @@ class lifespan:  # noqa: N801
         self._lifecycle.request_stop("the block has ended")
         cancelled = await _through(self._driver.finished)
         self._driver.end()
+        _shields.unfollow(self._followed)
         report = remember(self._lifecycle.close())
         for left in self._app._tasks.live():
             _log.error("%s did not end, and is left", left.get_name())

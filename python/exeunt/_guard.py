@@ -9,12 +9,15 @@ from typing import Any
 
 from ._held import is_blocking
 from ._leave import end_process
-from ._lifecycle import Lifecycle, Phase
+from ._lifecycle import Lifecycle, Phase, Report
 from ._main_thread import interrupt_main_thread, prepare
 from ._native import Component
 from ._native import _Shields as _shields
 
-__all__ = ["Guard", "Interrupted"]
+__all__ = ["THREADS", "Guard", "Interrupted"]
+
+THREADS = "threads"
+"""The component of `exeunt.run` itself, which waits for them."""
 
 _PATIENCE = 0.25
 """Seconds that the main thread has to notice the end; half of what the engine gives us (L19)."""
@@ -109,8 +112,7 @@ class Guard:
             if self._noticed.wait(_PATIENCE / 10):
                 return
         # Taking the report keeps the engine from ending the process itself, without a flush.
-        status = self._lifecycle.close().exit_status
-        end_process(status, self._say)
+        end_process(_status(self._lifecycle.close()), self._say)
 
     def _nudge(self, main: int | None) -> None:
         stuck = self._stuck
@@ -120,3 +122,11 @@ class Guard:
             signal.pthread_kill(main, _NUDGE)
         elif signal.getsignal(_NUDGE) == self._nudged:
             interrupt_main_thread(_NUDGE)
+
+
+def _status(report: Report) -> int:
+    """The loop that is stuck has not closed our own component either: that is no failure (L14)."""
+    ours = all(name == THREADS for name, _ in report.failures)
+    if report.verdict == "failed" and ours:
+        return 3
+    return report.exit_status

@@ -564,6 +564,10 @@ class _Shields:
     @staticmethod
     def interrupt(lent: bool) -> None: ...
     @staticmethod
+    def follow(lifecycle: Lifecycle) -> int: ...
+    @staticmethod
+    def unfollow(number: int) -> None: ...
+    @staticmethod
     def configure(
         max_exec_time: float | None = None,
         max_attempts: int | None = None,

@@ -16,11 +16,12 @@ from ._components import call
 from ._current import APP
 from ._driver import Driver
 from ._embed import remember
-from ._guard import Guard
+from ._guard import THREADS, Guard
 from ._interrupts import kept_from_loops
 from ._late import keep_until_exit
 from ._leave import end_process, holding_threads, where
 from ._lifecycle import Lifecycle, Report, Work
+from ._native import _Shields as _shields
 from ._proactor import quiet_while_closing
 from ._signals import in_charge
 from ._stopping import Stopping, is_by_stop
@@ -70,6 +71,14 @@ class Program:
 
         `prepare` starts what main needs; a stop that comes meanwhile is main's, too.
         """
+        try:
+            return self._run_through(main, prepare)
+        except _LeftMain as left:
+            if left.error is not None:
+                raise left.error from None
+            return left.value
+
+    def _run_through(self, main: _Main, prepare: _Prepare | None) -> Any:
         loop = self._loop_factory()
         with ExitStack() as stack:
             stack.callback(self._end_loop, loop)
@@ -78,6 +87,7 @@ class Program:
             if self._owns:
                 stack.enter_context(kept_from_loops())
             lifecycle = Lifecycle(**self._options)
+            stack.callback(_shields.unfollow, _shields.follow(lifecycle))
             if self._owns:
                 # What blocks hold off raises nothing in the loop: the stop is ours to see through.
                 stack.enter_context(in_charge(lambda signum: None))
@@ -134,7 +144,7 @@ class Program:
         if self._owns:
             # Started first, so that it closes last.
             with suppress(Stopping):
-                await app.component("threads", lambda: None, lambda: self._await_threads(app))
+                await app.component(THREADS, lambda: None, lambda: self._await_threads(app))
         return driver
 
     async def _run(
@@ -161,13 +171,20 @@ class Program:
             if main is None or (prepare is not None and app.lifecycle.is_stopping):
                 return None
             result = call(main, app) if callable(main) else main
-            return await result if inspect.isawaitable(result) else result
+            result = await result if inspect.isawaitable(result) else result
+            if self._is_forked():
+                raise _LeftMain(result, None)
+            return result
         except (SystemExit, KeyboardInterrupt) as error:
             if self._is_forked():
                 raise
             # They would leave the loop, and the rest of the program with it.
             self._raised = self._raised or error
             return None
+        except BaseException as error:
+            if self._is_forked():
+                raise _LeftMain(None, error) from None
+            raise
         finally:
             if inspect.iscoroutine(main):
                 main.close()
@@ -253,6 +270,15 @@ class Program:
             asyncio.set_event_loop(None)
             loop.close()
             self._executor.shutdown(wait=False)
+
+
+class _LeftMain(SystemExit):
+    """A forked child has left main: this leaves the parent's loop at once, where asyncio would go on with it."""
+
+    def __init__(self, value: Any, error: BaseException | None) -> None:
+        super().__init__()
+        self.value = value
+        self.error = error
 
 
 async def _watch(work: dict[threading.Thread, Work], known: frozenset[threading.Thread]) -> None:

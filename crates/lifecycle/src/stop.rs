@@ -348,7 +348,30 @@ impl Stop {
     /// [`run_at_exit`](Self::run_at_exit).
     #[track_caller]
     pub fn shield(&self, budget: Duration) -> Result<Shield, StopImminent> {
-        Shield::take(&self.core, budget, false, Site::here())
+        self.shield_at(budget, Site::here())
+    }
+
+    /// [`shield`](Self::shield) for whom the caller's line is none of Rust: `site` is where the report says that it was
+    /// taken.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle, Site};
+    /// # use std::time::Duration;
+    /// let lifecycle = Lifecycle::install(Config::default())?;
+    /// let stop = lifecycle.stop();
+    /// let shield = stop.shield_at(Duration::from_secs(4), Site::elsewhere("transfer.py", 17))?;
+    /// stop.request_stop("the example is over");
+    /// drop(shield);
+    /// let longest = lifecycle.close().longest_shield.unwrap();
+    /// assert_eq!(longest.site, Site::elsewhere("transfer.py", 17));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`StopImminent`] after a stop request.
+    pub fn shield_at(&self, budget: Duration, site: Site) -> Result<Shield, StopImminent> {
+        Shield::take(&self.core, budget, false, site)
     }
 
     /// Has `work` done in `Closing`, in a thread of its own, when nothing is in flight any more and before any

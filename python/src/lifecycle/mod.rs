@@ -10,7 +10,7 @@ mod handled;
 mod names;
 mod owner;
 mod report;
-mod site;
+pub(crate) mod site;
 mod watch;
 mod work;
 

@@ -9,7 +9,7 @@ use pyo3::sync::PyOnceLock;
 const OURS: usize = 8;
 
 /// The innermost line that is not of this package; nowhere, where there is none.
-pub(super) fn of_caller(py: Python<'_>) -> Site {
+pub(crate) fn of_caller(py: Python<'_>) -> Site {
     found(py).unwrap_or(Site::elsewhere("<unknown>", 0))
 }
 

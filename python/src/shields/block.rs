@@ -2,6 +2,7 @@
 
 use super::conductor::{Conductor, budget, default_budget, make_room, set_drop_in};
 use super::live::{self, lock};
+use super::running::Held;
 use exeunt_lifecycle::{Shield, ShieldOutcome, Work};
 use pyo3::exceptions::asyncio::CancelledError;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PySystemExit};
@@ -47,6 +48,8 @@ struct Live {
     /// None where nothing would be held off any more.
     shield: Option<Shield>,
     work: Option<Work>,
+    /// Of the programs that run.
+    running: Held,
     at: usize,
     thread: u64,
     /// Of asyncio; None in plain code.
@@ -96,6 +99,7 @@ impl ShutdownProtection {
         let (py, this) = (slf.py(), slf.get());
         let conductor = Conductor::of(py)?;
         let thread = live::this_thread(py)?;
+        let running = if conductor.is_some() { Held::take(py, this.budget()) } else { Held::default() };
         let mut state = lock(&this.state);
         if state.depth > 0 {
             let elsewhere = state.live.as_ref().is_some_and(|live| live.thread != thread);
@@ -129,7 +133,7 @@ impl ShutdownProtection {
         let at = live::add(slf.clone().unbind());
         let task = task.map(|task| task.clone().unbind());
         state.depth = 1;
-        state.live = Some(Live { shield, work, at, thread, task, told: false, sent: None });
+        state.live = Some(Live { shield, work, running, at, thread, task, told: false, sent: None });
         Ok(true)
     }
 
@@ -224,12 +228,13 @@ impl ShutdownProtection {
             state.depth = state.depth.saturating_sub(1);
             if state.depth > 0 { None } else { state.live.take() }
         };
-        let Some(Live { shield, work, at, thread, task, told, .. }) = live else {
+        let Some(Live { shield, work, running, at, thread, task, told, .. }) = live else {
             return Ok(Pending::Nothing);
         };
         // In a forked child the lock may be held by a thread that is not there.
         let kept = Conductor::installed().and_then(|_| live::remove(at));
         drop((kept, shield, work));
+        running.end(py);
         let Some(conductor) = Conductor::installed().filter(|conductor| conductor.stop.is_requested()) else {
             return Ok(Pending::Nothing);
         };
@@ -363,7 +368,10 @@ impl ShutdownProtection {
         {
             let state = lock(&self.state);
             match (&state.live, Conductor::installed()) {
-                (Some(Live { shield: Some(shield), .. }), Some(_)) if shield.allow_break().is_ok() => {
+                (Some(Live { shield: Some(shield), running, .. }), Some(_))
+                    if shield.allow_break().is_ok() =>
+                {
+                    running.touch();
                     return Ok(());
                 }
                 (None, _) if state.depth == 0 => {
@@ -389,9 +397,12 @@ impl ShutdownProtection {
             drop(state);
             return Err(PyRuntimeError::new_err(NOT_ENTERED));
         }
-        if let Some(shield) = state.live.as_mut().and_then(|live| live.shield.as_mut()) {
-            // Where it is over, the exception is on its way.
-            _ = shield.renew(budget);
+        if let Some(live) = state.live.as_mut() {
+            if let Some(shield) = live.shield.as_mut() {
+                // Where it is over, the exception is on its way.
+                _ = shield.renew(budget);
+            }
+            live.running.renew(budget);
         }
         Ok(())
     }

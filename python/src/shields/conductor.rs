@@ -4,6 +4,7 @@ use super::block::ShutdownProtection;
 use super::ending;
 use super::live::{self, lock};
 use super::main_thread;
+use super::running;
 use exeunt_lifecycle::{Cause, Config, Lifecycle, Scope, Shield, ShieldOutcome, Signal, Stop, Watch};
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -388,6 +389,18 @@ impl Shields {
         } else {
             _ = main_thread::by(Signal::TERMINATE);
         }
+    }
+
+    /// From now on every block that is entered is a shield of that program, too (L6); what is answered ends that.
+    #[staticmethod]
+    fn follow(lifecycle: &crate::lifecycle::Lifecycle) -> u64 {
+        running::begins(lifecycle.stop().clone())
+    }
+
+    /// It is over.
+    #[staticmethod]
+    fn unfollow(py: Python<'_>, number: u64) {
+        py.detach(|| running::ends(number));
     }
 
     /// Takes over what is not None; times in seconds.

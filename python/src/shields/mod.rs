@@ -11,6 +11,7 @@ mod conductor;
 mod ending;
 mod live;
 mod main_thread;
+mod running;
 
 pub(crate) use block::ShutdownProtection;
 pub(crate) use conductor::Shields;
