@@ -273,7 +273,7 @@ class Program:
 
 
 class _LeftMain(SystemExit):
-    """A forked child has left main: this leaves the parent's loop at once, where asyncio would go on with it."""
+    """A forked child has left main; this leaves the parent's loop, which cannot go on there."""
 
     def __init__(self, value: Any, error: BaseException | None) -> None:
         super().__init__()

@@ -168,7 +168,7 @@ def test_a_loop_that_is_blocked_to_the_hard_deadline_is_a_cut() -> None:
     with Program(program) as running:
         running.until("up")
         running.send(signal.SIGTERM)
-        # Its own component, which waits for threads, could not close; nothing of the program's has failed.
+        # Nothing of the program's has failed; what waits for threads, our own, could not close.
         assert running.end() == 3, running.output
 
 
