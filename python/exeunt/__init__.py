@@ -3,6 +3,7 @@
 Each name is imported when it is first used, so that `import exeunt` costs next to nothing.
 """
 
+import sys
 from importlib import import_module
 
 # The type checker knows it by its name; importing it from `typing` would take longer than all the
@@ -174,6 +175,9 @@ _HOME = {
     "shield": "._shields",
     "spawn": "._run",
 }
+
+if sys.platform == "win32":
+    _HOME.update(dict.fromkeys(("ProcessPool", "Server", "serve"), "._not_for_windows"))
 
 
 def __getattr__(name: str) -> object:

@@ -25,7 +25,10 @@ _PATIENCE = 0.25
 _OFTEN = 0.05
 """Seconds between two looks at what the main thread does, once a stop is requested."""
 
-_NUDGE = signal.SIGTERM if sys.platform == "win32" else signal.SIGURG
+if sys.platform == "win32":
+    _NUDGE = signal.SIGTERM
+else:
+    _NUDGE = signal.SIGURG
 """Interrupts what the main thread waits in. Its default is to be ignored, should one come late; on
 Windows, where it is never sent, its handler alone is called."""
 

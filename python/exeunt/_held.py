@@ -17,6 +17,8 @@ from types import FrameType
 from typing import Any
 
 from ._main_thread import raise_here
+from ._masks import block as block_signals
+from ._masks import restore, take_pending
 from ._native import _is_handled
 
 __all__ = ["SIGNALS", "Block", "enter", "is_blocking", "is_held", "leave"]
@@ -26,8 +28,6 @@ if sys.platform == "win32":
 else:
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """The signals that are held back. On Windows programs ask each other to stop by SIGBREAK."""
-
-_CAN_BLOCK = hasattr(signal, "pthread_sigmask")
 
 
 class Block:
@@ -95,7 +95,7 @@ def is_held(number: int) -> bool:
 
 def _put_back_all(error: BaseException | None) -> None:
     """A signal that comes meanwhile is blocked: CPython forgets one whose handler is changed."""
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS) if _CAN_BLOCK else None
+    mask = block_signals(SIGNALS)
     try:
         if error is not None:
             _held.extend((number, None) for number in _take_pending())
@@ -106,19 +106,12 @@ def _put_back_all(error: BaseException | None) -> None:
         elif _held:
             _send_again()
     finally:
-        if mask is not None:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        restore(mask)
 
 
 def _take_pending() -> list[int]:
     """What is blocked, and would call a handler: it is not pending any more."""
-    if not _CAN_BLOCK:
-        return []
-    pending = signal.sigpending()
-    taken = [int(each) for each in SIGNALS if each in pending and callable(_before.get(each))]
-    for number in taken:
-        signal.sigwait({number})
-    return taken
+    return take_pending(each for each in SIGNALS if callable(_before.get(each)))
 
 
 def _are_installed() -> bool:
@@ -256,14 +249,13 @@ def _about_to_fork() -> None:
     CPython forgets what has arrived in a child before its hooks run (`_PySignal_AfterFork`).
     """
     if _before:
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        _masks[threading.get_ident()] = set(mask)
+        _masks[threading.get_ident()] = block_signals(SIGNALS)
 
 
 def _unmask() -> None:
     mask = _masks.pop(threading.get_ident(), None)
     if mask is not None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        restore(mask)
 
 
 def _forked() -> None:

@@ -9,6 +9,7 @@ from types import FrameType
 from typing import Any
 
 from ._main_thread import raise_here
+from ._masks import block, restore
 
 __all__ = ["keep_until_exit"]
 
@@ -56,14 +57,13 @@ _masks: dict[int, set[int]] = {}
 
 def _about_to_fork() -> None:
     # CPython forgets what has arrived in a child before its hooks run (`_PySignal_AfterFork`).
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _before)
-    _masks[threading.get_ident()] = set(mask)
+    _masks[threading.get_ident()] = block(_before)
 
 
 def _unmask() -> None:
     mask = _masks.pop(threading.get_ident(), None)
     if mask is not None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        restore(mask)
 
 
 def _forked() -> None:

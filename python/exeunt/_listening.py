@@ -65,12 +65,14 @@ async def _addresses(hosts: list[str | None], port: int) -> list[tuple[int, tupl
 def _bind(
     family: int, address: tuple[object, ...], backlog: int, reuse_port: bool
 ) -> socket.socket:
+    if sys.platform == "win32" and reuse_port:
+        raise ValueError("reuse_port is not for Windows, where one process listens on a port")
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setblocking(False)
         if os.name == "posix":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if reuse_port:
+        if sys.platform != "win32" and reuse_port:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             # As asyncio does: the IPv4 addresses have sockets of their own.

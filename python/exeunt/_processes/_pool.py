@@ -5,7 +5,6 @@ import itertools
 import math
 import multiprocessing
 import signal
-import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
@@ -84,8 +83,6 @@ class ProcessPool(StoppedByBlock, Executor):
         pool stops when that drains: it finishes its queue, or hands it back (`hand_back`), and what
         the drain deadline finds is cut.
         """
-        if sys.platform == "win32":
-            raise NotImplementedError("exeunt.ProcessPool needs a POSIX system")
         if workers < 1:
             raise ValueError(f"a pool needs a worker at least, and workers={workers}")
         for what, seconds in (

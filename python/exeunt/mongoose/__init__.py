@@ -3,7 +3,15 @@
 `AsyncManager` and `Event` are imported when they are first used, for what they import themselves.
 """
 
+import sys
 from importlib import import_module
+
+if sys.platform == "win32":
+    raise ImportError(
+        "exeunt.mongoose is not for Windows yet: its event loop is for POSIX systems. The rest of "
+        "exeunt is there, but for exeunt.serve and exeunt.ProcessPool",
+        name=__name__,
+    )
 
 from .._native import (
     Connection,
