@@ -3,10 +3,10 @@
 import asyncio
 import errno
 import logging
-import os
 import socket
 import sys
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from ._readers import add_reader, remove_reader
 
@@ -70,7 +70,7 @@ def _bind(
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setblocking(False)
-        if os.name == "posix":
+        if sys.platform != "win32":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if sys.platform != "win32" and reuse_port:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -102,7 +102,7 @@ class Acceptor:
         for listener in listeners:
             listener.setblocking(False)
             # Not `sock_accept`: cancelled at the wrong moment, it drops whom it has accepted.
-            self._loop.add_reader(listener.fileno(), self._accept, listener)
+            add_reader(self._loop, listener.fileno(), self._accept, listener)
 
     async def close(self) -> None:
         """Turns new clients away, accepts all who believe to be connected, and closes (D3).
@@ -111,9 +111,9 @@ class Acceptor:
         this is cancelled the listeners are closed at once.
         """
         listeners, self.listeners = self.listeners, []
-        closing = []
+        closing: list[Any] = []
         for listener in listeners:
-            self._loop.remove_reader(listener.fileno())
+            remove_reader(self._loop, listener.fileno())
             if self._ours and sys.platform != "win32":
                 from ._native import _Closing
 

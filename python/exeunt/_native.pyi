@@ -456,6 +456,7 @@ class Lifecycle:
         chain: bool = False,
         chain_on_main_thread: bool = False,
         terminate_on_hup: bool = True,
+        terminate_on_logoff: bool = True,
         stop_on_stdin_end: bool = False,
         notify: bool = True,
         report_file: str | PathLike[str] | None = None,

@@ -19,10 +19,10 @@ PATIENCE = 30.0
 class Unable(asyncio.SelectorEventLoop):
     """Waits for sockets of its own, as the proactor does, and for nobody else's."""
 
-    def add_reader(self, *_: Any) -> None:
+    def add_reader(self, *_: Any) -> None:  # type: ignore[override]
         raise NotImplementedError
 
-    def remove_reader(self, *_: Any) -> bool:
+    def remove_reader(self, fd: Any) -> bool:
         raise NotImplementedError
 
 
@@ -161,7 +161,7 @@ def test_more_than_select_takes_is_refused_in_words(
         first, second, third = (reader.fileno() for reader, _ in pairs)
         add_reader(loop, first, lambda: None)
         add_reader(loop, second, lambda: None)
-        with pytest.raises(RuntimeError, match="Unable cannot wait .* 2 at most"):
+        with pytest.raises(RuntimeError, match=r"Unable cannot wait .* 2 at most"):
             add_reader(loop, third, lambda: None)
         for each in (first, second, third):
             remove_reader(loop, each)

@@ -161,19 +161,31 @@ def test_a_block_is_rolled_back_when_the_end_is_forced() -> None:
     assert program.lines == ["ready", "rolled back 1", "left"]
 
 
-def test_a_logoff_may_be_nothing_to_a_program() -> None:
-    text = """
+OUTLIVES_LOGOFF = {
+    "shields": """
     exeunt.configure_shutdown_manager(terminate_on_logoff=False)
     with exeunt.ShutdownProtection() as block:
         say("ready")
-        for _ in range(10):
-            time.sleep(0.1)
-            block.allow_break()
+        sys.stdin.readline()
+        block.allow_break()
     say("goes on")
-    """
+    """,
+    "run": """
+    async def main(app):
+        say("ready")
+        await asyncio.to_thread(sys.stdin.readline)
+        say("told" if app.stop.is_set() else "goes on")
+    exeunt.run(main, terminate_on_logoff=False)
+    """,
+}
+
+
+@pytest.mark.parametrize("text", OUTLIVES_LOGOFF.values(), ids=OUTLIVES_LOGOFF)
+def test_a_logoff_may_be_nothing_to_a_program(text: str) -> None:
     with Program(text) as program:
         program.until("ready")
         assert program.deliver("logoff") == "returned"
+        program.say("go on")
         assert program.end() == 0, program.output
     assert program.lines == ["ready", "goes on"]
 
@@ -210,7 +222,6 @@ def test_what_the_program_raises_itself_waits_for_the_block(kind: str, by: str) 
 
 
 DELAYS = """
-caught = []
 def caught_by(number, frame):
     say("handler of", number)
 for number in (signal.SIGTERM, signal.SIGBREAK):
@@ -220,7 +231,7 @@ try:
         say("ready")
         for number in (signal.SIGTERM, signal.SIGBREAK):
             signal.raise_signal(number)
-        time.sleep(float(sys.argv[1]))
+        sys.stdin.readline()
         say("finished")
 except KeyboardInterrupt:
     say("KeyboardInterrupt")
@@ -229,9 +240,10 @@ say(signal.getsignal(signal.SIGBREAK) is caught_by)
 
 
 def test_delayed_signals_act_behind_the_block() -> None:
-    with Program(DELAYS, "1.5") as program:
+    with Program(DELAYS) as program:
         program.until("ready")
         program.deliver("ctrl-c")
+        program.say("go on")
         assert program.end() == 0, program.output
     handled = ["handler of 15", "handler of 21"]
     assert program.lines == ["ready", "finished", *handled, "KeyboardInterrupt", "True"]
@@ -254,7 +266,7 @@ def test_behind_a_stop_the_first_further_one_does_nothing() -> None:
     import atexit
     def lingers():
         say("lingers")
-        time.sleep(1.5)
+        sys.stdin.readline()
         say("ends well")
     atexit.register(lingers)
     async def main(app):
@@ -267,6 +279,7 @@ def test_behind_a_stop_the_first_further_one_does_nothing() -> None:
         program.deliver("ctrl-c")
         program.until("lingers")
         program.deliver("ctrl-c")
+        program.say("go on")
         assert program.end() == 0, program.output
     assert program.lines == ["ready", "lingers", "ends well"]
 
@@ -304,16 +317,18 @@ def test_no_loop_says_a_word_while_it_closes() -> None:
 def test_a_start_goes_on_and_nothing_further_starts(event: str) -> None:
     text = """
     class Service:
-        def __init__(self, name, seconds):
-            self.name, self.seconds = name, seconds
+        def __init__(self, name):
+            self.name = name
         async def start(self):
             say("starting", self.name)
-            await asyncio.sleep(self.seconds)
+            lifecycle = exeunt.current_app().lifecycle
+            while self.name == "second" and not lifecycle.is_stopping:
+                await asyncio.sleep(0.01)
             say("started", self.name)
         async def stop(self):
             say("stopped", self.name)
 
-    exeunt.Application([Service("first", 0), Service("second", 1.0), Service("third", 0)]).run()
+    exeunt.Application([Service("first"), Service("second"), Service("third")]).run()
     """
     with Program(text) as program:
         program.until("starting second")

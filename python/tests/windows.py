@@ -9,7 +9,7 @@ from types import TracebackType
 
 import pytest
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds that whatever is waited for may take on a machine under load."""
 
 EVENTS = ("ctrl-c", "ctrl-break", "close", "logoff", "shutdown")
@@ -81,6 +81,12 @@ class Program:
             said = deliverer.stdout.readline().strip()
         assert said, f"{event} was not delivered:\n{self.output}"
         return said
+
+    def say(self, text: str) -> None:
+        """Writes a line to its stdin."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(text.encode() + b"\n")
+        self._process.stdin.flush()
 
     def until(self, text: str) -> None:
         """Waits until the line has been printed."""

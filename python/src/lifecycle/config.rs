@@ -17,6 +17,7 @@ pub(super) struct Arguments {
     pub(super) chain: bool,
     pub(super) chain_on_main_thread: bool,
     pub(super) terminate_on_hup: bool,
+    pub(super) terminate_on_logoff: bool,
     pub(super) stop_on_stdin_end: bool,
     pub(super) notify: bool,
     pub(super) report_file: Option<PathBuf>,
@@ -40,6 +41,7 @@ impl Arguments {
             .chain(self.chain)
             .chain_on_main_thread(self.chain_on_main_thread)
             .terminate_on_hup(self.terminate_on_hup)
+            .terminate_on_logoff(self.terminate_on_logoff)
             .stop_on_stdin_end(self.stop_on_stdin_end)
             .notify(self.notify);
         if let Some(signals) = self.signals {

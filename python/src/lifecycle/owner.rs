@@ -21,7 +21,9 @@ use std::time::{Duration, Instant};
 ///
 /// From its creation on, the stop signals (SIGHUP, SIGINT, SIGQUIT and SIGTERM unless `signals` says otherwise) request
 /// the stop, in whatever thread they land and whatever that is doing, and Python's handlers of them do not run; when it
-/// is closed or dropped, they are as they were. Signals that were ignored stay ignored. All times are in seconds.
+/// is closed or dropped, they are as they were. Signals that were ignored stay ignored. On Windows the events of the console
+/// are those signals: Ctrl-C is SIGINT, Ctrl-Break SIGBREAK, and SIGTERM a closed console, a shutdown, and the end of a
+/// user's session, unless `terminate_on_logoff` is False. All times are in seconds.
 ///
 /// `grace` is the time from the stop request to the hard deadline, of which the smaller of 5 s and 20 % is kept for
 /// closing: work in flight before that is cut. `lame_duck` is how long to go on accepting first. The signal number
@@ -139,7 +141,8 @@ impl Slices {
 impl Lifecycle {
     #[new]
     #[pyo3(signature = (*, grace = 25.0, lame_duck = 0.0, max_attempts = 3, hard_limit = 90.0, signals = None,
-                        force = "notify", chain = false, chain_on_main_thread = false, terminate_on_hup = true, stop_on_stdin_end = false,
+                        force = "notify", chain = false, chain_on_main_thread = false, terminate_on_hup = true,
+                        terminate_on_logoff = true, stop_on_stdin_end = false,
                         notify = true, report_file = None))]
     #[expect(clippy::too_many_arguments, reason = "they are Python's keyword arguments")]
     fn new(
@@ -153,6 +156,7 @@ impl Lifecycle {
         chain: bool,
         chain_on_main_thread: bool,
         terminate_on_hup: bool,
+        terminate_on_logoff: bool,
         stop_on_stdin_end: bool,
         notify: bool,
         report_file: Option<PathBuf>,
@@ -168,6 +172,7 @@ impl Lifecycle {
             chain,
             chain_on_main_thread,
             terminate_on_hup,
+            terminate_on_logoff,
             stop_on_stdin_end,
             notify,
             report_file,
