@@ -57,8 +57,6 @@ impl Lifecycle {
         engine.ok_or_else(|| PyRuntimeError::new_err("this Lifecycle is closed; make another"))
     }
 
-    /// For the event loop.
-    #[cfg(unix)]
     pub(crate) fn stop(&self) -> &engine::Stop {
         &self.stop
     }
