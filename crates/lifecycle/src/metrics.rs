@@ -4,6 +4,8 @@
 //! |---|---|---|---|
 //! | `exeunt_phase` | gauge | | 0 starting, 1 running, 2 lame duck, 3 draining, 4 closing, 5 stopped |
 //! | `exeunt_phase_seconds` | gauge | `phase` | how long the phase lasted, known once the stop is over |
+//! | `exeunt_drain_seconds_left` | gauge | | in a stop: until what is in flight is cut |
+//! | `exeunt_work_begun_total` | counter | `scope` | work that has begun, such as requests |
 //! | `exeunt_work_in_flight` | gauge | `scope` | work in flight, as of the last [`Stop::record_metrics`] or notice |
 //! | `exeunt_work_failed_total` | counter | `scope` | work that ended by an error or a panic |
 //! | `exeunt_work_cut_total` | counter | `scope` | work that was ended before it was finished |
@@ -13,12 +15,15 @@
 //! | `exeunt_last_stop_seconds` | gauge | | how long it took |
 //! | `exeunt_last_stop_cut`, `_left`, `_failures`, `_attempts` | gauge | | how much was cut, left behind, failed; stop signals |
 
+use crate::counts::Totals;
 use crate::follow::Progress;
 #[cfg(feature = "report-file")]
 use crate::report::count;
 use crate::report::{PhaseTime, Report};
 use crate::stop::Stop;
+use crate::watch::Watch;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 impl Stop {
     /// Brings `exeunt_work_in_flight` up to date: counting work takes no look at any recorder, so call this where
@@ -47,14 +52,53 @@ impl Stop {
         let scopes: Vec<_> = state.scopes.values().map(|entry| entry.shared.clone()).collect();
         drop(state);
         // Scopes may share a name.
-        let mut in_flight = BTreeMap::<_, u64>::new();
+        let mut counts = BTreeMap::<_, Totals>::new();
         for scope in &scopes {
-            *in_flight.entry(scope.name.as_str()).or_default() += scope.totals().in_flight();
+            let count = counts.entry(scope.name.as_str()).or_default();
+            *count = [*count, scope.totals()].into_iter().sum();
         }
-        for (scope, count) in in_flight {
-            metrics::gauge!("exeunt_work_in_flight", "scope" => scope.to_owned()).set(float(count));
+        for (scope, count) in counts {
+            metrics::gauge!("exeunt_work_in_flight", "scope" => scope.to_owned())
+                .set(float(count.in_flight()));
+            metrics::counter!("exeunt_work_begun_total", "scope" => scope.to_owned()).absolute(count.begun);
         }
         metrics::gauge!("exeunt_phase").set(f64::from(self.phase() as u8));
+        if let Some(left) = self.time_left() {
+            metrics::gauge!("exeunt_drain_seconds_left").set(left.as_secs_f64());
+        }
+        for collector in self.core().collectors().acts() {
+            if let Some(collect) = collector.upgrade() {
+                self.core().follow().contained("metrics", move || collect());
+            }
+        }
+    }
+
+    /// Has `collect` called whenever metrics are brought up to date, by whoever does that, until the [`Watch`] is
+    /// dropped: for counts of one's own that are too dear to be told of each time. A panic in it is among the report's
+    /// [`hook_failures`](Report::hook_failures).
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::{Config, Lifecycle};
+    /// # use std::sync::{Arc, Mutex};
+    /// # let lifecycle = Lifecycle::install(Config::default())?;
+    /// let queue = Arc::new(Mutex::new(vec!["a job"]));
+    /// # let kept = Arc::clone(&queue);
+    /// # let recorder = metrics_util::debugging::DebuggingRecorder::new();
+    /// # let scraped = recorder.snapshotter();
+    /// # metrics::with_local_recorder(&recorder, || {
+    /// let stop = lifecycle.stop();
+    /// let watch = stop.on_record_metrics(move || {
+    ///     metrics::gauge!("shop_queue_length").set(queue.lock().unwrap().len() as f64);
+    /// });
+    /// stop.record_metrics(); // before each scrape
+    /// # let found = scraped.snapshot().into_hashmap();
+    /// # assert!(found.keys().any(|key| key.key().name() == "shop_queue_length"));
+    /// # drop(watch); });
+    /// # assert_eq!(lifecycle.close().exit_status(), 0);
+    /// # Ok::<(), exeunt_lifecycle::InstallError>(())
+    /// ```
+    pub fn on_record_metrics(&self, collect: impl Fn() + Send + Sync + 'static) -> Watch {
+        self.core().collectors().add(Arc::new(collect))
     }
 }
 

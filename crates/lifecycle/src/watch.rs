@@ -6,9 +6,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-type Act = dyn Fn() + Send + Sync;
+pub(crate) type Act = dyn Fn() + Send + Sync;
 
-/// Keeps what was given to [`Stop::on_change`](crate::Stop::on_change) in force; dropping it ends that.
+/// Keeps what was given to [`Stop::on_change`](crate::Stop::on_change), or to `Stop::on_record_metrics`, in force; dropping
+/// it ends that.
 #[must_use = "dropping it at once says that nobody wants to know"]
 pub struct Watch {
     #[expect(dead_code, reason = "held for its drop")]
@@ -34,6 +35,12 @@ impl Watchers {
     /// From now on a thread tells; where none can be had, the one that tells everybody else.
     pub(crate) fn start(&self) {
         _ = self.runner.start("exeunt-watching");
+    }
+
+    /// Those that there are now.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn acts(&self) -> Vec<Weak<Act>> {
+        self.lock().clone()
     }
 
     pub(crate) fn tell(&self, follow: &Arc<Follow>) {

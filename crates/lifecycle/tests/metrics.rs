@@ -68,12 +68,14 @@ fn l15_phase_work_in_flight_cut_and_duration_and_the_last_stop() {
         ("exeunt_last_stop_seconds", 2.5),
         ("exeunt_last_stop_timestamp_seconds", 1000.0),
         ("exeunt_phase", 1.0),
+        ("exeunt_work_begun_total scope=mail", 3.0),
         ("exeunt_work_failed_total scope=mail", 1.0),
         ("exeunt_work_in_flight scope=mail", 2.0),
     ];
     assert_eq!(middle, expected.map(|(name, value)| (name.to_owned(), value)).into());
     let end = values(&snapshotter);
     let expected = [
+        ("exeunt_drain_seconds_left", 0.0),
         ("exeunt_phase", 5.0),
         ("exeunt_phase_seconds phase=draining", 20.0),
         ("exeunt_stop_seconds", 20.0),

@@ -1,5 +1,6 @@
 //! The admin listener (rule D1).
 
+use crate::alarm::now;
 use crate::health::Render;
 use crate::{Health, RequestBody, Server, ServerError};
 use bytes::Bytes;
@@ -142,9 +143,13 @@ impl Admin {
             });
             Ok::<_, InstallError>(stop)
         };
-        let close = async |stop: Stop| {
+        let program = lifecycle.stop();
+        let close = async move |stop: Stop| {
             stop.request_stop("all else is closed");
-            stop.reached(Phase::Stopped).await;
+            // A scrape that hangs is not to fail the program's stop: half of what is left is enough.
+            let left = program.hard_deadline().map(|end| end.saturating_duration_since(now()));
+            let patience = left.unwrap_or_default() / 2;
+            _ = tokio::time::timeout(patience, stop.reached(Phase::Stopped)).await;
         };
         let component = lifecycle.component("admin", start, close).closes_last();
         // Its start never waits.
@@ -157,7 +162,7 @@ impl Admin {
 
 /// What it is given at the end: time for a scrape that is under way.
 fn own_life() -> Config {
-    Config::default().grace(Duration::from_secs(1)).notify(false)
+    Config::default().grace(Duration::from_millis(500)).notify(false)
 }
 
 /// A monitor's kept connections are not to cost the stop a quarter of a second.

@@ -6,6 +6,8 @@ use crate::connection;
 use crate::error::ServeError;
 use crate::peer::Peer;
 use crate::registry::{Registry, Stage};
+#[cfg(feature = "metrics")]
+use crate::telemetry::Counting;
 use crate::transport::Transport;
 use crate::{BoxError, HttpService};
 use exeunt_lifecycle::Phase;
@@ -22,11 +24,23 @@ pub(crate) struct House<S> {
     common: Arc<Common>,
     service: S,
     registry: Arc<Registry>,
+    #[cfg(feature = "metrics")]
+    #[expect(dead_code, reason = "held for its drop")]
+    counting: Counting,
 }
 
 impl<S> House<S> {
     pub(crate) fn new(common: Common, service: S) -> Self {
-        Self { common: Arc::new(common), service, registry: Arc::default() }
+        let registry = Arc::default();
+        #[cfg(feature = "metrics")]
+        let counting = Counting::of(&registry, &common.scope, &common.stop);
+        Self {
+            common: Arc::new(common),
+            service,
+            registry,
+            #[cfg(feature = "metrics")]
+            counting,
+        }
     }
 
     pub(crate) async fn serve_and_drain<B>(&self, listeners: Vec<Listener>) -> Result<(), ServeError>

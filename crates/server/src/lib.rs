@@ -42,6 +42,8 @@ mod peer;
 mod prometheus;
 mod registry;
 mod server;
+#[cfg(feature = "metrics")]
+mod telemetry;
 mod transport;
 
 pub use crate::accept::Acceptor;

@@ -1,5 +1,7 @@
 //! The open connections, so that the drain and the cut reach each of them.
 
+#[cfg(feature = "metrics")]
+use crate::telemetry::{Activity, Census, Protocol};
 use slab::Slab;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -15,6 +17,8 @@ pub(crate) struct Registry {
 struct State {
     open: Slab<Arc<dyn Member>>,
     stage: Stage,
+    /// How many there ever were.
+    entered: u64,
 }
 
 /// An open connection, whatever it speaks. Told each [`Stage`] once at most, in their order, from outside its task; one that
@@ -22,6 +26,10 @@ struct State {
 pub(crate) trait Member: std::fmt::Debug + Send + Sync {
     /// The stop has come so far.
     fn tell(&self, stage: Stage);
+
+    /// What it speaks, and what it does.
+    #[cfg(feature = "metrics")]
+    fn activity(&self) -> (Protocol, Activity);
 }
 
 /// How far the stop has come; a connection accepted late starts there.
@@ -49,12 +57,22 @@ impl Registry {
     pub(crate) fn enter(self: &Arc<Self>, member: Arc<dyn Member>) -> Entry {
         let mut state = self.lock();
         state.tell_all(&*member);
+        state.entered += 1;
         Entry { registry: Arc::clone(self), key: state.open.insert(member) }
     }
 
     /// How many are open.
     pub(crate) fn len(&self) -> usize {
         self.lock().open.len()
+    }
+
+    /// What they all do.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn census(&self) -> Census {
+        let state = self.lock();
+        let mut census = Census::of(state.entered);
+        state.open.iter().for_each(|(_, member)| census.count(member.activity()));
+        census
     }
 
     /// Waits until no connection is open. One that is entered later is not waited for.

@@ -99,6 +99,22 @@ async fn it_is_there_beside_a_server_that_drains() {
 }
 
 #[tokio::test]
+async fn a_scrape_that_hangs_neither_fails_the_stop_nor_holds_it_up_for_long() {
+    // Half of what is left then is less than its own time.
+    let config = Config::default().grace(Duration::from_millis(400));
+    let lifecycle = Lifecycle::on_runtime(config).unwrap();
+    let admin = open(&lifecycle, Admin::bind("127.0.0.1:0").unwrap());
+    lifecycle.ready();
+    let mut peer = Peer::from(TcpStream::connect(admin).await.unwrap());
+    peer.get("/livez").await;
+    assert_eq!(peer.response().await.1, "alive\n");
+    peer.send("GET /metr").await;
+    lifecycle.stop().request_stop("the test wants it");
+    let report = soon(lifecycle.finished()).await;
+    assert_eq!((report.exit_status(), closed(&report)), (0, vec!["admin"]), "{report}");
+}
+
+#[tokio::test]
 async fn it_goes_with_a_lifecycle_that_is_dropped() {
     let lifecycle = Lifecycle::on_runtime(Config::default()).unwrap();
     let admin = open(&lifecycle, Admin::bind("127.0.0.1:0").unwrap());

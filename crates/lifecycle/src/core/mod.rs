@@ -73,6 +73,9 @@ pub(crate) struct Core {
     state: Mutex<State>,
     moved_on: Condvar,
     watchers: Watchers,
+    /// Who has metrics of its own to bring up to date.
+    #[cfg(feature = "metrics")]
+    collectors: Watchers,
     /// Closes what blocks, where no other thread can be had.
     closing: Arc<Runner>,
     /// Of each phase.
@@ -194,6 +197,8 @@ impl Core {
             }),
             moved_on: Condvar::new(),
             watchers: Watchers::default(),
+            #[cfg(feature = "metrics")]
+            collectors: Watchers::default(),
             closing: Arc::default(),
             #[cfg(feature = "tokio")]
             bells: std::array::from_fn(|_| Bell::default()),
@@ -373,6 +378,11 @@ impl Core {
             self.watchers.start();
         }
         self.watchers.add(act)
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(crate) fn collectors(&self) -> &Watchers {
+        &self.collectors
     }
 
     /// When the system has ended the process at the latest, if it has said that it will.

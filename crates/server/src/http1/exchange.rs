@@ -11,6 +11,8 @@ use crate::draining::Draining;
 use crate::in_flight::Counted;
 use crate::peer::Peer;
 use crate::registry::{Member, Stage};
+#[cfg(feature = "metrics")]
+use crate::telemetry::{Activity, Protocol};
 use exeunt_drain::{Connection, Effect, Framing, Input, Wait, Waits};
 use exeunt_lifecycle::{CutWork, Shield, StopImminent, Work};
 use http::{Method, Uri};
@@ -345,6 +347,13 @@ impl Exchange {
 }
 
 impl Member for Exchange {
+    #[cfg(feature = "metrics")]
+    fn activity(&self) -> (Protocol, Activity) {
+        let state = self.lock();
+        let busy = if state.request.is_some() { Activity::Busy } else { Activity::Idle };
+        (Protocol::Http1, if state.drain.is_upgraded() { Activity::Upgraded } else { busy })
+    }
+
     fn tell(&self, stage: Stage) {
         match stage {
             // It reads the stop itself, as late as it can: when a response is about to be written.

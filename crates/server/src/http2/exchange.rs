@@ -11,6 +11,8 @@ use crate::draining::Draining;
 use crate::in_flight::Counted;
 use crate::peer::Peer;
 use crate::registry::{Member, Stage};
+#[cfg(feature = "metrics")]
+use crate::telemetry::{Activity, Protocol};
 use exeunt_drain::http2::{Connection, Effect, Input};
 use exeunt_lifecycle::{Shield, StopImminent};
 use http::{Method, Uri};
@@ -238,6 +240,11 @@ impl Exchange {
 }
 
 impl Member for Exchange {
+    #[cfg(feature = "metrics")]
+    fn activity(&self) -> (Protocol, Activity) {
+        (Protocol::Http2, self.lock().streams.activity())
+    }
+
     fn tell(&self, stage: Stage) {
         let input = match stage {
             Stage::Serving => return,

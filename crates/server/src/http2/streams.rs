@@ -3,6 +3,8 @@
 use crate::alarm::now;
 use crate::body::BodyNews;
 use crate::peer::Peer;
+#[cfg(feature = "metrics")]
+use crate::telemetry::Activity;
 use exeunt_lifecycle::{CutWork, Shield, StopImminent, Work};
 use http::{Method, Uri};
 use slab::Slab;
@@ -119,6 +121,15 @@ impl Streams {
     /// Whether the program owes a response, or the rest of one.
     pub(super) fn is_owing(&self) -> bool {
         self.requests.len() > self.given.len()
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(super) fn activity(&self) -> Activity {
+        match self.requests.iter().any(|(_, request)| request.upgraded) {
+            true => Activity::Upgraded,
+            false if self.requests.is_empty() => Activity::Idle,
+            false => Activity::Busy,
+        }
     }
 
     /// Puts all into the report as cut, by name (D8).
