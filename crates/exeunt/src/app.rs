@@ -2,6 +2,8 @@
 
 use exeunt_lifecycle::Lifecycle;
 use std::ops::Deref;
+#[cfg(feature = "server")]
+use std::sync::OnceLock;
 
 /// The program, as its start-up sees it: its [`Lifecycle`], and what only a program has.
 ///
@@ -24,11 +26,24 @@ use std::ops::Deref;
 #[derive(Debug)]
 pub struct App {
     lifecycle: Lifecycle,
+    /// Where the admin listener listens.
+    #[cfg(feature = "server")]
+    admin: OnceLock<exeunt_server::listener::Address>,
 }
 
 impl App {
     pub(crate) fn new(lifecycle: Lifecycle) -> Self {
-        Self { lifecycle }
+        Self {
+            lifecycle,
+            #[cfg(feature = "server")]
+            admin: OnceLock::new(),
+        }
+    }
+
+    /// Where the admin listener listens, once there is one.
+    #[cfg(feature = "server")]
+    pub(crate) fn admin_address(&self) -> &OnceLock<exeunt_server::listener::Address> {
+        &self.admin
     }
 
     pub(crate) fn into_lifecycle(self) -> Lifecycle {

@@ -63,7 +63,9 @@ fn program<F>(config: Config, body: F) -> Result<Exit, NotStarted>
 where
     F: FnOnce(&App) -> Result<(), Error>,
 {
-    let app = App::new(install(config)?);
+    // Without a runtime nobody serves an admin listener.
+    let (lifecycle, _) = install(config)?;
+    let app = App::new(lifecycle);
     {
         let _counted = body_work(&app);
         match catch_unwind(AssertUnwindSafe(|| body(&app))) {

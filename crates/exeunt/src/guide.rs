@@ -10,6 +10,7 @@ macro_rules! chapters {
 chapters! {
     Overview: "README.md";
     WebService: "web-service.md";
+    Admin: "admin.md";
     Streams: "streams.md";
     Connections: "connections.md";
     EventLoop: "event-loop.md";

@@ -44,10 +44,13 @@
 //!
 //! - `server`: [`Server`], for any tower service, and [`App::serve`].
 //! - `manager`: [`manager::Manager`], an event loop with one handler, timers and wakeups.
-//! - `metrics`: phase, work in flight, what was cut and how long it took, through the `metrics` facade.
+//! - `metrics`: phase, work in flight, connections, what was cut and how long it took, through the `metrics` facade.
+//! - `prometheus`: those in Prometheus' text, under `/metrics` of [`App::admin`].
 
 #[cfg(feature = "server")]
 mod accept;
+#[cfg(feature = "server")]
+mod admin;
 mod app;
 mod blocking;
 mod error;

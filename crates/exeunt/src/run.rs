@@ -98,9 +98,10 @@ pub async fn run<F>(config: Config, body: F) -> Result<Report, InstallError>
 where
     F: AsyncFnOnce(&App) -> Result<(), Error>,
 {
+    let admin = config.admin_address().map(str::to_owned);
     let app = App::new(Lifecycle::install(config)?);
     let (scope, work) = body_work(&app);
-    start_up(&app, scope, work, body).await;
+    start_up(&app, scope, work, admin, body).await;
     Ok(app.into_lifecycle().finished().await)
 }
 
@@ -110,13 +111,13 @@ where
     F: AsyncFnOnce(&App) -> Result<(), Error>,
 {
     // Before the runtime has threads: a signal in between would end the program as if it had no lifecycle.
-    let lifecycle = install(config)?;
+    let (lifecycle, admin) = install(config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(NotStarted::Runtime)?;
     let app = App::new(lifecycle);
     let (scope, work) = body_work(&app);
     runtime.block_on(async {
-        start_up(&app, scope, work, body).await;
+        start_up(&app, scope, work, admin, body).await;
         app.stop().reached(Phase::Stopped).await;
     });
     let exit = Exit::stopped(app.into_lifecycle());
@@ -125,9 +126,11 @@ where
     Ok(exit)
 }
 
-/// A lifecycle for who owns the process.
-pub(crate) fn install(config: Config) -> Result<Lifecycle, NotStarted> {
-    Ok(Lifecycle::install(config.with_environment()?.force(Force::ExitAfter(last_words)))?)
+/// A lifecycle for who owns the process, and where its admin listener is to be.
+pub(crate) fn install(config: Config) -> Result<(Lifecycle, Option<String>), NotStarted> {
+    let config = config.with_environment()?.force(Force::ExitAfter(last_words));
+    let admin = config.admin_address().map(str::to_owned);
+    Ok((Lifecycle::install(config)?, admin))
 }
 
 /// The main thread is stuck, and will not tell.
@@ -144,10 +147,14 @@ pub(crate) fn body_work(app: &App) -> (Scope, Tracked) {
 }
 
 /// Drives the body to its end, or to the drain deadline.
-async fn start_up<F>(app: &App, scope: Scope, work: Tracked, body: F)
+async fn start_up<F>(app: &App, scope: Scope, work: Tracked, admin: Option<String>, body: F)
 where
     F: AsyncFnOnce(&App) -> Result<(), Error>,
 {
+    let body = async |app: &App| {
+        open_admin(app, admin)?;
+        body(app).await
+    };
     let outcome = tokio::select! {
         // The body first: what is ready at the deadline is not cut.
         biased;
@@ -165,6 +172,23 @@ where
         }
         Ok(Err(error)) => app.body_ended(Err(error)),
         Err(panic) => _ = app.stop().fail(BODY, panicked(&*panic)),
+    }
+}
+
+/// Opens the admin listener that the configuration asks for, before anything else starts.
+#[cfg(feature = "server")]
+fn open_admin(app: &App, address: Option<String>) -> Result<(), Error> {
+    address.map_or(Ok(()), |address| app.open_admin(&address).map(drop))
+}
+
+#[cfg(not(feature = "server"))]
+fn open_admin(_: &App, address: Option<String>) -> Result<(), Error> {
+    match address {
+        None => Ok(()),
+        Some(address) => Err(format!(
+            "there can be no admin listener on {address} (EXEUNT_ADMIN): this program was built without the feature server"
+        )
+        .into()),
     }
 }
 

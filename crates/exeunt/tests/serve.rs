@@ -87,3 +87,38 @@ async fn axum_finds_its_own_connect_info() {
     });
     assert_eq!(report.await.exit_status(), 0);
 }
+
+#[tokio::test]
+async fn the_admin_listener_that_the_configuration_names_is_there_before_the_body_and_closes_last() {
+    // A port that was free a moment ago.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let config = Config::default().signals([]).admin(&free);
+    let admin = free.clone();
+    let report = exeunt::run(config, async |app| {
+        assert_eq!(ask(admin.clone(), "/readyz").await, "HTTP/1.1 503 Service Unavailablenot ready\n");
+        // The operator has the last word.
+        assert_eq!(app.admin("127.0.0.1:1")?.to_string(), admin);
+        let start = async { Ok::<_, Error>(()) };
+        let asked = admin.clone();
+        app.component("database", start, async move |()| {
+            assert_eq!(ask(asked, "/livez").await, "HTTP/1.1 200 OKalive\n");
+        })
+        .await?;
+        app.ready();
+        assert_eq!(ask(admin.clone(), "/readyz").await, "HTTP/1.1 200 OKready\n");
+        app.done();
+        Ok(())
+    });
+    let report = report.await.unwrap();
+    let closed: Vec<_> = report.components.iter().map(|component| &*component.name).collect();
+    assert_eq!((report.exit_status(), closed), (0, vec!["database", "admin"]), "{report}");
+    TcpStream::connect(free).unwrap_err();
+}
+
+#[tokio::test]
+async fn an_admin_listener_that_cannot_be_had_fails_the_start() {
+    let config = Config::default().signals([]).admin("192.0.2.1:9");
+    let report = exeunt::run(config, async |_| panic!("the body is not begun")).await.unwrap();
+    assert_eq!(report.exit_status(), 1);
+    assert!(report.failures[0].error.contains("192.0.2.1:9"), "{report}");
+}

@@ -45,6 +45,7 @@ pub struct Config {
     pub(crate) waits: Option<Waits>,
     pub(crate) subreaper: bool,
     pub(crate) reap_all: bool,
+    pub(crate) admin: Option<String>,
 }
 
 impl Default for Config {
@@ -71,6 +72,7 @@ impl Default for Config {
             waits: None,
             subreaper: false,
             reap_all: false,
+            admin: None,
         }
     }
 }
@@ -521,6 +523,25 @@ impl Config {
     pub fn reap_all(mut self, all: bool) -> Self {
         self.reap_all = all;
         self
+    }
+
+    /// Where the program's admin listener listens, whatever address the program gives it: for `exeunt`'s `App::admin`, and
+    /// opened by its `main` and `run` even if the program never asks for it. The lifecycle itself opens nothing.
+    ///
+    /// ```
+    /// # use exeunt_lifecycle::Config;
+    /// let config = Config::default().admin("127.0.0.1:9000");
+    /// assert_eq!(config.admin_address(), Some("127.0.0.1:9000"));
+    /// ```
+    pub fn admin(mut self, address: impl Into<String>) -> Self {
+        self.admin = Some(address.into());
+        self
+    }
+
+    /// What [`admin`](Self::admin) was given.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<&str> {
+        self.admin.as_deref()
     }
 
     /// Whether strangers are reaped.

@@ -29,9 +29,20 @@ pub struct Variable {
 /// # use exeunt_lifecycle::VARIABLES;
 /// // What a program's --help can say:
 /// let help: Vec<_> = VARIABLES.iter().map(|it| format!("{} ({}): {}", it.name, it.default, it.meaning)).collect();
-/// assert!(help[0].starts_with("EXEUNT_GRACE (25s): From the first stop request"));
+/// assert!(help[1].starts_with("EXEUNT_GRACE (25s): From the first stop request"));
 /// ```
 pub const VARIABLES: &[Variable] = &[
+    Variable {
+        name: "EXEUNT_ADMIN",
+        example: "127.0.0.1:9000",
+        default: "what the program says",
+        meaning: "Where `/livez`, `/readyz` and `/metrics` are answered, apart from the program's own servers: an address, or \
+                  `unix:/run/shop/admin.sock`. For programs of `exeunt::main` with the feature `server`.",
+        apply: |config, text| match plain(text)? {
+            "" => Err("it is empty".to_owned()),
+            address => Ok(config.admin(address)),
+        },
+    },
     Variable {
         name: "EXEUNT_GRACE",
         example: "25s",
@@ -289,8 +300,11 @@ mod tests {
 
     #[test]
     fn the_examples_can_be_read_and_the_defaults_are_the_defaults() {
-        // That of the report takes a feature, and its default is no value; tests/report_file.rs reads it.
-        for variable in VARIABLES.iter().filter(|variable| variable.name != "EXEUNT_REPORT") {
+        // That of the report takes a feature, and its default is no value; tests/report_file.rs reads it. That of the admin
+        // listener has none either.
+        assert!(read(Config::default(), &[("EXEUNT_ADMIN", "")]).is_err());
+        let others = ["EXEUNT_ADMIN", "EXEUNT_REPORT"];
+        for variable in VARIABLES.iter().filter(|variable| !others.contains(&variable.name)) {
             assert!(read(Config::default(), &[(variable.name, variable.example)]).is_ok(), "{variable:?}");
             assert_eq!(
                 read(Config::default(), &[(variable.name, variable.default)]).unwrap(),

@@ -99,8 +99,7 @@ impl Admin {
     /// The process has another recorder: give [`metrics`](Self::metrics) what renders that.
     #[cfg(feature = "prometheus")]
     pub fn prometheus(self) -> Result<Self, crate::OtherRecorder> {
-        let render = crate::prometheus::install()?;
-        Ok(self.metrics(render))
+        Ok(self.metrics(crate::prometheus()?))
     }
 
     /// Where it listens, with the port that the kernel chose; of several, the first.

@@ -57,7 +57,7 @@ pub use crate::in_flight::InFlight;
 pub use crate::limits::Limits;
 pub use crate::peer::Peer;
 #[cfg(feature = "prometheus")]
-pub use crate::prometheus::OtherRecorder;
+pub use crate::prometheus::{OtherRecorder, prometheus};
 pub use crate::server::{HttpService, Server};
 pub use exeunt_drain::Tell;
 pub use exeunt_lifecycle as lifecycle;

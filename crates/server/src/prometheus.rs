@@ -14,8 +14,20 @@ pub struct OtherRecorder;
 /// Ours, once it is installed: any number of listeners may show what it has.
 static INSTALLED: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
 
-/// Makes the recorder that of the process, and answers what renders it.
-pub(crate) fn install() -> Result<impl Fn() -> String + Send + Sync + 'static, OtherRecorder> {
+/// Installs a recorder for what goes through the `metrics` facade, that of the process, and answers what renders it in
+/// Prometheus' text; once more, what renders the same. What was recorded before is not there, so call it early.
+///
+/// ```
+/// let render = exeunt_server::prometheus()?;
+/// metrics::counter!("shop_orders_total").increment(7);
+/// assert!(render().contains("shop_orders_total 7"));
+/// # Ok::<(), exeunt_server::OtherRecorder>(())
+/// ```
+///
+/// # Errors
+///
+/// The process has another recorder.
+pub fn prometheus() -> Result<impl Fn() -> String + Send + Sync + 'static, OtherRecorder> {
     // Held all through it, so that two who come at once do not take each other for somebody else.
     let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
     let handle = match &*installed {
