@@ -64,7 +64,9 @@ class Program:
     def send(self, signum: int, *, group: bool = False) -> None:
         """To the process, or to all of its group, as the terminal does."""
         if self.process.poll() is None:
-            (os.killpg if group else os.kill)(self.process.pid, signum)
+            # It may end just now.
+            with suppress(ProcessLookupError):
+                (os.killpg if group else os.kill)(self.process.pid, signum)
 
     def end(self) -> int:
         """Waits until it has ended; gives its exit status."""
