@@ -72,15 +72,20 @@ def leave(block: Block, error: BaseException | None) -> None:
     _blocks.remove(block)
     if _blocks:
         return
-    if not _in_main():
-        if _held:
-            _send_again()
-        return
     try:
-        if error is None:
-            _act_on_held()
+        if not _in_main():
+            if _held:
+                _send_again()
+            return
+        try:
+            if error is None:
+                _act_on_held()
+        finally:
+            _put_back_all(error)
     finally:
-        _put_back_all(error)
+        signals = sys.modules.get("exeunt._signals")
+        if signals is not None:
+            signals.look_again()
 
 
 def is_blocking() -> bool:

@@ -191,6 +191,9 @@ def _answer(signum: int, frame: FrameType | None) -> BaseException | None:
 
     if signum == getattr(signal, "SIGHUP", None):
         _shields._before_hup()
+    if _is_delayed():
+        # Whoever leaves the last of those blocks has us look again.
+        return None
     action, threads = _core.look()
     if threads:
         _shields._interrupt(threads)
@@ -209,6 +212,18 @@ def _answer(signum: int, frame: FrameType | None) -> BaseException | None:
     while _core.leaving() and len(_came) == 1:
         time.sleep(0.001)
     return _shields._exception(not drop_in)
+
+
+def _is_delayed() -> bool:
+    """Whether somebody is in a block of `DelayedKeyboardInterrupt`."""
+    held = sys.modules.get("exeunt._held")
+    return held is not None and bool(held.is_blocking())
+
+
+def look_again() -> None:
+    """The last block of `DelayedKeyboardInterrupt` has been left."""
+    if _core.requested():
+        wake_main_thread()
 
 
 def _ask_main_thread() -> None:

@@ -153,13 +153,16 @@ impl ShutdownProtection {
             // The loop is at its end, and would cut short what begins now.
             return Err(CancelledError::new_err(()));
         }
-        Ok(if told || live::is_told() || self.is_inside(py, thread, task, Others::Around) {
-            Late::Goes
-        } else if task.is_some() && self.is_inside(py, thread, task, Others::Any) {
-            Late::Waits
-        } else {
-            Late::Leaves
-        })
+        Ok(
+            if told || live::is_told() || is_delayed(py)? || self.is_inside(py, thread, task, Others::Around)
+            {
+                Late::Goes
+            } else if task.is_some() && self.is_inside(py, thread, task, Others::Any) {
+                Late::Waits
+            } else {
+                Late::Leaves
+            },
+        )
     }
 
     /// Nothing more is raised in this thread, which is about to end.
@@ -211,7 +214,11 @@ impl ShutdownProtection {
         };
         let task = task.map(|task| task.into_bound(py));
         let told = task.is_none() && live::is_told();
-        if told || self.run_at_exit || self.is_inside(py, thread, task.as_ref(), Others::Around) {
+        if told
+            || self.run_at_exit
+            || self.is_inside(py, thread, task.as_ref(), Others::Around)
+            || is_delayed(py)?
+        {
             return Ok(());
         }
         self.tell();
@@ -268,6 +275,9 @@ impl ShutdownProtection {
         if self.is_inside(py, thread, task, Others::Around) {
             return Ok(Pending::Nothing);
         }
+        if is_delayed(py)? {
+            return Ok(Pending::Nothing);
+        }
         let exception = self.exception(py, true, failed(error))?;
         if !error.is_none() {
             // As `raise` would do it.
@@ -275,6 +285,13 @@ impl ShutdownProtection {
         }
         Err(exception)
     }
+}
+
+/// Whether this is the main thread, and a `DelayedKeyboardInterrupt` holds off what would be raised there (P50).
+#[cold]
+fn is_delayed(py: Python<'_>) -> PyResult<bool> {
+    let is_main = Conductor::installed().is_some_and(Conductor::is_main_thread);
+    Ok(is_main && py.import("exeunt._signals")?.getattr("_is_delayed")?.call0()?.extract()?)
 }
 
 /// What becomes of a block that is late.
