@@ -1,9 +1,9 @@
 //! What all connections of a server share.
 
-use crate::Limits;
 use crate::body::BodyLimit;
 use crate::draining::Streams;
 use crate::peer::{ConnectInfo, Peer};
+use crate::{Late, Limits};
 use exeunt_drain::Telling;
 use exeunt_lifecycle::{Scope, Stop};
 use http::{Extensions, Method, Uri};
@@ -16,6 +16,7 @@ pub(crate) struct Settings {
     pub(crate) telling: Telling,
     pub(crate) connect_info: Option<ConnectInfo>,
     pub(crate) body_limit: Option<BodyLimit>,
+    pub(crate) late: Late,
 }
 
 /// What every connection of a server knows of it.

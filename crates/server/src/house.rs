@@ -6,16 +6,19 @@ use crate::connection;
 use crate::error::ServeError;
 use crate::peer::Peer;
 use crate::registry::{Registry, Stage};
+use crate::room::{Door, Place, Room, Waited};
 #[cfg(feature = "metrics")]
 use crate::telemetry::Counting;
 use crate::transport::Transport;
-use crate::{BoxError, HttpService};
+use crate::turn_away::{Manner, turn_away};
+use crate::{BoxError, HttpService, Late};
 use exeunt_lifecycle::Phase;
 use exeunt_listener::{CloseOptions, Connection, Listener};
+use futures_util::FutureExt as _;
 use futures_util::future::{join_all, try_join_all};
 use http_body::Body;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::{TcpStream, UnixStream};
 use tracing::Instrument as _;
 
@@ -27,11 +30,19 @@ pub(crate) struct House<S> {
     #[cfg(feature = "metrics")]
     #[expect(dead_code, reason = "held for its drop")]
     counting: Counting,
+    room: Arc<Room>,
+}
+
+/// A listener, and whom it has accepted without a place to give.
+struct Entrance {
+    acceptor: Acceptor,
+    waiting: Mutex<Option<Connection>>,
 }
 
 impl<S> House<S> {
     pub(crate) fn new(common: Common, service: S) -> Self {
         let registry = Arc::default();
+        let room = Room::new(common.limits().connections, common.limits().connection_wait);
         #[cfg(feature = "metrics")]
         let counting = Counting::of(&registry, &common.scope, &common.stop);
         Self {
@@ -40,6 +51,7 @@ impl<S> House<S> {
             registry,
             #[cfg(feature = "metrics")]
             counting,
+            room: Arc::new(room),
         }
     }
 
@@ -53,8 +65,8 @@ impl<S> House<S> {
             stop.fail(scope.name(), error.to_string());
             ServeError::from(error)
         };
-        let acceptors: Result<Vec<_>, _> = listeners.into_iter().map(Acceptor::new).collect();
-        let acceptors = acceptors.map_err(failed)?;
+        let entrances: Result<Vec<_>, _> = listeners.into_iter().map(Entrance::new).collect();
+        let entrances = entrances.map_err(failed)?;
         let draining = async {
             stop.requested().await;
             self.registry.begin(Stage::Stopping);
@@ -65,29 +77,62 @@ impl<S> House<S> {
             biased;
             () = draining => Ok(()),
             // One that is of no use any more ends all: half a server would look like a whole one.
-            outcome = try_join_all(acceptors.iter().map(|acceptor| self.accept(acceptor))) => {
+            outcome = try_join_all(entrances.iter().map(|entrance| self.accept(entrance))) => {
                 outcome.map(drop).map_err(failed)
             }
         };
-        self.drain(acceptors).await;
+        self.drain(entrances).await;
         outcome
     }
 
     /// Takes in whoever comes, and ends with an error alone.
-    async fn accept<B>(&self, acceptor: &Acceptor) -> io::Result<()>
+    async fn accept<B>(&self, entrance: &Entrance) -> io::Result<()>
     where
         S: HttpService<B>,
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
         let stop = &self.common.stop;
         while stop.phase() < Phase::Draining {
-            self.admit(acceptor.accept().await?);
+            let connection = entrance.acceptor.accept().await?;
+            if let Some(place) = self.room.place() {
+                self.admit(connection, place);
+                continue;
+            }
+            // Everybody else waits in the kernel's queue. If the drain begins meanwhile, it takes in this one, too.
+            entrance.hold(connection);
+            let waited = self.room.wait().await;
+            let Some(connection) = entrance.release() else { continue };
+            match waited {
+                Waited::Admitted(place) => self.admit(connection, place),
+                Waited::TurnedAway(door) => self.refuse(connection, self.full(), std::future::ready(door)),
+            }
         }
         std::future::pending().await
     }
 
+    /// Takes in a connection that comes in the drain.
+    fn admit_late<B>(&self, connection: Connection)
+    where
+        S: HttpService<B>,
+        B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+    {
+        let manner = match self.common.settings.late {
+            Late::Serve => match self.room.place() {
+                Some(place) => return self.admit(connection, place),
+                None => self.full(),
+            },
+            Late::Close => Manner::Closed,
+        };
+        let room = Arc::clone(&self.room);
+        self.refuse(connection, manner, async move { room.door().await });
+    }
+
+    fn full(&self) -> Manner {
+        Manner::Full { retry_after: self.common.limits().connection_wait }
+    }
+
     /// Takes in a connection.
-    fn admit<B>(&self, connection: Connection)
+    fn admit<B>(&self, connection: Connection, place: Place)
     where
         S: HttpService<B>,
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
@@ -95,19 +140,35 @@ impl<S> House<S> {
         let entered = match connection {
             Connection::Tcp { stream, peer } => tcp(stream).map(|stream| {
                 let peer = Peer::of_tcp(&stream, peer);
-                self.serve(stream, peer);
+                self.serve(stream, peer, place);
             }),
             Connection::Unix { stream } => UnixStream::from_std(stream).map(|stream| {
                 let peer = Peer::of_unix(&stream);
-                self.serve(stream, peer);
+                self.serve(stream, peer, place);
             }),
         };
-        if let Err(error) = entered {
-            tracing::warn!(%error, "a connection broke as it was accepted");
-        }
+        tell_broken(entered);
     }
 
-    fn serve<T, B>(&self, transport: T, peer: Peer)
+    /// Turns a connection away, when that door is open.
+    fn refuse(
+        &self,
+        connection: Connection,
+        manner: Manner,
+        door: impl Future<Output = Door> + Send + 'static,
+    ) {
+        tracing::debug!(?manner, "a connection is turned away");
+        let (patience, registry) = (self.common.limits().drain.linger, &self.registry);
+        let entered = match connection {
+            Connection::Tcp { stream, .. } => tcp(stream)
+                .map(|stream| drop(tokio::spawn(turn_away(stream, manner, patience, door, registry)))),
+            Connection::Unix { stream } => UnixStream::from_std(stream)
+                .map(|stream| drop(tokio::spawn(turn_away(stream, manner, patience, door, registry)))),
+        };
+        tell_broken(entered);
+    }
+
+    fn serve<T, B>(&self, transport: T, peer: Peer, place: Place)
     where
         T: Transport,
         S: HttpService<B>,
@@ -115,23 +176,26 @@ impl<S> House<S> {
     {
         let service = self.service.clone();
         let span = tracing::debug_span!(target: "exeunt::server", "connection", server = self.common.scope.name(), %peer);
-        tokio::spawn(
-            connection::serve(transport, peer, service, &self.common, &self.registry).instrument(span),
-        );
+        let served = connection::serve(transport, peer, service, &self.common, &self.registry);
+        tokio::spawn(served.instrument(span).map(|()| drop(place)));
     }
 
     /// Closes a listener without losing anyone (D3).
-    async fn close<B>(&self, acceptor: Acceptor)
+    async fn close<B>(&self, entrance: Entrance)
     where
         S: HttpService<B>,
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
-        let report = acceptor.close(CloseOptions::default(), |connection| self.admit(connection)).await;
+        if let Some(connection) = entrance.release() {
+            self.admit_late(connection);
+        }
+        let acceptor = entrance.acceptor;
+        let report = acceptor.close(CloseOptions::default(), |connection| self.admit_late(connection)).await;
         tracing::debug!(%report, "the listener is closed");
     }
 
     /// From the beginning of the drain to its end.
-    async fn drain<B>(&self, acceptors: Vec<Acceptor>)
+    async fn drain<B>(&self, entrances: Vec<Entrance>)
     where
         S: HttpService<B>,
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
@@ -139,7 +203,7 @@ impl<S> House<S> {
         self.common.streams.begin(tokio::time::Instant::now().into_std());
         self.registry.begin(Stage::Draining);
         let emptied = async {
-            join_all(acceptors.into_iter().map(|acceptor| self.close(acceptor))).await;
+            join_all(entrances.into_iter().map(|entrance| self.close(entrance))).await;
             self.registry.emptied().await;
         };
         tokio::select! {
@@ -153,10 +217,30 @@ impl<S> House<S> {
     }
 }
 
+impl Entrance {
+    fn new(listener: Listener) -> io::Result<Self> {
+        Ok(Self { acceptor: Acceptor::new(listener)?, waiting: Mutex::new(None) })
+    }
+
+    fn hold(&self, connection: Connection) {
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
+    }
+
+    fn release(&self) -> Option<Connection> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
 impl<S> Drop for House<S> {
     /// Nobody will tell the connections of the drain any more, if the future of `run` is dropped before.
     fn drop(&mut self) {
         self.registry.begin(Stage::Draining);
+    }
+}
+
+fn tell_broken(entered: io::Result<()>) {
+    if let Err(error) = entered {
+        tracing::warn!(%error, "a connection broke as it was accepted");
     }
 }
 

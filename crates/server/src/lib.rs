@@ -41,10 +41,12 @@ mod peer;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 mod registry;
+mod room;
 mod server;
 #[cfg(feature = "metrics")]
 mod telemetry;
 mod transport;
+mod turn_away;
 
 pub use crate::accept::Acceptor;
 pub use crate::admin::Admin;
@@ -54,7 +56,7 @@ pub use crate::error::{ServeError, ServerError};
 pub use crate::health::{Health, Probe};
 pub use crate::http2::Http2Limits;
 pub use crate::in_flight::InFlight;
-pub use crate::limits::Limits;
+pub use crate::limits::{Late, Limits};
 pub use crate::peer::Peer;
 #[cfg(feature = "prometheus")]
 pub use crate::prometheus::{OtherRecorder, prometheus};

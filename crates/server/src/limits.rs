@@ -87,6 +87,17 @@ impl Default for Limits {
     }
 }
 
+/// What becomes of clients that connected before a listener was closed, and are accepted in the drain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Late {
+    /// They are served, as all who believe to be connected.
+    #[default]
+    Serve,
+    /// Each connection is closed without a word, which a client or proxy may take for a reason to ask another server
+    /// (RFC 9112 §9.3.1): for stops that have no time for new requests. A request that was sent by then is not answered.
+    Close,
+}
+
 /// So many fields hyper parses on the stack, if it is told no number.
 const HYPERS_FIELDS: usize = 100;
 

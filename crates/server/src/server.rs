@@ -5,7 +5,7 @@ use crate::common::{Common, Settings};
 use crate::error::{ServeError, ServerError};
 use crate::house::House;
 use crate::peer::ConnectInfo;
-use crate::{BoxError, Limits, RequestBody};
+use crate::{BoxError, Late, Limits, RequestBody};
 use exeunt_drain::Tell;
 use exeunt_lifecycle::Lifecycle;
 use exeunt_listener::{Address, Listener};
@@ -144,6 +144,14 @@ impl<S> Server<S> {
     #[must_use]
     pub fn idle_grace(mut self, grace: Duration) -> Self {
         self.settings.limits.drain.idle_grace = grace;
+        self
+    }
+
+    /// With this choice for clients that connected before the drain and are accepted in it. They are served unless told
+    /// otherwise.
+    #[must_use]
+    pub fn late_connections(mut self, late: Late) -> Self {
+        self.settings.late = late;
         self
     }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's panic is its failure")]
 
 mod bodies;
+mod connections;
 mod heads;
 #[path = "../support/mod.rs"]
 mod support;
