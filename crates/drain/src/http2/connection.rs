@@ -126,15 +126,17 @@ impl Connection {
     }
 
     fn bytes(&mut self, now: Instant, bytes: &[u8]) -> Option<Effect> {
-        self.last_byte = now;
         if let Course::Lingering { left, .. } = &mut self.course {
             *left = left.saturating_sub(bytes.len() as u64);
             return (*left == 0).then(|| self.close());
         }
-        let rested = self.wire.read(bytes);
+        let heard = self.wire.read(bytes);
+        if heard.spoke {
+            self.last_byte = now;
+        }
         self.half_said = match self.half_said {
             _ if !self.wire.is_half_said() => None,
-            Some(since) if !rested => Some(since),
+            Some(since) if !heard.rested => Some(since),
             _ => Some(now),
         };
         if self.course == Course::Looking {

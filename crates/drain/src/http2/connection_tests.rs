@@ -1,13 +1,12 @@
 //! The machine as tables, polled by hand.
 
 use super::*;
-use crate::http2::frames::{CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, RST_STREAM};
+use crate::http2::frames::{CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM};
 use proptest::prelude::*;
 use std::time::Duration;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const WHOLE: u8 = END_HEADERS | END_STREAM;
-const PING: u8 = 6;
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
@@ -192,8 +191,18 @@ fn d5_a_ping_that_is_not_answered_has_the_time_of_a_linger() {
     bench.answer(3000, 3);
     assert_eq!(bench.wakes_at(), Some(5000));
     assert_eq!(bench.on(5000, Input::Tick), Some(Effect::LastLook));
-    assert_eq!(bench.on(5000, Input::Bytes(&frame(PING, 1, 0, &[0; 8]))), None, "here it is");
+    assert_eq!(bench.ask(5000, 5), None, "here is one more");
+    bench.answer(5000, 5);
     assert_eq!(bench.wakes_at(), Some(7000));
+}
+
+#[test]
+fn an_answer_to_a_ping_is_no_activity() {
+    let mut bench = Bench::used();
+    bench.on(50_000, Input::Bytes(&frame(PING, 1, 0, &[0; 8])));
+    assert_eq!(bench.wakes_at(), Some(75_001));
+    bench.on(60_000, Input::Bytes(&frame(PING, 0, 0, &[0; 8])));
+    assert_eq!(bench.wakes_at(), Some(135_000), "a PING of the peer's own is");
 }
 
 #[test]

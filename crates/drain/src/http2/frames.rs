@@ -8,10 +8,13 @@ const KEPT: usize = HEADER + 4;
 pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
 pub(super) const RST_STREAM: u8 = 3;
+pub(super) const PING: u8 = 6;
 pub(super) const GOAWAY: u8 = 7;
 pub(super) const CONTINUATION: u8 = 9;
 /// On DATA and HEADERS.
 pub(super) const END_STREAM: u8 = 1;
+/// On PING and SETTINGS.
+pub(super) const ACK: u8 = 1;
 /// On HEADERS and CONTINUATION.
 pub(super) const END_HEADERS: u8 = 4;
 

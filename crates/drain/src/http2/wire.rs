@@ -1,7 +1,7 @@
 //! What the frames of both directions say of the streams: which are open, and whether something is half said.
 
 use super::frames::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, Frames, GOAWAY, HEADERS, RST_STREAM,
+    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frame, Frames, GOAWAY, HEADERS, PING, RST_STREAM,
 };
 
 /// The length of what a client sends before its first frame (RFC 9113 §3.4).
@@ -27,6 +27,15 @@ pub(super) struct Wire {
     last: u32,
 }
 
+/// What came with a read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Heard {
+    /// There was a moment, in or behind it, when nothing was half said.
+    pub(super) rested: bool,
+    /// It was more than answers to PINGs, which say that the peer is there and not that it wants anything.
+    pub(super) spoke: bool,
+}
+
 impl Wire {
     pub(super) fn new() -> Self {
         Self {
@@ -40,17 +49,19 @@ impl Wire {
         }
     }
 
-    /// These bytes came. Answers whether there was a moment, in or behind them, when nothing was half said.
-    pub(super) fn read(&mut self, bytes: &[u8]) -> bool {
+    /// These bytes came.
+    pub(super) fn read(&mut self, bytes: &[u8]) -> Heard {
         let preface = self.preface.min(bytes.len());
         self.preface -= preface;
         let mut bytes = bytes.get(preface..).unwrap_or_default();
-        let mut rested = false;
+        let mut heard = Heard { rested: false, spoke: preface > 0 };
         while let Some(frame) = self.read.next(&mut bytes) {
             self.came(frame);
-            rested |= !self.in_block;
+            heard.rested |= !self.in_block;
+            heard.spoke |= !(frame.kind == PING && frame.has(ACK));
         }
-        rested
+        heard.spoke |= !self.read.is_at_rest();
+        heard
     }
 
     /// The kernel has taken these bytes. Answers whether a stream has ended by them.

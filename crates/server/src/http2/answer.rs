@@ -47,8 +47,9 @@ impl<B: Body<Error: Into<BoxError>>> Body for Answer<B> {
     ) -> Poll<Option<Result<Frame<Self::Data>, BoxError>>> {
         let this = self.project();
         let Some(program) = this.program.as_pin_mut() else { return Poll::Ready(None) };
-        if this.given.exchange.is_ordered(order::CUT) {
-            // D8. hyper resets the stream with this code.
+        let Given { exchange, key } = this.given;
+        if exchange.is_ordered(order::CUT) || exchange.overdue(*key).is_some() {
+            // D8, D9. hyper resets the stream with this code.
             return Poll::Ready(Some(Err(h2::Error::from(h2::Reason::CANCEL).into())));
         }
         program.poll_frame(cx).map_err(Into::into)

@@ -14,8 +14,9 @@ use crate::registry::{Member, Stage};
 #[cfg(feature = "metrics")]
 use crate::telemetry::{Activity, Protocol};
 use exeunt_drain::http2::{Connection, Effect, Input};
+use exeunt_drain::{Wait, Waits};
 use exeunt_lifecycle::{Shield, StopImminent};
-use http::{Method, Uri};
+use http::{Method, StatusCode, Uri};
 use slab::Slab;
 use std::io::IoSlice;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -51,11 +52,17 @@ pub(super) mod order {
     pub(in crate::http2) const CLOSE: u8 = 1 << 5;
     /// It is over with a reset.
     pub(in crate::http2) const RESET: u8 = 1 << 6;
+    /// Somebody has waited too long: each request has to ask whether that was in its matter.
+    pub(in crate::http2) const OVERDUE: u8 = 1 << 7;
 }
 
 struct State {
     drain: Connection,
     streams: Streams,
+    /// For the peer, by all that is to be written.
+    waits: Waits,
+    /// The socket did not take what was last written to it.
+    blocked: bool,
     /// The connection's task, once it runs.
     task: Option<Waker>,
     /// The tasks of its requests, where they wait for something.
@@ -67,6 +74,8 @@ impl Exchange {
         let state = State {
             drain: Connection::new(common.limits().drain, now()),
             streams: Streams::default(),
+            waits: Waits::default(),
+            blocked: false,
             task: None,
             waiting: Slab::new(),
         };
@@ -128,6 +137,8 @@ impl Exchange {
         {
             let mut state = self.lock();
             let now = now();
+            state.blocked = false;
+            state.waits.end(Wait::Write);
             for slice in slices {
                 let taken = slice.get(..count).unwrap_or(slice);
                 count -= taken.len();
@@ -140,23 +151,58 @@ impl Exchange {
         self.settle();
     }
 
-    /// Ticks the machine if it waits for a time.
-    pub(super) fn tick(&self) {
+    /// The socket takes nothing.
+    pub(super) fn blocked(&self) {
         let mut state = self.lock();
-        if state.drain.wake_at().is_some() {
-            self.apply(&mut state, now(), Input::Tick);
-        }
+        state.blocked = true;
+        self.watch_write(&mut state);
     }
 
-    /// When the machine wants to be woken, if nothing happens before.
+    /// Ticks the machines, if they wait for a time.
+    pub(super) fn tick(&self) {
+        let (mut waiting, now) = (Vec::new(), now());
+        {
+            let mut state = self.lock();
+            if state.drain.wake_at().is_some() {
+                self.apply(&mut state, now, Input::Tick);
+            }
+            if state.streams.tick(now, &self.peer) {
+                self.orders.fetch_or(order::OVERDUE, Ordering::AcqRel);
+                waiting.extend(state.waiting.iter().map(|(_, task)| task.clone()));
+            }
+            if state.waits.tick(now).is_some() {
+                tracing::warn!(peer = %self.peer, "nothing that is written is taken: given up");
+                // What a drain loses is in its report, by whoever's fault.
+                if self.common.stop.is_requested() {
+                    state.streams.cut(&self.peer);
+                }
+                self.orders.fetch_or(order::CLOSE | order::RESET, Ordering::AcqRel);
+            }
+        }
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    /// When the machines want to be woken, if nothing happens before.
     pub(super) fn wake_at(&self) -> Option<Instant> {
-        self.lock().drain.wake_at()
+        let state = self.lock();
+        let all = [state.drain.wake_at(), state.waits.wake_at(), state.streams.wake_at()];
+        all.into_iter().flatten().min()
+    }
+
+    /// What to answer in the program's place, or that its response is to be broken off, where somebody has waited too long.
+    pub(super) fn overdue(&self, key: Key) -> Option<StatusCode> {
+        if self.is_ordered(order::OVERDUE) { self.lock().streams.overdue(key) } else { None }
     }
 
     /// A request's head is whole.
     pub(super) fn begin(&self, method: &Method, uri: &Uri) -> Key {
-        let work = self.common.scope.begin();
-        self.lock().streams.begin(method.clone(), uri.clone(), work)
+        let (work, limits) = (self.common.scope.begin(), self.common.limits());
+        let mut state = self.lock();
+        let key = state.streams.begin(method.clone(), uri.clone(), work, limits.answer);
+        if state.streams.begun() >= limits.requests_per_connection {
+            self.apply(&mut state, now(), Input::Leave);
+        }
+        key
     }
 
     /// What is wrong with the request's body, as far as the program has read it.
@@ -164,9 +210,9 @@ impl Exchange {
         self.lock().streams.body_fault(key)
     }
 
-    /// The stream becomes a tunnel.
-    pub(super) fn upgraded(&self, key: Key) {
-        self.lock().streams.upgraded(key);
+    /// The head of the response is the HTTP layer's; it may hand the stream to the program.
+    pub(super) fn answered(&self, key: Key, upgraded: bool) {
+        self.lock().streams.answered(key, upgraded);
     }
 
     /// The program has given its response to the last byte, or dropped it; what is left lies in the HTTP layer.
@@ -230,7 +276,21 @@ impl Exchange {
     fn settled(&self) -> Option<Request> {
         let mut state = self.lock();
         let open = state.drain.open_streams();
-        state.streams.settle(open)
+        let settled = state.streams.settle(open);
+        if settled.is_none() {
+            self.watch_write(&mut state);
+        }
+        settled
+    }
+
+    /// Waits for a peer that takes nothing: not what the socket is to send, or no whole response (D9).
+    fn watch_write(&self, state: &mut State) {
+        let waits = state.blocked || state.streams.are_waiting();
+        if waits && state.waits.wake_at().is_none() {
+            state.waits.begin(Wait::Write, now(), self.common.limits().write_stall);
+        } else if !waits {
+            state.waits.end(Wait::Write);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -271,7 +331,15 @@ impl Counted for Exchange {
     }
 
     fn body(&self, request: u64, news: BodyNews) {
-        self.lock().streams.body(request, news);
+        let task = {
+            let mut state = self.lock();
+            let sooner = state.streams.body(request, news, self.common.limits());
+            state.task.clone().filter(|_| sooner)
+        };
+        // Its clock is set for later.
+        if let Some(task) = task {
+            task.wake();
+        }
     }
 }
 

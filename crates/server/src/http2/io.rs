@@ -49,6 +49,19 @@ impl<T: Transport> Watched<T> {
         self.exchange.tell(if read.is_empty() { Input::Eof } else { Input::Bytes(read) });
     }
 
+    fn tell_written(
+        &self,
+        slices: &[IoSlice<'_>],
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        match &written {
+            Poll::Ready(Ok(count)) => self.exchange.written(slices, *count),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => self.exchange.blocked(),
+        }
+        written
+    }
+
     /// Reads and discards until the machine has had enough (D7).
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.write_closed {
@@ -95,9 +108,8 @@ impl<T: Transport> AsyncRead for Watched<T> {
 
 impl<T: Transport> AsyncWrite for Watched<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let count = ready!(Pin::new(&mut self.transport).poll_write(cx, bytes))?;
-        self.exchange.written(&[IoSlice::new(bytes)], count);
-        Poll::Ready(Ok(count))
+        let written = Pin::new(&mut self.transport).poll_write(cx, bytes);
+        self.tell_written(&[IoSlice::new(bytes)], written)
     }
 
     fn poll_write_vectored(
@@ -105,9 +117,8 @@ impl<T: Transport> AsyncWrite for Watched<T> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let count = ready!(Pin::new(&mut self.transport).poll_write_vectored(cx, slices))?;
-        self.exchange.written(slices, count);
-        Poll::Ready(Ok(count))
+        let written = Pin::new(&mut self.transport).poll_write_vectored(cx, slices);
+        self.tell_written(slices, written)
     }
 
     fn is_write_vectored(&self) -> bool {

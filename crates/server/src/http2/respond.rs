@@ -113,9 +113,9 @@ where
         let Pending { exchange, key: pending } = this.counted;
         // Polled again after its end, as no caller may: pending for ever rather than a panic.
         let Some(key) = *pending else { return Poll::Pending };
-        let cut = exchange.is_ordered(order::CUT);
+        let (cut, overdue) = (exchange.is_ordered(order::CUT), exchange.overdue(key));
         let (status, response) = match this.program.as_mut().as_pin_mut() {
-            Some(program) if !cut => {
+            Some(program) if !cut && overdue.is_none() => {
                 // A handler that panics answers 500 (D8).
                 match catch_unwind(AssertUnwindSafe(|| {
                     this.seen.poll(exchange.common(), || program.poll(cx))
@@ -130,12 +130,10 @@ where
                     }
                 }
             }
-            _ => (this.refusal.unwrap_or(StatusCode::SERVICE_UNAVAILABLE), None),
+            _ => (this.refusal.or(overdue).unwrap_or(StatusCode::SERVICE_UNAVAILABLE), None),
         };
         *pending = None;
-        if *this.tunnel && status.is_success() {
-            exchange.upgraded(key);
-        }
+        exchange.answered(key, *this.tunnel && status.is_success());
         let given = Given { exchange: Arc::clone(exchange), key };
         Poll::Ready(Ok(match response {
             Some(response) => response.map(|body| Answer::new(Some(body), given)),

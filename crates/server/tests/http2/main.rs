@@ -9,4 +9,5 @@ mod cut;
 mod floods;
 mod leave;
 mod tunnels;
+mod waits;
 mod wire;
