@@ -12,6 +12,7 @@ chapters! {
     WebService: "web-service.md";
     Admin: "admin.md";
     Streams: "streams.md";
+    Http2: "http2.md";
     Connections: "connections.md";
     EventLoop: "event-loop.md";
     QueueConsumer: "queue-consumer.md";

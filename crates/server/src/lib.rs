@@ -1,7 +1,8 @@
 //! A server for tower services that stops without losing a request.
 //!
-//! [`Server`] speaks HTTP/1.1 through hyper and follows the drain rules D1 to D8 of `docs/semantics.md`: when
-//! a stop is requested it answers on with `Connection: close`, closes its listener without losing anyone in the queue,
+//! [`Server`] speaks HTTP/1.1 and HTTP/2 through hyper and follows the drain rules D1 to D9 of `docs/semantics.md`: when
+//! a stop is requested it answers on with `Connection: close` or says GOAWAY, closes its listener without losing anyone in
+//! the queue,
 //! gives silent connections a grace before it closes them, and reports what the drain deadline cut. A handler finds its
 //! request as [`InFlight`] among the extensions, and may shield a transaction by it; one that gives an answer without an
 //! end (a WebSocket, events, a long poll) is told by [`Draining`] when to say goodbye.
@@ -30,6 +31,8 @@ mod common;
 mod connection;
 mod draining;
 mod error;
+#[cfg(feature = "tonic")]
+mod grpc;
 mod health;
 mod house;
 mod http1;
@@ -53,6 +56,8 @@ pub use crate::admin::Admin;
 pub use crate::body::RequestBody;
 pub use crate::draining::{Draining, Until};
 pub use crate::error::{ServeError, ServerError};
+#[cfg(feature = "tonic")]
+pub use crate::grpc::GrpcHealth;
 pub use crate::health::{Health, Probe};
 pub use crate::http2::Http2Limits;
 pub use crate::in_flight::InFlight;

@@ -75,7 +75,7 @@ async fn d6_a_tunnel_is_waited_for_and_may_say_goodbye() {
     house.stop.request_stop("the test wants it");
     assert_eq!(soon(receiver.data()).await.unwrap().unwrap(), "goodbye");
     assert_eq!(whole_body(receiver).await.unwrap().0, b"", "it ends in good order");
-    sender.send_data("".into(), true).unwrap();
+    drop(sender);
     let report = house.ended().await;
     let http = &report.scopes[0];
     assert_eq!((http.in_flight_at_stop, http.finished, http.cut.len()), (1, 1, 0), "{report}");
