@@ -44,8 +44,9 @@ mutants: ## Breaks the pure machines in every small way, and names what no test 
 drill: ## Stops our own server under load again and again, and accounts for every request
 	$(CARGO) run --release -- drill
 
-bench: ## Measures: CPU per request beside bare hyper, the event loop beside bare loops, hyper on TLS, tokio-tungstenite and nginx, the lifecycle beside tokio-util, time from signal to exit
+bench: ## Measures: CPU per request beside bare hyper and axum::serve, the event loop beside bare loops, hyper on TLS, tokio-tungstenite and nginx, the lifecycle beside tokio-util, time from signal to exit
 	$(CARGO) run --release -p exeunt-benches
+	$(CARGO) run --release -p exeunt-benches -- --pairs 40 --requests 5000 web
 	$(CARGO) run --release -p exeunt-benches -- lifecycle
 	$(CARGO) run --release -p exeunt-benches -- --pairs 40 --requests 5000 manager
 	$(CARGO) run --release -p exeunt-benches -- --pairs 40 --requests 5000 manager-tls
