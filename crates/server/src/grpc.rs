@@ -18,12 +18,14 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 /// # use exeunt_server::lifecycle::{Config, Lifecycle};
 /// use exeunt_server::GrpcHealth;
 ///
-/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let lifecycle = Lifecycle::on_runtime(Config::default())?;
 /// // A tonic service like any other: in axum, `.route_service("/grpc.health.v1.Health/{*method}", health)`.
 /// let health = GrpcHealth::new(lifecycle.stop()).service("shop.Orders").into_service();
 /// # drop(health);
-/// # Ok::<(), Box<dyn std::error::Error>>(()) })
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone, Debug)]
 pub struct GrpcHealth {
