@@ -363,7 +363,7 @@ impl Stop {
     /// stop.request_stop("the example is over");
     /// drop(shield);
     /// let longest = lifecycle.close().longest_shield.unwrap();
-    /// assert_eq!(longest.site, Site::elsewhere("transfer.py", 17));
+    /// assert_eq!(longest.site, Some(Site::elsewhere("transfer.py", 17)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
