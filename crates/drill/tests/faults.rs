@@ -20,6 +20,10 @@ fn drill(mode: &str, scenario: Scenario) -> Drill {
         .args([mode, "{port}"])
         .scenario(scenario)
         .slow_path("/slow")
+        .upload_path("/upload")
+        .large_path("/large")
+        .ws_path("/ws")
+        .sse_path("/events")
         .idle_connections(100)
         .rounds(2)
         .deadline(Duration::from_secs(3))
@@ -49,17 +53,22 @@ fn kinds(verdict: &ScenarioVerdict) -> Vec<&FaultKind> {
 
 #[test]
 fn the_careful_server_passes_in_every_scenario() {
-    let of_http1 = Scenario::ALL.into_iter().filter(|scenario| *scenario != Scenario::Http2);
-    let good = of_http1.fold(drill("good", Scenario::Idle), Drill::scenario);
+    let good = Scenario::ALL.into_iter().fold(drill("good", Scenario::Idle), Drill::scenario);
     let verdict = run(&good.rounds(3).deadline(Duration::from_secs(10)));
     assert_eq!(verdict.outcome, Outcome::Pass, "{:?}", verdict.reasons);
-    assert_eq!(verdict.scenarios.len(), 6);
+    assert_eq!(verdict.scenarios.len(), Scenario::ALL.len());
     for scenario in &verdict.scenarios {
         assert_eq!((scenario.lost, scenario.rounds), (0, 3), "{}", scenario.scenario);
         assert_eq!(scenario.exit_statuses[0].status, ExitStatus::Code(0));
         assert!(scenario.port_free && scenario.left_over.is_empty());
         assert!(scenario.count(Class::Ok) > 0);
         assert_eq!(scenario.requests.len(), Class::ALL.len());
+        let farewells: Vec<_> = scenario.farewells.keys().copied().collect();
+        match scenario.scenario {
+            Scenario::Websocket => assert_eq!(farewells, ["Close 1001"]),
+            Scenario::Sse => assert_eq!(farewells, ["end of the stream", "goodbye"]),
+            _ => assert!(farewells.is_empty(), "{farewells:?}"),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-use super::{Mode, State};
+use super::{Mode, State, http2, streams};
 use socket2::SockRef;
 use std::mem::MaybeUninit;
 use std::process::exit;
@@ -24,8 +24,27 @@ pub(super) async fn serve(mut stream: TcpStream, state: Rc<State>, _open: watch:
             eprintln!("I cannot bear it any longer");
             exit(7);
         }
-        if head.starts_with("GET /slow ") {
-            sleep(Duration::from_millis(500)).await;
+        let target = head.split(' ').nth(1).unwrap_or_default();
+        let streamed = match target {
+            // RFC 9113 §3.4: the preface is a request that nobody means.
+            "*" if state.mode != Mode::KeepsNothing => {
+                Some(http2::serve(&mut stream, &mut input, &state).await)
+            }
+            "/events" => Some(streams::events(&mut stream, &state).await),
+            "/ws" => Some(streams::websocket(&mut stream, &state).await),
+            "/large" => Some(streams::large(&mut stream, &state).await),
+            "/slow" => {
+                sleep(Duration::from_millis(500)).await;
+                None
+            }
+            "/upload" => read_body(&mut stream, &mut input, &head).await.err().map(Err),
+            _ => None,
+        };
+        match streamed {
+            Some(Err(_)) => return,
+            Some(Ok(())) if target == "/large" && !state.stopping() => continue,
+            Some(Ok(())) => break,
+            None => {}
         }
         let last = state.stopping() || state.mode == Mode::KeepsNothing;
         let mut answer = answer(&head, &state, last);
@@ -48,6 +67,18 @@ pub(super) async fn serve(mut stream: TcpStream, state: Rc<State>, _open: watch:
         while matches!(stream.read(&mut rest).await, Ok(1..)) {}
     })
     .await;
+}
+
+async fn read_body(stream: &mut TcpStream, input: &mut Vec<u8>, head: &str) -> std::io::Result<()> {
+    let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
+    let length = length.and_then(|length| length.parse().ok()).unwrap_or(0);
+    while input.len() < length {
+        if stream.read_buf(input).await? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    input.drain(..length);
+    Ok(())
 }
 
 fn answer(head: &str, state: &State, last: bool) -> String {

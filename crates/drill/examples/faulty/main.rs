@@ -12,7 +12,9 @@
 )]
 
 mod connection;
+mod http2;
 mod listener;
+mod streams;
 
 use std::cell::Cell;
 use std::os::unix::process::CommandExt as _;
@@ -43,6 +45,14 @@ enum Mode {
     ClosesIdle,
     /// Closes connections with half a request as if they were idle.
     ClosesHalves,
+    /// Ends streams in its stop without a word: `WebSockets`, events, HTTP/2.
+    TearsStreams,
+    /// Says Close 1011 in its stop, and in HTTP/2 that it will answer what it does not.
+    SaysWrongly,
+    /// Says Close 1001 in its stop, and forgets a message that it had.
+    DropsMessages,
+    /// In HTTP/2, says GOAWAY in one step.
+    GoesAwayAtOnce,
     /// Stops well, but for a child in a session of its own.
     LeavesChild,
     /// A child takes its port over.
@@ -63,7 +73,7 @@ enum Mode {
     Babbles,
 }
 
-const MODES: [(&str, Mode); 17] = [
+const MODES: [(&str, Mode); 21] = [
     ("good", Mode::Good),
     ("at-once", Mode::AtOnce),
     ("drops-queue", Mode::DropsQueue),
@@ -72,6 +82,10 @@ const MODES: [(&str, Mode); 17] = [
     ("errors", Mode::Errors),
     ("closes-idle", Mode::ClosesIdle),
     ("closes-halves", Mode::ClosesHalves),
+    ("tears-streams", Mode::TearsStreams),
+    ("says-wrongly", Mode::SaysWrongly),
+    ("drops-messages", Mode::DropsMessages),
+    ("goes-away-at-once", Mode::GoesAwayAtOnce),
     ("leaves-child", Mode::LeavesChild),
     ("leaves-heir", Mode::LeavesHeir),
     ("ignores", Mode::Ignores),

@@ -13,7 +13,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 const SILENT: u32 = 4;
 /// How long a message may have been with a server that sends a Close in place of its answer, besides the time on the
 /// way: what is read late by a busy machine is no message that was dropped.
-const MEETS_WITHIN: Duration = Duration::from_millis(10);
+const MEETS_WITHIN: Duration = Duration::from_millis(50);
 /// The most that is taken for the time on the way.
 const LONGEST_WAY: Duration = Duration::from_millis(200);
 

@@ -23,7 +23,7 @@ const GOING_AWAY: u16 = 1001;
 /// | the same, any other Close | [`ErrorStatus`](Self::ErrorStatus) |
 /// | an earlier answer on the connection had said `close` | [`Unprocessed`](Self::Unprocessed) |
 /// | a GOAWAY with a lower last stream than this one, or REFUSED_STREAM | [`Unprocessed`](Self::Unprocessed) |
-/// | no answer to a WebSocket's message, but a Close within the connection's round trip and 10 ms of it | [`Crossed`](Self::Crossed) |
+/// | no answer to a WebSocket's message, but a Close within the connection's round trip and 50 ms of it | [`Crossed`](Self::Crossed) |
 /// | bytes that are none of the protocol | [`Truncated`](Self::Truncated) |
 /// | part of an answer, then FIN, RST or RST_STREAM | [`Truncated`](Self::Truncated) |
 /// | part of an answer, connection still open at the end of the watch | [`Hung`](Self::Hung) |

@@ -18,6 +18,11 @@ fn clean(ended: &Ended) {
 }
 
 #[test]
+fn drilled() {
+    sweep(|| Program::example("drilled").argument("127.0.0.1:0"), clean);
+}
+
+#[test]
 fn web_service() {
     let program = Program::example("web_service").argument("127.0.0.1:0");
     sweep(|| program.clone(), clean);

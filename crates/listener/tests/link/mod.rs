@@ -10,7 +10,8 @@ use std::{
     fs::File,
     io::{self, Write as _},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    os::fd::AsFd,
+    os::fd::{AsFd, AsRawFd as _},
+    path::PathBuf,
     process::Command,
     sync::{
         Arc,
@@ -93,6 +94,12 @@ impl Host {
             Ok(Self { namespace, wire: Arc::new(wire) })
         });
         made.join().map_err(|_| io::Error::other("the thread that makes a namespace panicked"))?
+    }
+
+    /// Where other processes find its network, for `nsenter --net`.
+    #[allow(dead_code, reason = "not every test starts some")]
+    pub(crate) fn path(&self) -> PathBuf {
+        format!("/proc/{}/fd/{}", std::process::id(), self.namespace.as_raw_fd()).into()
     }
 
     /// Moves the calling thread to this host.
