@@ -44,6 +44,7 @@
 //!
 //! - `server`: [`Server`], for any tower service, and [`App::serve`].
 //! - `manager`: [`manager::Manager`], an event loop with one handler, timers and wakeups.
+//! - `tokio-util`: `Stop::token` and `Stop::request_when_cancelled`, a bridge to `CancellationToken`.
 //! - `metrics`: phase, work in flight, connections, what was cut and how long it took, through the `metrics` facade.
 //! - `prometheus`: those in Prometheus' text, under `/metrics` of [`App::admin`].
 

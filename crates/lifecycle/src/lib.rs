@@ -66,6 +66,8 @@ mod signal;
 mod site;
 mod stdin;
 mod stop;
+#[cfg(feature = "tokio-util")]
+mod token;
 mod watch;
 mod work;
 
