@@ -103,9 +103,13 @@ impl Connection {
     pub fn wake_at(&self) -> Option<Instant> {
         let (from, limit) = match (self.course, self.wish) {
             (Course::Closed, _) => return None,
+            (Course::Lingering { until, .. }, Wish::Serve | Wish::Leave) => return until,
+            (Course::Lingering { until, .. }, Wish::Cut { since }) => {
+                let last = since.checked_add(self.limits.linger);
+                return [until, last].into_iter().flatten().min();
+            }
             // A peer that does not read what it is sent is not waited for longer than one that does not close.
             (_, Wish::Cut { since }) | (Course::InputEnded { since }, _) => (since, self.limits.linger),
-            (Course::Lingering { until, .. }, _) => return until,
             (Course::Looking, _) => return None,
             (Course::Open, _) => match (self.half_said, self.leaving) {
                 (Some(since), _) => (since, self.limits.head),
@@ -204,8 +208,18 @@ impl Connection {
         if self.course == Course::Closed {
             return None;
         }
-        let lingers = matches!(self.course, Course::Lingering { .. });
-        if lingers || self.wire.open() == 0 { Some(self.close()) } else { Some(Effect::CutStreams) }
+        let open = self.wire.open() > 0;
+        match self.course {
+            // Its peer may still be reading the last response: what it sends for that (RFC 9113 §6.9) would draw a reset
+            // from a socket that is closed, which eats the rest (D7).
+            Course::Lingering { .. } if self.owing => None,
+            Course::Lingering { .. } => Some(self.close()),
+            Course::Open | Course::Looking if !open && self.owing && self.leaving != Leaving::Untold => {
+                Some(self.end_input(now))
+            }
+            _ if !open => Some(self.close()),
+            _ => Some(Effect::CutStreams),
+        }
     }
 
     fn tick(&mut self, now: Instant) -> Option<Effect> {

@@ -250,6 +250,28 @@ fn d8_the_deadline_cuts_streams_and_then_ends() {
 }
 
 #[test]
+fn d7_the_deadline_eats_no_response_that_was_whole_before_it() {
+    let mut unread = Bench::used();
+    unread.ask(2, 3);
+    unread.on(10, Input::Draining);
+    unread.answer(90, 3);
+    // It may lie in the kernel; the PING behind it is not answered.
+    assert_eq!(unread.on(100, Input::Cut), Some(Effect::EndInput));
+    assert_eq!(unread.on(101, Input::Finished), Some(Effect::Linger));
+    assert_eq!(unread.wakes_at(), Some(2100));
+    assert_eq!(unread.on(2100, Input::Tick), Some(Effect::Close));
+
+    let mut lingering = Bench::used();
+    lingering.ask(2, 3);
+    lingering.on(10, Input::Draining);
+    lingering.answer(80, 3);
+    assert_eq!(lingering.on(90, Input::Finished), Some(Effect::Linger));
+    assert_eq!(lingering.on(100, Input::Cut), None);
+    assert_eq!(lingering.wakes_at(), Some(2090), "no longer than without the deadline");
+    assert_eq!(lingering.on(200, Input::Eof), Some(Effect::Close));
+}
+
+#[test]
 fn d8_a_peer_that_does_not_read_is_not_waited_for() {
     let mut bench = Bench::new();
     bench.ask(2, 1);

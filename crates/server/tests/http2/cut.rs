@@ -1,8 +1,8 @@
 //! What the drain deadline does to streams (rule D8).
 
-use crate::support::frames::{DATA, GOAWAY, HEADERS, RST_STREAM, Raw, SETTINGS, frame, get};
+use crate::support::frames::{DATA, GOAWAY, HEADERS, RST_STREAM, Raw, SETTINGS, WINDOW_UPDATE, frame, get};
 use crate::support::http2::{Client, whole as whole_body};
-use crate::support::{Answer, House, gate, patient, pieces, soon, whole};
+use crate::support::{Answer, House, gate, limits, patient, pieces, soon, whole};
 use exeunt_lifecycle::{Config, Report};
 use exeunt_server::RequestBody;
 use http::{Request, StatusCode};
@@ -97,6 +97,32 @@ async fn d8_a_peer_that_never_reads_does_not_hold_the_stop_and_is_named() {
     house.stop.request_stop("the test wants it");
     let report = house.ended().await;
     assert_eq!(cut(&report), (vec![("GET /", "request")], 0), "{report}");
+}
+
+#[tokio::test]
+async fn d7_a_response_that_is_with_the_kernel_at_the_deadline_arrives_whole() {
+    const LENGTH: usize = 512 << 10;
+    let (begun, go, handler) = gate(vec![7; LENGTH]);
+    // A linger that nothing but the peer ends.
+    let limits = limits(|limits| limits.drain.linger = Duration::from_secs(600));
+    let house = House::open(short(), limits, handler);
+    let mut raw = Raw::open(house.address()).await;
+    window(&mut raw, (1 << 31) - 1).await;
+    raw.send(&frame(WINDOW_UPDATE, 0, 0, &((1_u32 << 31) - 1 - 65535).to_be_bytes())).await;
+    raw.send(&get(1)).await;
+    soon(begun.acquire()).await.unwrap().forget();
+    house.stop.request_stop("the test wants it");
+    raw.told_to_leave().await;
+    go.add_permits(1);
+    // It reads no further before the deadline is over; then it makes room, as whoever has read something does.
+    let report = soon(house.lifecycle.finished()).await;
+    assert_eq!(cut(&report), (vec![], 1), "{report}");
+    raw.send(&frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1])).await;
+    let rest = raw.rest().await;
+    let bytes: usize = rest.iter().filter(|frame| frame.kind == DATA).map(|frame| frame.payload.len()).sum();
+    assert_eq!(bytes, LENGTH);
+    drop(raw);
+    soon(house.server).await.unwrap().unwrap();
 }
 
 #[tokio::test]
