@@ -16,6 +16,8 @@ pin_project_lite::pin_project! {
         #[pin]
         program: Option<B>,
         given: Given,
+        // The exchange knows that it is the program who has nothing to say.
+        asked: bool,
     }
 }
 
@@ -33,7 +35,7 @@ impl Drop for Given {
 
 impl<B> Answer<B> {
     pub(super) fn new(program: Option<B>, given: Given) -> Self {
-        Self { program, given }
+        Self { program, given, asked: false }
     }
 }
 
@@ -52,7 +54,13 @@ impl<B: Body<Error: Into<BoxError>>> Body for Answer<B> {
             // D8, D9. hyper resets the stream with this code.
             return Poll::Ready(Some(Err(h2::Error::from(h2::Reason::CANCEL).into())));
         }
-        program.poll_frame(cx).map_err(Into::into)
+        let polled = program.poll_frame(cx);
+        // hyper asks again when the peer's window has taken the last piece. So pieces that lie ready tell nobody anything.
+        if polled.is_pending() != *this.asked {
+            *this.asked = polled.is_pending();
+            exchange.asked(*key, *this.asked);
+        }
+        polled.map_err(Into::into)
     }
 
     fn is_end_stream(&self) -> bool {

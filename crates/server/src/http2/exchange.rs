@@ -215,6 +215,21 @@ impl Exchange {
         self.lock().streams.answered(key, upgraded);
     }
 
+    /// The program is asked for more of its response and has none, or has given a piece.
+    pub(super) fn asked(&self, key: Key, asked: bool) {
+        let task = {
+            let mut state = self.lock();
+            let waited = state.waits.wake_at().is_some();
+            state.streams.asked(key, asked);
+            self.watch_write(&mut state);
+            // Its clock is not set for that.
+            state.task.clone().filter(|_| !waited && state.waits.wake_at().is_some())
+        };
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+
     /// The program has given its response to the last byte, or dropped it; what is left lies in the HTTP layer.
     pub(super) fn given(&self, key: Key) {
         self.lock().streams.given(key);
@@ -283,7 +298,8 @@ impl Exchange {
         settled
     }
 
-    /// Waits for a peer that takes nothing: not what the socket is to send, or no whole response (D9).
+    /// Waits for a peer that takes nothing: not what the socket is to send, or nothing of responses that
+    /// are given (D9).
     fn watch_write(&self, state: &mut State) {
         let waits = state.blocked || state.streams.are_waiting();
         if waits && state.waits.wake_at().is_none() {

@@ -38,6 +38,8 @@ pub(super) struct Streams {
     /// Whose response the program has given whole; what of it is not with the kernel lies in the HTTP layer.
     given: Vec<Key>,
     begun: u32,
+    /// Of how many responses the program has given a piece, and is not asked for the next.
+    unasked: usize,
     /// No wait of a request ends before that: it may be too early, never too late.
     due: Option<Instant>,
 }
@@ -51,6 +53,9 @@ pub(super) struct Request {
     number: u32,
     /// Its stream has become a tunnel (CONNECT, RFC 8441).
     upgraded: bool,
+    /// A piece of its response is given, and the next not asked for: it waits for the peer's windows, unless it is
+    /// just being written.
+    unasked: bool,
     waits: Waits,
     /// Somebody has waited too long (D9): what to answer, or that the stream is to be reset.
     overdue: Option<StatusCode>,
@@ -80,6 +85,7 @@ impl Streams {
             began,
             number,
             upgraded: false,
+            unasked: false,
             waits: Waits::default(),
             overdue: None,
             body_fault: None,
@@ -102,6 +108,15 @@ impl Streams {
             request.upgraded = upgraded;
             request.waits.end(Wait::Answer);
         }
+        // Until its body says otherwise: most are given whole, and then nobody needs to be told.
+        self.asked(key, upgraded);
+    }
+
+    /// Whether the program is asked for more of its response.
+    pub(super) fn asked(&mut self, key: Key, asked: bool) {
+        let Some(request) = self.find(key) else { return };
+        let before = std::mem::replace(&mut request.unasked, !asked);
+        self.unasked = (self.unasked + usize::from(!asked)).saturating_sub(usize::from(before));
     }
 
     /// When to look at who waits for whom.
@@ -135,13 +150,14 @@ impl Streams {
         self.find(key)?.overdue
     }
 
-    /// Whether whole responses of the program's wait for the peer's windows.
+    /// Whether responses of the program's, whole or in part, wait for the peer's windows.
     pub(super) fn are_waiting(&self) -> bool {
-        self.given.iter().any(|key| self.is_plain(*key))
+        self.unasked > 0 || self.given.iter().any(|key| self.is_plain(*key))
     }
 
     /// The program is done with it: whole, or by dropping it. What is over by that is to be dropped with the lock free.
     pub(super) fn given(&mut self, key: Key) {
+        self.asked(key, true);
         if let Some(request) = self.find(key) {
             request.waits = Waits::default();
             self.given.push(key);

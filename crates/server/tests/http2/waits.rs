@@ -3,7 +3,7 @@
 use crate::support::frames::{
     DATA, END_STREAM, GOAWAY, HEADERS, PING, Raw, SETTINGS, WINDOW_UPDATE, frame, get, post,
 };
-use crate::support::http2::Client;
+use crate::support::http2::{Client, whole as whole_body};
 use crate::support::{Answer, House, gate, hello, limits, pieces, soon, whole};
 use exeunt_lifecycle::Config;
 use exeunt_server::RequestBody;
@@ -71,6 +71,53 @@ async fn d9_a_peer_that_makes_no_room_for_its_answer_is_given_up() {
     let bytes: usize = rest.iter().filter(|frame| frame.kind == DATA).map(|frame| frame.payload.len()).sum();
     assert_eq!(bytes, 1, "{rest:?}");
     assert!(rest.iter().all(|frame| frame.kind != GOAWAY), "a reset: it would not read one");
+}
+
+#[tokio::test]
+async fn d9_a_peer_that_makes_no_room_is_given_up_though_more_is_to_come() {
+    let handler = |_: Request<RequestBody>| async {
+        let (sender, response) = pieces();
+        for _ in 0..64 {
+            sender.send(vec![7; 64 * 1024].into()).map_err(|_| "nobody reads")?;
+        }
+        // It does not end by itself.
+        tokio::spawn(async move { sender.closed().await });
+        Ok::<Answer, &str>(response)
+    };
+    for room in [0, 1, 100_000] {
+        let house = House::open(Config::default(), limits(|limits| limits.write_stall = SHORT), handler);
+        let mut raw = Raw::open(house.address()).await;
+        raw.send(&frame(SETTINGS, 0, 0, &[&[0, 4][..], &u32::to_be_bytes(room)].concat())).await;
+        raw.send(&get(1)).await;
+        let rest = raw.rest().await;
+        assert!(rest.iter().any(|frame| frame.kind == HEADERS), "{rest:?}");
+        assert!(rest.iter().all(|frame| frame.kind != GOAWAY), "a reset: it would not read one");
+    }
+}
+
+#[tokio::test]
+async fn d9_a_response_that_has_nothing_to_say_yet_is_no_fault_of_the_peer() {
+    let (told, mut said) = tokio::sync::mpsc::unbounded_channel();
+    let handler = move |_: Request<RequestBody>| {
+        let told = told.clone();
+        async move {
+            let (sender, response) = pieces();
+            told.send(sender).map_err(|_| "the test is over")?;
+            Ok::<Answer, &str>(response)
+        }
+    };
+    let house = House::open(Config::default(), limits(|limits| limits.write_stall = SHORT), handler);
+    let mut client = Client::connect(&house).await;
+    let (response, _) = client.ask("GET", "/events").await;
+    let mut events = soon(response).await.unwrap().into_body();
+    let sender = soon(said.recv()).await.unwrap();
+    for _ in 0..2 {
+        sender.send("event".into()).unwrap();
+        assert_eq!(soon(events.data()).await.unwrap().unwrap(), "event");
+        tokio::time::sleep(SHORT * 4).await;
+    }
+    drop(sender);
+    assert!(whole_body(events).await.unwrap().0.is_empty(), "a whole end");
 }
 
 #[tokio::test]
