@@ -4,11 +4,13 @@ Python installs handlers of signals in the main thread alone, and runs nothing e
 sleeps: of what is pending (`Py_AddPendingCall`) only a wait for a lock takes notice. What it does
 run, in every wait, is its own handler of SIGINT, `signal.default_int_handler`. So another thread
 lends that function a body of ours for a moment, by the pointer to its `PyMethodDef` (behind the
-object's head in `PyCFunctionObject`, in CPython 3.10 to 3.14), and SIGINT is sent to the main
-thread, where that counts for nothing else. It is given back when our body is done.
+object's head in `PyCFunctionObject`, in CPython 3.10 to 3.13; a newer one is not taken to have it
+there), and SIGINT is sent to the main thread, where that counts for nothing else. It is given back
+when our body is done, and in a forked child.
 """
 
 import ctypes
+import os
 import signal
 import sys
 import threading
@@ -25,8 +27,10 @@ _MethodDef = ctypes.c_void_p * 4
 
 _FastCall = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_ssize_t)
 
-_kept: list[object] = []
-"""What C code may still call."""
+
+def _keep(what: object) -> None:
+    """Has C code find that for ever: a list of ours would go when the interpreter ends."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(what))
 
 
 def lend(act: Callable[[], None]) -> bool:
@@ -50,16 +54,25 @@ def lend(act: Callable[[], None]) -> bool:
             runs = True
             try:
                 act()
-            except BaseException:
+            except BaseException as error:
                 # The interpreter would crash over one that left this.
-                sys.excepthook(*sys.exc_info())
+                sys.excepthook(type(error), error, error.__traceback__)
             finally:
                 slot.value = own
 
     body = _FastCall(run)
     lent = _MethodDef.from_buffer_copy(_MethodDef.from_address(own))
     lent[1] = ctypes.cast(body, ctypes.c_void_p).value
-    _kept.extend((body, lent))
+    _keep(body)
+    _keep(lent)
+
+    def give_back() -> None:
+        nonlocal runs
+        runs, slot.value = True, own
+
+    # A child forked in between has no use for ours (L17), and nobody who would send it SIGINT.
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=give_back)
     slot.value = ctypes.addressof(lent)
     return True
 
@@ -72,7 +85,7 @@ def call_pending(act: Callable[[], None]) -> None:
         return 0
 
     pending = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(run)
-    _kept.append(pending)
+    _keep(pending)
     ctypes.pythonapi.Py_AddPendingCall(pending, None)
 
 
@@ -91,7 +104,7 @@ def _is_known() -> bool:
     return (
         sys.implementation.name == "cpython"
         and sys.platform == "linux"
-        and (3, 10) <= sys.version_info < (3, 15)
+        and (3, 10) <= sys.version_info < (3, 14)
         and threading.current_thread() is not threading.main_thread()
     )
 
