@@ -116,8 +116,15 @@ impl<T: Transport> Watched<T> {
         self.exchange.tell(if read.is_empty() { Input::Eof } else { Input::Bytes(read) });
     }
 
-    /// Tells how long the peer takes nothing.
-    fn watch_write(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    /// Tells how long the peer takes nothing of `bytes`.
+    fn watch_write(
+        &mut self,
+        bytes: Option<&[u8]>,
+        mut written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if let Some(transport) = self.transport.as_ref().filter(|_| self.write_blocked) {
+            written = transport.written_again(bytes, written);
+        }
         if written.is_pending() != self.write_blocked {
             self.write_blocked = written.is_pending();
             if self.write_blocked { self.exchange.write_blocked() } else { self.exchange.write_moved() }
@@ -160,7 +167,7 @@ impl<T: Transport> AsyncRead for Watched<T> {
 impl<T: Transport> AsyncWrite for Watched<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = self.transport()?.poll_write(cx, bytes);
-        self.watch_write(written)
+        self.watch_write(Some(bytes), written)
     }
 
     fn poll_write_vectored(
@@ -169,7 +176,7 @@ impl<T: Transport> AsyncWrite for Watched<T> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = self.transport()?.poll_write_vectored(cx, slices);
-        self.watch_write(written)
+        self.watch_write(slices.iter().map(|slice| &**slice).find(|slice| !slice.is_empty()), written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -37,6 +37,10 @@ impl Transport for Memory {
         Ok(bytes.len())
     }
 
+    fn write_now(&self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
     fn reset_on_close(&self) {}
 }
 

@@ -23,11 +23,13 @@ pub(super) struct Watched<T: Transport> {
     finished: bool,
     /// The write side is shut down.
     write_closed: bool,
+    /// The peer did not take what was last written to it.
+    write_blocked: bool,
 }
 
 impl<T: Transport> Watched<T> {
     pub(super) fn new(transport: T, read: Bytes, exchange: Arc<Exchange>) -> Self {
-        Self { transport, exchange, read, finished: false, write_closed: false }
+        Self { transport, exchange, read, finished: false, write_closed: false, write_blocked: false }
     }
 
     /// The last look (D5). False: it found nothing.
@@ -50,10 +52,15 @@ impl<T: Transport> Watched<T> {
     }
 
     fn tell_written(
-        &self,
+        &mut self,
         slices: &[IoSlice<'_>],
-        written: Poll<io::Result<usize>>,
+        mut written: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
+        if self.write_blocked {
+            let first = slices.iter().map(|slice| &**slice).find(|slice| !slice.is_empty());
+            written = self.transport.written_again(first, written);
+        }
+        self.write_blocked = written.is_pending();
         match &written {
             Poll::Ready(Ok(count)) => self.exchange.written(slices, *count),
             Poll::Ready(Err(_)) => {}

@@ -4,5 +4,6 @@
 mod bodies;
 mod connections;
 mod heads;
+mod readers;
 #[path = "../support/mod.rs"]
 mod support;
