@@ -104,7 +104,7 @@ impl<S> House<S> {
             let Some(connection) = entrance.release() else { continue };
             match waited {
                 Waited::Admitted(place) => self.admit(connection, place),
-                Waited::TurnedAway(door) => self.refuse(connection, self.full(), std::future::ready(door)),
+                Waited::TurnedAway(door) => self.refuse(connection, self.full(), Some(door)),
             }
         }
         std::future::pending().await
@@ -123,8 +123,8 @@ impl<S> House<S> {
             },
             Late::Close => Manner::Closed,
         };
-        let room = Arc::clone(&self.room);
-        self.refuse(connection, manner, async move { room.door().await });
+        // No door: nobody more comes, and those who are here are not to wait for each other until the deadline.
+        self.refuse(connection, manner, None);
     }
 
     fn full(&self) -> Manner {
@@ -150,13 +150,8 @@ impl<S> House<S> {
         tell_broken(entered);
     }
 
-    /// Turns a connection away, when that door is open.
-    fn refuse(
-        &self,
-        connection: Connection,
-        manner: Manner,
-        door: impl Future<Output = Door> + Send + 'static,
-    ) {
+    /// Turns a connection away, through that door.
+    fn refuse(&self, connection: Connection, manner: Manner, door: Option<Door>) {
         tracing::debug!(?manner, "a connection is turned away");
         let (patience, registry) = (self.common.limits().drain.linger, &self.registry);
         let entered = match connection {

@@ -34,20 +34,19 @@ pub(crate) enum Manner {
     Closed,
 }
 
-/// Turns a connection away, once the door is open, within that time for each step. It is entered before the first poll, as
+/// Turns a connection away, through that door if there is one, within that time for each step. It is entered before the first poll, as
 /// those that are served are, and given up at the cut.
-pub(crate) fn turn_away<T: Transport, D: Future<Output = Door> + Send>(
+pub(crate) fn turn_away<T: Transport>(
     transport: T,
     manner: Manner,
     patience: Duration,
-    door: D,
+    door: Option<Door>,
     registry: &Arc<Registry>,
-) -> impl Future<Output = ()> + Send + use<T, D> {
+) -> impl Future<Output = ()> + Send + use<T> {
     let leaving = Arc::new(Leaving::default());
     let entry = registry.enter(Arc::<Leaving>::clone(&leaving));
     async move {
         let leave = async {
-            let door = door.await;
             // Whatever breaks, the connection was to end.
             let said = say(transport, manner, patience).await;
             drop(door);

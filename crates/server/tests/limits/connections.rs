@@ -144,3 +144,29 @@ async fn d3_late_connections_can_be_closed_instead() {
     drop((early, late));
     assert_eq!(house.ended().await.exit_status(), 0);
 }
+
+#[tokio::test]
+async fn d3_late_connections_that_stay_silent_do_not_hold_up_one_another() {
+    let mut limits = Limits::default();
+    limits.drain.linger = LONG;
+    let house =
+        House::run(Config::default().grace(LONG), server(limits).late_connections(Late::Close), hello);
+    let connect = || {
+        let stream = std::net::TcpStream::connect(house.address()).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        crate::support::Peer::from(tokio::net::TcpStream::from_std(stream).unwrap())
+    };
+    // So that the server has begun to accept: it looks for the stop first.
+    let mut early = house.peer().await;
+    early.get("/").await;
+    early.response().await;
+    drop(early);
+    // More than are turned away at a time in service; the thread that accepts them is this one.
+    let mut late: Vec<_> = (0..100).map(|_| connect()).collect();
+    house.stop.request_stop("with a hundred in the queue");
+    for peer in &mut late {
+        assert_eq!(peer.rest().await, (vec![], End::Fin));
+    }
+    drop(late);
+    assert_eq!(house.ended().await.exit_status(), 0);
+}
