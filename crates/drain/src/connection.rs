@@ -68,7 +68,7 @@ pub struct Connection {
     wish: Wish,
     course: Course,
     boundary: Boundary,
-    /// The latest of: accepted, a byte came, a response was done.
+    /// The latest of: accepted, a byte came (of more than an empty line before a request), a response was done.
     last_byte: Instant,
 }
 
@@ -152,13 +152,16 @@ impl Connection {
     }
 
     fn bytes(&mut self, now: Instant, bytes: &[u8]) -> Option<Effect> {
-        self.last_byte = now;
         if let Course::Lingering { left, .. } = &mut self.course {
             *left = left.saturating_sub(bytes.len() as u64);
             return (*left == 0).then(|| self.close());
         }
         let silent = self.reading == Reading::Silent;
         let begun = self.boundary.bytes(bytes, silent);
+        // Empty lines before a request are nothing (RFC 9112 §2.2): a peer could keep a connection open with them for ever.
+        if begun || !silent || bytes.is_empty() {
+            self.last_byte = now;
+        }
         if begun && silent {
             self.reading = Reading::Head { since: now };
         }

@@ -84,7 +84,10 @@ fn d5_the_grace_counts_from_the_latest_of_drain_acceptance_and_last_byte() {
         }
         bench.on(drain, Input::Draining);
         if let Some(at) = exchange.filter(|at| *at > drain) {
-            bench.on(at, Input::Bytes(b"\r\n"));
+            bench.on(at, Input::Bytes(GET));
+            bench.on(at, Input::HeadDone(Framing::None));
+            bench.on(at, Input::ResponseHead { stopping: true });
+            bench.on(at, Input::ResponseDone);
         }
         assert_eq!(bench.wakes_at(), Some(expected));
         assert_eq!(bench.on(expected - 1, Input::Tick), None, "too soon");
@@ -517,4 +520,19 @@ fn a_request_told_as_a_whole_is_as_one_whose_bytes_are_told() {
             }
         }
     }
+}
+
+#[test]
+fn d5_empty_lines_are_silence() {
+    let mut bench = Bench::new();
+    bench.exchange(1);
+    bench.on(1000, Input::Draining);
+    for at in [1100, 1200] {
+        assert_eq!(bench.on(at, Input::Bytes(b"\r\n")), None);
+        assert_eq!(bench.wakes_at(), Some(1250));
+    }
+    assert_eq!(bench.on(1250, Input::Tick), Some(Effect::LastLook));
+    assert_eq!(bench.on(1250, Input::Bytes(b"\r\n")), None, "nor is one that the last look finds a request");
+    assert_eq!(bench.on(1250, Input::Tick), Some(Effect::LastLook));
+    assert_eq!(bench.on(1250, Input::NothingThere), Some(Effect::EndInput));
 }

@@ -6,7 +6,7 @@ use crate::Framing;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Input<'a> {
-    /// These bytes came from the peer.
+    /// These bytes came from the peer. None: no bytes of HTTP, but a sign that it is there (a record of TLS).
     Bytes(&'a [u8]),
     /// A request head is whole, and the request was handed to the program; its body, if any, is framed so.
     HeadDone(Framing),

@@ -1,9 +1,11 @@
 //! How large a head may be, and how many a connection may bring.
 
-use crate::support::{Answer, End, House, limits, patient, whole};
+use crate::support::{Answer, End, House, limits, patient, silent_for, soon, whole};
 use exeunt_lifecycle::Config;
 use exeunt_server::RequestBody;
 use http::Request;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 async fn hello(_: Request<RequestBody>) -> Result<Answer, &'static str> {
     Ok(whole("hello"))
@@ -69,4 +71,27 @@ async fn a_target_that_no_uri_can_hold_is_414() {
     let mut peer = house.peer().await;
     peer.get(&format!("/{}", "a".repeat(65_535))).await;
     assert!(peer.response().await.0.starts_with("http/1.1 414"));
+}
+
+#[tokio::test]
+async fn d5_empty_lines_are_silence() {
+    let house = House::open(Config::default(), silent_for(Duration::from_secs(1)), hello);
+    let mut peer = house.peer().await;
+    peer.get("/").await;
+    peer.response().await;
+    house.stop.request_stop("the test wants it");
+    let mut bytes = [0; 64];
+    let trickle = async {
+        loop {
+            if peer.stream.write_all(b"\r\n").await.is_err() {
+                return;
+            }
+            let read = tokio::time::timeout(Duration::from_millis(50), peer.stream.read(&mut bytes)).await;
+            if let Ok(read) = read {
+                assert_eq!(read.ok(), Some(0));
+                return;
+            }
+        }
+    };
+    soon(trickle).await;
 }
