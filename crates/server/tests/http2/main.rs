@@ -5,6 +5,7 @@
 mod support;
 
 mod basics;
+mod crossing;
 mod cut;
 mod floods;
 mod leave;
