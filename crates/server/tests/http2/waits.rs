@@ -42,6 +42,31 @@ async fn d9_a_body_that_stalls_is_answered_408() {
 }
 
 #[tokio::test]
+async fn d9_a_wait_for_a_body_that_begins_while_the_connection_rests_wakes_its_clock() {
+    let begun = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    let go = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    let gates = (std::sync::Arc::clone(&begun), std::sync::Arc::clone(&go));
+    let handler = move |request: Request<RequestBody>| {
+        let (begun, go) = gates.clone();
+        async move {
+            begun.add_permits(1);
+            go.acquire().await.map_err(|_| "the test is over")?.forget();
+            request.into_body().collect().await.map_err(|_| "the body broke")?;
+            Ok::<Answer, &str>(whole("read"))
+        }
+    };
+    let house = House::open(Config::default(), limits(|limits| limits.body_stall = SHORT), handler);
+    let mut raw = Raw::open(house.address()).await;
+    raw.send(&post(1)).await;
+    soon(begun.acquire()).await.unwrap().forget();
+    // Until everything that was to be said is said.
+    tokio::time::sleep(SHORT).await;
+    go.add_permits(1);
+    let head = raw.next_of(&[HEADERS]).await.unwrap();
+    assert_eq!(head.stream, 1, "408, long before the handler's own limit");
+}
+
+#[tokio::test]
 async fn d9_a_body_that_stalls_behind_the_head_of_its_response_has_that_broken_off() {
     let handler = |request: Request<RequestBody>| async move {
         let (sender, response) = pieces();
