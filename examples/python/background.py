@@ -21,9 +21,9 @@ def main(url: str) -> None:
     with Manager(handler) as manager:
         listener = manager.listen(url)
         manager.start()
-        if listener.local_addr:
-            print(f"serving on port {listener.local_addr[1]}", flush=True)
         with suppress(EOFError, KeyboardInterrupt):
+            if listener.local_addr:
+                print(f"serving on port {listener.local_addr[1]}", flush=True)
             input("press Enter to stop\n")
     print(manager.drain_report)
 

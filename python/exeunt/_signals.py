@@ -192,7 +192,8 @@ def _answer(signum: int, frame: FrameType | None) -> BaseException | None:
     if signum == getattr(signal, "SIGHUP", None):
         _shields._before_hup()
     if _is_delayed():
-        # Whoever leaves the last of those blocks has us look again.
+        # Whoever leaves the last of those blocks has us look again, and is to find this one there.
+        _core.settle()
         return None
     action, threads = _core.look()
     if threads:

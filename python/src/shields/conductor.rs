@@ -440,6 +440,14 @@ impl Shields {
         renewed.map_err(|error| PyRuntimeError::new_err(error.to_string()))
     }
 
+    /// Waits until the core has taken note of the signals that have come.
+    #[staticmethod]
+    fn settle(py: Python<'_>) {
+        if let Some(conductor) = Conductor::installed() {
+            py.detach(|| _ = conductor.lifecycle.settle(PATIENCE));
+        }
+    }
+
     /// What is to be done in the main thread, which asks: "" for nothing, "raise", "force"; and the threads whose blocks
     /// are over. Whatever is answered is taken for done.
     #[staticmethod]
