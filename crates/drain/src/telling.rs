@@ -102,7 +102,8 @@ mod tests {
     }
 
     proptest! {
-        /// Wherever the row of numbers begins: each tenth of the window gets a tenth of them, and two at most are amiss.
+        /// Wherever the row of numbers begins: each tenth of the window gets a tenth of them, and five at most are amiss
+        /// (twice the sequence's discrepancy, which grows with the logarithm of the count).
         #[test]
         fn d6_a_row_of_streams_is_spread_evenly(first in any::<u64>(), count in 10_u64..500) {
             let telling = Telling { tell: Tell::AtOnce, spread: seconds(10) };
@@ -113,7 +114,7 @@ mod tests {
                 tenths[usize::try_from(after.as_secs()).unwrap()] += 1;
             }
             for tenth in tenths {
-                prop_assert!((tenth * 10 - count as i64).abs() <= 25, "{tenths:?} of {count}");
+                prop_assert!((tenth * 10 - count as i64).abs() <= 55, "{tenths:?} of {count}");
             }
         }
 
