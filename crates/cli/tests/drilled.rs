@@ -1,8 +1,7 @@
 //! The axum example with all of it (`examples/drilled.rs`), stopped under every load that it can carry: nothing is lost, and
 //! every stream is told. On loopback, and over a link with 20 ms each way.
 //!
-//! Three stops of each on loopback and one over the link; with `EXEUNT_SOAK=1` a hundred, which takes a quarter of an hour
-//! each and belongs to a release build.
+//! Three stops of each on loopback and one over the link; with `EXEUNT_SOAK=1` a hundred, which belongs to a release build.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test's panic is its failure")]
 
